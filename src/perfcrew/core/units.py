@@ -1,0 +1,76 @@
+"""How a number with a unit is shown, and read back."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from perfcrew.core.errors import PerfcrewError
+
+_SCALES: dict[str, tuple[tuple[str, float], ...]] = {
+    # unit as stored -> names it may be shown in, with the factor that takes one of them to the stored unit
+    "ms": (("µs", 1e-3), ("ms", 1.0), ("s", 1e3), ("min", 6e4)),
+    "s": (("ms", 1e-3), ("s", 1.0), ("min", 60.0)),
+    "bytes": (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)),
+    "bytes/request": (("B/request", 1.0), ("kB/request", 1e3), ("MB/request", 1e6)),
+    "1/s": (("/s", 1.0),),
+    "count": (("", 1.0),),
+    "count/request": (("", 1.0),),
+    "rows": (("rows", 1.0), ("row", 1.0), ("", 1.0)),
+    "fraction": (("%", 0.01),),
+    "ratio": (("×", 1.0),),
+    "fps": (("fps", 1.0),),
+}
+
+
+class Shown(NamedTuple):
+    """A number as it stands in a text: its value in the stored unit, and half a unit of its last digit."""
+
+    value: float
+    tolerance: float
+
+
+def show(value: float, unit: str) -> str:
+    """`1234.5, "ms"` → `1.23 s`: three significant digits, in the largest unit that leaves at least 1."""
+    if unit not in _SCALES:
+        raise PerfcrewError(f"no unit {unit!r}", do=f"use one of {', '.join(_SCALES)}")
+    names = _SCALES[unit]
+    if unit in ("count", "count/request", "rows"):
+        return _join(_digits(value), names[0][0])
+    if unit == "fraction":
+        return _join(_digits(value * 100), "%")
+    rounded = abs(float(f"{value:.3g}"))
+    name, factor = next(((n, f) for n, f in reversed(names) if rounded >= f), names[0])
+    if value == 0:
+        name, factor = next(((n, f) for n, f in names if f == 1.0), names[0])
+    return _join(_digits(value / factor), name)
+
+
+def _join(digits: str, name: str) -> str:
+    return f"{digits} {name}" if name else digits
+
+
+def _digits(value: float) -> str:
+    """At least three significant digits, thousands grouped, no trailing zeros behind the point."""
+    if value == int(value) or abs(value) >= 100:
+        return f"{round(value):,}"
+    text = f"{value:.3g}"
+    if "e" in text:
+        text = f"{value:.10f}".rstrip("0")
+    return text
+
+
+NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+
+
+def read(text: str, unit: str) -> Shown | None:
+    """The number that `text` shows, in the stored `unit`; None where its unit is not one that it may be shown in."""
+    match = re.fullmatch(rf"({NUMBER.pattern})\s*(\S*)", text.strip())
+    if match is None:
+        return None
+    factor = dict(_SCALES[unit]).get(match.group(2))
+    if factor is None:
+        return None
+    digits = match.group(1).replace("−", "-").replace(",", "")
+    places = len(digits.partition(".")[2])
+    return Shown(float(digits) * factor, 0.5 * 10**-places * factor)
