@@ -1,0 +1,1 @@
+"""An online bookshop: catalogue, orders, reviews, supplier stock and generated blurbs."""

@@ -1,0 +1,1 @@
+"""What the shop knows how to do; no HTTP in here except to the outside world."""

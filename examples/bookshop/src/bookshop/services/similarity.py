@@ -1,0 +1,37 @@
+"""Titles that customers mistake for one another."""
+
+import asyncio
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bookshop.models import Book
+from bookshop.schemas import SimilarTitle
+
+CANDIDATES = 250
+SHOWN = 8
+
+
+def edit_distance(left: str, right: str) -> int:
+    previous = list(range(len(right) + 1))
+    for row, ours in enumerate(left, start=1):
+        current = [row]
+        for column, theirs in enumerate(right, start=1):
+            current.append(
+                min(previous[column] + 1, current[-1] + 1, previous[column - 1] + (ours != theirs))
+            )
+        previous = current
+    return previous[-1]
+
+
+def closest(title: str, candidates: list[tuple[int, str]]) -> list[SimilarTitle]:
+    scored = [
+        SimilarTitle(id=key, title=name, distance=edit_distance(title, name)) for key, name in candidates
+    ]
+    return sorted(scored, key=lambda similar: (similar.distance, similar.id))[:SHOWN]
+
+
+async def similar_titles(session: AsyncSession, book: Book) -> list[SimilarTitle]:
+    others = select(Book.id, Book.title).where(Book.id != book.id).order_by(Book.id.desc()).limit(CANDIDATES)
+    candidates = [(key, name) for key, name in await session.execute(others)]
+    return await asyncio.to_thread(closest, book.title, candidates)
