@@ -7,6 +7,7 @@ overrides any one file by its own under `.perfcrew/`, such as `.perfcrew/agents/
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from perfcrew.core.errors import UsageError
 
@@ -41,6 +42,19 @@ def find(name: str, project: Path | None = None) -> Path:
 def read(name: str, project: Path | None = None) -> str:
     """The text of a room's file."""
     return find(name, project).read_text(encoding="utf-8")
+
+
+def mapping(text: str, where: str) -> dict[str, Any]:
+    """YAML text that must hold a mapping. UsageError says where it doesn't."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"not YAML: {error}", where=where, do="correct the line") from None
+    if not isinstance(content, dict):
+        raise UsageError("holds no mapping", where=where, do="compare with the shipped file")
+    return content
 
 
 def names(room: str, project: Path | None = None, pattern: str = "*") -> list[str]:

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import ValidationError
+from typing import Any
 
 from perfcrew import rooms
-from perfcrew.core.base import Noun
+from perfcrew.core.base import Noun, parsed
 from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import Level
 from perfcrew.core.targets import Profile
-
-N = TypeVar("N", bound=Noun)
 
 
 class Measuring(Noun):
@@ -50,14 +45,7 @@ class Settings(Noun):
 
 
 def _yaml(name: str, project: Path | None) -> dict[str, Any]:
-    path = rooms.find(name, project)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name} is not YAML: {error}", where=str(path), do="mend the file or remove it") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{name} holds no mapping", where=str(path), do="compare with the shipped file")
-    return content
+    return rooms.mapping(rooms.read(name, project), name)
 
 
 def profile(name: str, project: Path | None = None) -> Profile:
@@ -66,7 +54,7 @@ def profile(name: str, project: Path | None = None) -> Profile:
     file = f"config/profiles/{name}.yaml"
     if name not in known:
         raise UsageError(f"no profile {name!r}", do=f"choose one of {', '.join(known)}, or write .perfcrew/{file}")
-    return _parsed(Profile, {"name": name, **_yaml(file, project)}, file)
+    return parsed(Profile, {"name": name, **_yaml(file, project)}, file)
 
 
 def load(
@@ -81,7 +69,7 @@ def load(
     name = profile_name or given.pop("profile", None) or defaults.pop("profile")
     level = given.pop("level", None) or defaults.pop("level")
     measuring = {**defaults["measuring"], **{k: v for k, v in given.items() if k in Measuring.model_fields}}
-    return _parsed(
+    return parsed(
         Settings,
         {
             "profile": profile(str(name), project),
@@ -106,12 +94,3 @@ def _thresholds(
                 do=f"known: {', '.join(shipped.get(rule, {})) or f'no rule {rule}'}",
             )
     return {rule: {**limits, **own.get(rule, {})} for rule, limits in shipped.items()}
-
-
-def _parsed(model: type[N], content: Mapping[str, Any], where: str) -> N:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{key}: {first['msg']}", where=where, do="correct the value") from None
