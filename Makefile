@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all that a stranger needs; both begin from python3 >= 3.11 and git alone.
+.PHONY: help setup demo test check fix bench clean
+
+BIN := .venv/bin
+
+help:
+	@echo "make demo    set up, then review the bundled application (no key, no server, no question)"
+	@echo "make test    set up, then run the tests, lint, types and the import contract"
+	@echo "make check   lint, format, types, import contract"
+	@echo "make fix     mend what lint and format can mend by themselves"
+	@echo "make bench   print the figures that the documentation quotes"
+
+setup:
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh
+
+demo: setup
+	@sh scripts/demo.sh
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/pytest
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	@for f in benchmarks/*.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

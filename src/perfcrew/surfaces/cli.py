@@ -1,0 +1,144 @@
+"""The command line. Everything heavy is imported inside the command that needs it: `--help` must answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from perfcrew import __version__
+from perfcrew.core.errors import PerfcrewError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+EXITS = """exit codes:
+  0  the gate passed, and nothing was found at or over the chosen level
+  1  findings
+  2  usage or configuration
+  3  could not measure
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse and carry out; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if not hasattr(options, "command"):
+        parser().print_help()
+        return 2
+    try:
+        return int(options.command(options))
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        print("perfcrew: interrupted; what it had started is ended", file=sys.stderr)
+        return 130
+    except PerfcrewError as error:
+        print(f"perfcrew: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(
+        prog="perfcrew",
+        description="Reviews the performance of a real web application: measured, traced, gated.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"perfcrew {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    _review(commands)
+    _resume(commands)
+    _init(commands)
+    _rules(commands)
+    _evidence(commands)
+    _gate(commands)
+    _clean(commands)
+    _doctor(commands)
+    return top
+
+
+def _command(commands: Commands, name: str, module: str, summary: str, path: bool = True) -> argparse.ArgumentParser:
+    sub = commands.add_parser(name, help=summary, description=summary)
+    sub.set_defaults(command=lambda options: _late(module)(options))
+    if path:
+        sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
+    return sub
+
+
+def _late(module: str) -> Callable[[argparse.Namespace], int]:
+    from importlib import import_module
+
+    command: Callable[[argparse.Namespace], int] = import_module(f"perfcrew.surfaces.{module}").command
+    return command
+
+
+def _review(commands: Commands) -> None:
+    sub = _command(commands, "review", "review", "start the application, measure it, and report what costs and where")
+    scope = sub.add_argument_group("what is reviewed (default: what changed since the default branch, else everything)")
+    scope.add_argument("--all", action="store_true", help="every endpoint")
+    scope.add_argument("--base", metavar="REV", help="what changed since this revision")
+    scope.add_argument("--endpoint", action="append", metavar="'GET /x'", help="this endpoint alone; may be repeated")
+    target = sub.add_argument_group("the application, where detection is wrong or ambiguous")
+    target.add_argument("--app", metavar="MODULE:OBJECT", help="which application, where there are several")
+    target.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    judging = sub.add_argument_group("judging")
+    judging.add_argument("--profile", metavar="NAME", help="the profile of targets (default: web-api)")
+    judging.add_argument("--level", choices=("info", "low", "medium", "high"), help="lowest level that exits with 1")
+    judging.add_argument("--budget", type=float, metavar="SECONDS", help="at most this long measuring")
+    _showing(sub)
+
+
+def _showing(sub: argparse.ArgumentParser) -> None:
+    showing = sub.add_argument_group("showing")
+    showing.add_argument("--out", metavar="FOLDER", help="where the report goes (default: .perfcrew/reports/RUN)")
+    showing.add_argument("--quiet", action="store_true", help="only the report's path")
+    showing.add_argument("--json", action="store_true", help="progress and result as JSON lines")
+
+
+def _resume(commands: Commands) -> None:
+    sub = commands.add_parser("resume", help="go on with a review that was interrupted")
+    sub.add_argument("run", help="the run's id, as the review printed it")
+    sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
+    sub.set_defaults(command=lambda options: _late("review")(options))
+    _showing(sub)
+
+
+def _init(commands: Commands) -> None:
+    sub = _command(commands, "init", "init", "write perfcrew.toml: what was detected, and why")
+    sub.add_argument("--app", metavar="MODULE:OBJECT", help="which application, where there are several")
+    sub.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    sub.add_argument("--print", action="store_true", help="print it, write nothing")
+    sub.add_argument("--force", action="store_true", help="replace the file that is there")
+
+
+def _rules(commands: Commands) -> None:
+    sub = _command(commands, "rules", "rules", "list the rules, or explain one", path=False)
+    sub.add_argument("rule", nargs="?", metavar="ID", help="such as DB101")
+
+
+def _evidence(commands: Commands) -> None:
+    sub = commands.add_parser("evidence", help="print an item of the ledger, or list what a run holds")
+    sub.add_argument("id", nargs="?", metavar="ID", help="of the item, or of a run; without it, the runs")
+    sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
+    sub.add_argument("--blob", metavar="NAME", help="write this blob of the item to standard output")
+    sub.set_defaults(command=lambda options: _late("evidence")(options))
+
+
+def _gate(commands: Commands) -> None:
+    sub = commands.add_parser("gate", help="check a report against its ledger again")
+    sub.add_argument("report", metavar="report.json")
+    sub.add_argument("path", nargs="?", help="the project's folder (default: found above the report)")
+    sub.set_defaults(command=lambda options: _late("gate")(options))
+
+
+def _clean(commands: Commands) -> None:
+    _command(commands, "clean", "clean", "end processes and remove clones that an interrupted review left")
+
+
+def _doctor(commands: Commands) -> None:
+    _command(commands, "doctor", "doctor", "say which programs the instruments find, and what is detected here")
