@@ -42,8 +42,8 @@ BOOKS_PER_ARTICLE = 2
 CUSTOMERS = 4
 REVIEWS = 80
 ORDERS = 12
-EVENTS = 160
-MOST_LINES = 9
+EVENTS = 240
+MOST_LINES = 14
 FIRST_DAY = date(2023, 1, 1)
 DAYS = 900
 DEMO_PASSWORD = "reading-is-fun"
@@ -182,7 +182,7 @@ def article_row(random: Random, number: int) -> dict[str, Any]:
     return {
         "id": number,
         "title": f"Notes on {random.choice(PLACES)}, part {number}",
-        "body": prose(random, 100),
+        "body": prose(random, 250),
         "published_on": FIRST_DAY + timedelta(days=random.randrange(DAYS)),
     }
 
@@ -227,7 +227,7 @@ def line_rows(random: Random, order_id: int, newest_book: int) -> list[dict[str,
             "quantity": random.randint(1, 3),
             "unit_cents": random.randrange(499, 4999, 50),
         }
-        for place in range(random.randint(3, MOST_LINES))
+        for place in range(random.randint(4, MOST_LINES))
     ]
 
 

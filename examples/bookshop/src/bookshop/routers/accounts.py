@@ -1,9 +1,8 @@
 """Getting in, and the newsletter."""
 
-from fastapi import APIRouter, BackgroundTasks
+from fastapi import APIRouter, BackgroundTasks, HTTPException
 
 from bookshop.db import SessionDep, SessionsDep
-from bookshop.deps import or_404
 from bookshop.schemas import LoginIn, LoginOut, NewsletterIn
 from bookshop.services import newsletter, people
 
@@ -13,7 +12,9 @@ router = APIRouter(tags=["accounts"])
 @router.post("/auth/login")
 async def log_in(session: SessionDep, credentials: LoginIn) -> LoginOut:
     known = await people.log_in(session, credentials.email, credentials.password)
-    customer, token = or_404(known, "Customer with this password")
+    if known is None:
+        raise HTTPException(401, "Unknown customer or wrong password")
+    customer, token = known
     return LoginOut(customer_id=customer.id, token=token)
 
 
