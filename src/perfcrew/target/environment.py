@@ -1,0 +1,56 @@
+"""The target's environment and commands, as they are handed to a process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from perfcrew.core.project import Project
+
+if TYPE_CHECKING:
+    from perfcrew.target.clone import Clone
+
+HOST = "127.0.0.1"
+_OURS_ONLY = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
+
+
+def start_command(project: Project, port: int) -> list[str]:
+    """The start command with host and port put in, and with the target's own interpreter for `python`."""
+    return command_of(project, [word.replace("{port}", str(port)).replace("{host}", HOST) for word in project.start])
+
+
+def command_of(project: Project, command: Sequence[str]) -> list[str]:
+    """A command of the project's, its `python` being the target's interpreter."""
+    words = list(command)
+    if words and words[0] in ("python", "python3"):
+        words[0] = str(project.python)
+    return words
+
+
+def environment_of(
+    project: Project, data: Clone | None, extra: Mapping[str, str] | None = None, port: int | None = None
+) -> dict[str, str]:
+    """The target's environment: ours without our virtual environment, the project's, the clone's, then `extra`."""
+    layers = [project.environment, data.environment if data else {}, extra or {}]
+    merged = {k: v for k, v in os.environ.items() if k not in _OURS_ONLY}
+    for layer in layers:
+        merged.update(layer)
+    merged.pop("PYTHONPATH", None)
+    paths = [layer.get("PYTHONPATH", "") for layer in (*reversed(layers), os.environ)]
+    if path := os.pathsep.join(dict.fromkeys(p for path in paths for p in path.split(os.pathsep) if p)):
+        merged["PYTHONPATH"] = path
+    merged["PATH"] = f"{project.python.parent}{os.pathsep}{merged.get('PATH', os.defpath)}"
+    merged["PYTHONDONTWRITEBYTECODE"] = "1"
+    if port is not None:
+        merged.update(_port_variables(project, merged, port))
+    return merged
+
+
+def _port_variables(project: Project, environment: Mapping[str, str], port: int) -> dict[str, str]:
+    """Where the command has no `{port}`: the variables by which servers commonly learn theirs."""
+    told = {k: v.replace("{port}", str(port)).replace("{host}", HOST) for k, v in environment.items() if "{port}" in v}
+    if not told and not any("{port}" in word for word in project.start):
+        names = ("PORT", "UVICORN_PORT", "FLASK_RUN_PORT", "HYPERCORN_PORT")
+        told = dict.fromkeys(names, str(port))
+    return told

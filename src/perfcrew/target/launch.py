@@ -1,0 +1,188 @@
+"""Runs the target: a free port, an environment, waiting until it answers, and its whole end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from perfcrew.core.errors import TargetFailed
+from perfcrew.core.project import Project
+from perfcrew.target import hints, process
+from perfcrew.target.environment import HOST, environment_of, start_command
+from perfcrew.target.leftovers import Registry
+from perfcrew.target.spawn import Child, spawn, uninterrupted
+from perfcrew.target.startup import ask, until_up
+
+if TYPE_CHECKING:
+    from perfcrew.target.clone import Clone
+
+_ATTEMPTS = 3
+_TAKEN = ("address already in use", "errno 98", "errno 48")
+
+
+@dataclass
+class Running:
+    """The target as it runs. `start_ms` is from its program's begin to its first answer."""
+
+    project: Project
+    child: Child
+    port: int
+    start_ms: float
+    temporary: Path
+    notes: tuple[str, ...] = ()
+    """What was odd about the start, such as a health path that answers 500."""
+    data: Clone | None = None
+    _environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _folder: str = ""
+
+    host = HOST
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    @property
+    def log(self) -> Path:
+        return self.child.log.path
+
+    def tail(self, lines: int = 40) -> str:
+        """The last lines of its log, without secrets."""
+        return hints.redact(self.child.log.tail(lines), self._environment)
+
+    def alive(self) -> bool:
+        return self.child.exit is None
+
+    async def check(self, timeout_s: float = 10.0) -> None:
+        """Raise TargetFailed when it has died, or does not answer within `timeout_s`."""
+        if not self.alive():
+            raise self.failed("the target died under way")
+        if await ask(self.port, self.project.health or "/", timeout_s) is None:
+            raise self.failed(
+                "the target died under way" if not self.alive() else f"the target did not answer within {timeout_s:g} s"
+            )
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process of its tree."""
+        return self.child.processes()
+
+    def cpu_ms(self) -> float:
+        """User and system time of the whole tree since its start, ended children included where the kernel tells."""
+        return process.cpu_ms(self.processes())
+
+    def rss_bytes(self) -> int:
+        """Resident memory of the whole tree now (shared pages count once a process)."""
+        return process.rss_bytes(self.processes())
+
+    async def stop(self) -> None:
+        """End the whole tree and see its port free. May be called twice.
+
+        Raises TargetFailed, naming the holder, when the port is still held.
+        """
+        await asyncio.to_thread(self._end)
+        if not await asyncio.to_thread(process.wait_free, self.port):
+            raise self.failed(f"port {self.port} is still held by pid {process.holder(self.port)} after the end")
+
+    def _end(self) -> None:
+        self.child.end()
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.child.registry.over(self._folder)
+
+    def failed(self, what: str, do: str = "") -> TargetFailed:
+        tail = self.tail()
+        do = do or hints.what_to_do(tail, self.project.python)
+        command = [hints.redact(word, self._environment) for word in self.child.command]
+        return TargetFailed(what, command=command, exit=self.child.exit, tail=tail, where=str(self.log), do=do)
+
+
+@asynccontextmanager
+async def launch(
+    project: Project,
+    *,
+    data: Clone | None,
+    workspace: Path,
+    registry: Registry,
+    environment: Mapping[str, str] | None = None,
+    wrap: Sequence[str] = (),
+    name: str = "target",
+    port: int | None = None,
+) -> AsyncIterator[Running]:
+    """Run the target on its clone until the block ends, however it ends.
+
+    `environment` wins over the clone's, which wins over the project's; PYTHONPATHs are joined in that order.
+    `wrap` is put in front of the start command. The log is `<workspace>/<name>.log`.
+    Raises TargetFailed with command, exit, tail of the log and what to do, when it does not come up.
+    """
+    os.makedirs(workspace, exist_ok=True)
+    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name)
+    running = await _start(settings, port)
+    try:
+        yield running
+    finally:
+        await uninterrupted(running.stop())
+
+
+@dataclass(frozen=True)
+class _Start:
+    project: Project
+    data: Clone | None
+    workspace: Path
+    registry: Registry
+    environment: Mapping[str, str]
+    wrap: tuple[str, ...]
+    name: str
+
+
+async def _start(start: _Start, port: int | None) -> Running:
+    for attempt in range(_ATTEMPTS):
+        running = _begin(start, port or process.free_port(HOST))
+        try:
+            await until_up(running)
+        except BaseException as error:
+            await uninterrupted(asyncio.to_thread(running._end))
+            if port is None and attempt + 1 < _ATTEMPTS and isinstance(error, TargetFailed) and _port_taken(running):
+                continue
+            raise
+        return running
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _port_taken(running: Running) -> bool:
+    """Whether somebody took the port between our choice and the target's use of it."""
+    said = running.child.log.tail(60).lower()
+    return any(words in said for words in _TAKEN) and process.is_listening(running.port)
+
+
+def _begin(start: _Start, port: int) -> Running:
+    temporary = Path(tempfile.gettempdir()) / f"perfcrew-{os.getpid()}-{start.name[:20]}-{port}"
+    folder = start.registry.temporary(temporary)
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    environment = environment_of(start.project, start.data, start.environment, port)
+    environment["TMPDIR"] = str(temporary)
+    try:
+        child = spawn(
+            [*start.wrap, *start_command(start.project, port)],
+            cwd=(start.data.workdir if start.data else None) or start.project.workdir,
+            environment=environment,
+            log=start.workspace / f"{start.name}.log",
+            registry=start.registry,
+            what=f"{start.project.name} ({start.name})",
+        )
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        start.registry.over(folder)
+        raise
+    own = {**environment, **start.project.environment}
+    return Running(start.project, child, port, 0.0, temporary, data=start.data, _environment=own, _folder=folder)

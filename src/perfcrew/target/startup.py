@@ -1,0 +1,113 @@
+"""Waits until the target answers, and says what is wrong when it doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from perfcrew.target import hints, process
+from perfcrew.target.environment import HOST
+
+if TYPE_CHECKING:
+    from perfcrew.target.launch import Running
+
+_HEALTH_GRACE_S = 10.0
+_ELSEWHERE_S = 3.0
+
+
+async def until_up(running: Running) -> None:
+    project, child = running.project, running.child
+    until = child.exec_at + project.start_timeout_s
+    elsewhere_since: float | None = None
+    while time.monotonic() < until:
+        if child.exit is not None:
+            raise running.failed("the target ended before it answered")
+        if process.is_listening(running.port):
+            await _first_answer(running, until)
+            running.child.remember()
+            return
+        elsewhere_since = _elsewhere(running, elsewhere_since)
+        await asyncio.sleep(0.01 if time.monotonic() - child.exec_at < 2 else 0.05)
+    raise running.failed(
+        f"the target did not listen on port {running.port} within {project.start_timeout_s:g} s",
+        do=hints.what_to_do(running.tail(), project.python)
+        or "look at its log; if it only needs longer, raise `target.start_timeout_s` in perfcrew.toml",
+    )
+
+
+def _elsewhere(running: Running, since: float | None) -> float | None:
+    """Since when it listens on other ports only. Raises TargetFailed once that has lasted."""
+    now = time.monotonic()
+    if since is not None and now - since < _ELSEWHERE_S:
+        return since
+    if since is None and now - running.child.exec_at < 1:
+        return None
+    others = {found.port for found in process.listeners(running.processes())}
+    if not others or running.port in others:
+        return None
+    if since is None:
+        return now
+    ports = ", ".join(map(str, sorted(others)))
+    raise running.failed(
+        f"the target listens on port {ports}, not on {running.port} as it was told",
+        do="put `{port}` into `target.start` (or into the variable that carries the port) in perfcrew.toml",
+    )
+
+
+async def _first_answer(running: Running, until: float) -> None:
+    """Wait for the first HTTP answer. On a health path a 5xx means not ready yet, for a while."""
+    path, grace_until, status = running.project.health or "/", 0.0, None
+    while time.monotonic() < until and running.alive():
+        status = await ask(running.port, path, min(15.0, max(0.5, until - time.monotonic())))
+        now = time.monotonic()
+        if status is not None:
+            grace_until = grace_until or min(until, now + _HEALTH_GRACE_S)
+            if status < 500 or not running.project.health or now >= grace_until:
+                running.start_ms = (now - running.child.exec_at) * 1e3
+                _note(running, path, status)
+                return await asyncio.to_thread(_see_owner, running)
+        await asyncio.sleep(0.02 if status is None else 0.2)
+    if not running.alive():
+        raise running.failed("the target ended before it answered")
+    said = f"answered {status}" if status else "gave no HTTP answer"
+    raise running.failed(
+        f"the target listens on port {running.port}, but {path} {said} within {running.project.start_timeout_s:g} s",
+        do="set `target.health` in perfcrew.toml to a path that answers, or find out from its log what it waits for",
+    )
+
+
+def _note(running: Running, path: str, status: int) -> None:
+    if status >= 500 or (running.project.health and status >= 400):
+        running.notes += (f"{path} answered {status} at the start",)
+
+
+def _see_owner(running: Running) -> None:
+    """The answer must come from our tree: somebody else may have taken the port a moment ago."""
+    ours = process.listeners(running.processes())
+    holder = process.holder(running.port)
+    if holder is not None and running.port not in {found.port for found in ours}:
+        raise running.failed(f"port {running.port} (address already in use) is held by another process, pid {holder}")
+    if running.data is not None:
+        running.data.refuse_strays(running.processes())
+
+
+async def ask(port: int, path: str, timeout_s: float) -> int | None:
+    """The status that GET `path` answers on loopback, None where nothing comes in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _status(port, path)
+    except (TimeoutError, OSError, ValueError):
+        return None
+
+
+async def _status(port: int, path: str) -> int | None:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        head = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        await writer.drain()
+        words = (await reader.readline()).split()
+        return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") else None
+    finally:
+        writer.close()
