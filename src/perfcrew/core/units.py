@@ -90,6 +90,11 @@ def names(unit: str) -> dict[str, float]:
     return {**dict(_SCALES[unit]), **_ALSO_READ.get(unit, {})}
 
 
+def unit_names() -> frozenset[str]:
+    """Every name of every unit."""
+    return frozenset(name for unit in _SCALES for name in names(unit))
+
+
 def read(text: str, unit: str) -> Shown | None:
     """The number that `text` shows, in the stored `unit`; None where its unit is not one that it may be shown in."""
     match = re.fullmatch(rf"({NUMBER.pattern})\s*(\S*)", text.strip())

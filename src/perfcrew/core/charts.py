@@ -1,0 +1,70 @@
+"""What a report draws: each chart names the evidence that it shows."""
+
+from __future__ import annotations
+
+from perfcrew.core.base import Noun
+
+
+class Distribution(Noun):
+    """Latencies of one endpoint, as they were taken."""
+
+    endpoint: str
+    evidence: str
+    samples_ms: tuple[float, ...]
+
+
+class Bar(Noun):
+    """A span of a waterfall. `place` is the application's line that asked for it."""
+
+    name: str
+    kind: str
+    start_ms: float
+    duration_ms: float
+    depth: int
+    place: str = ""
+    repeated: bool = False
+    """The same work, from the same line, as a bar before it."""
+
+
+class Waterfall(Noun):
+    """One typical traced request, span by span."""
+
+    endpoint: str
+    evidence: str
+    trace: str
+    total_ms: float
+    bars: tuple[Bar, ...]
+    left_out: int
+
+
+class FlameFrame(Noun):
+    """A function of a flame graph with the samples in and below it."""
+
+    name: str
+    samples: int
+    children: tuple[FlameFrame, ...] = ()
+
+
+class Flame(Noun):
+    endpoint: str
+    evidence: str
+    root: FlameFrame
+
+
+class ScalingPlot(Noun):
+    """How an exact metric grows with the data."""
+
+    endpoint: str
+    evidence: str
+    metric: str
+    by: str
+    sizes: tuple[float, ...]
+    values: tuple[float, ...]
+    growth: str
+
+
+class Charts(Noun):
+    distributions: tuple[Distribution, ...] = ()
+    waterfalls: tuple[Waterfall, ...] = ()
+    flames: tuple[Flame, ...] = ()
+    scaling: tuple[ScalingPlot, ...] = ()

@@ -1,0 +1,337 @@
+"""The report: what a run found out, as typed sections. Every number of a text is a figure, every foreign word a quote.
+
+Lists are whole; a renderer that bounds them counts what it leaves out from the list itself, so that no count of
+ours is ever a text that could be wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue
+
+from perfcrew.core.base import Noun
+from perfcrew.core.charts import Charts
+from perfcrew.core.columns import GENERAL
+from perfcrew.core.errors import LedgerError
+from perfcrew.core.evidence import Environment, Frame, unit_of
+from perfcrew.core.findings import LEVELS, Finding
+from perfcrew.core.prose import Prose, Ref
+from perfcrew.core.targets import Outcome, Target
+
+SCHEMA_VERSION = 1
+NOTHING = Prose(text="")
+
+
+class CheckResult(Noun):
+    """What one check of the gate decided. `note` says what a pass means, where there was nothing to check."""
+
+    name: str
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+
+class GateResult(Noun):
+    """The verdict on a report: passed where every check did."""
+
+    passed: bool
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(c for c in self.checks if not c.passed)
+
+
+class Quote(Noun):
+    """Words that stand in the ledger exactly so: `ref` leads to them."""
+
+    text: str
+    ref: Ref
+
+
+class Reading(Noun):
+    """One cell: a number with its interval, or the reason why there is none."""
+
+    column: str
+    value: Prose = Prose(text="not measured")
+    interval: Prose = NOTHING
+    refused: Quote | None = None
+
+    @property
+    def measured(self) -> bool:
+        return bool(self.value.figures)
+
+
+class EndpointState(Noun):
+    """A row of the State of the System."""
+
+    endpoint: str
+    readings: tuple[Reading, ...]
+    taken: Prose
+    """How many requests in how many runs stand behind the latency."""
+
+    def reading(self, key: str) -> Reading:
+        return next((r for r in self.readings if r.column == key), Reading(column=key))
+
+
+class LoadState(Noun):
+    """Latency at one step of the load, of one endpoint or the whole mix."""
+
+    load: str
+    endpoint: str
+    readings: tuple[Reading, ...]
+    taken: Prose
+
+    def reading(self, key: str) -> Reading:
+        return next((r for r in self.readings if r.column == key), Reading(column=key))
+
+
+class StageRow(Noun):
+    name: str
+    own: Prose
+    share: Prose
+    fraction: float
+    """The same share as a bare number, for a bar's length."""
+
+
+class RequestLife(Noun):
+    """Where the time of one traced request goes. Without instrumentation there are no stages, and it says so."""
+
+    endpoint: str
+    evidence: str
+    instrumented: bool
+    stages: tuple[StageRow, ...]
+    notes: tuple[Quote, ...] = ()
+
+
+class JudgedTarget(Noun):
+    """One target held against one subject."""
+
+    target: Target
+    subject: str
+    outcome: Outcome
+    ref: Ref | None = None
+    shown: Prose
+    """The measured value, and whether its interval reaches over the bound."""
+    bound: Prose
+
+
+class Step(Noun):
+    """What should happen next, and who should do it."""
+
+    who: str
+    what: Prose
+
+
+class FindingSection(Noun):
+    """One optimization of DOCTRINE C. `finding` stands in the ledger word for word at `source`."""
+
+    finding: Finding
+    source: Ref
+    specialist: str
+    problem: Prose
+    profiling: Prose
+    strategy: Prose
+    changes: Prose
+    benchmark: tuple[Reading, ...]
+    benchmark_note: Prose
+    validation: Prose
+    command: tuple[str, ...]
+    regression_test: str
+    monitoring: Prose
+    alert: str
+    """A Prometheus rule, as YAML."""
+    deployment: Prose
+    next_steps: tuple[Step, ...]
+    trade_offs: Prose
+
+    @property
+    def endpoint(self) -> str:
+        return self.finding.endpoint or GENERAL
+
+
+class Unmeasured(Noun):
+    """An endpoint without figures: the status it answered with, where it answered, and the reason."""
+
+    endpoint: str
+    status: int | None
+    reason: Quote
+
+
+class TableRows(Noun):
+    table: str
+    before: Prose
+    after: Prose
+
+
+class DataUse(Noun):
+    """The rows that were there when it was measured."""
+
+    evidence: str
+    engine: str
+    how: str
+    note: Quote | None
+    tables: tuple[TableRows, ...]
+
+
+class MethodRow(Noun):
+    """How one kind of thing was measured; `evidence` is one item that was measured so."""
+
+    kind: str
+    tool: str
+    version: str
+    command: tuple[str, ...]
+    settings: dict[str, JsonValue]
+    evidence: str
+
+
+class EnvironmentRow(Noun):
+    evidence: str
+    environment: Environment
+
+
+class SpecialistStatus(Noun):
+    """What a specialist did: the ids of what it found, what it objected to, or how it failed."""
+
+    name: str
+    reasoner: str
+    findings: tuple[str, ...]
+    objections: tuple[Quote, ...] = ()
+
+
+class FailureRow(Noun):
+    """Something that did not work, and that the run went on without."""
+
+    stage: Quote
+    what: Quote
+    error: Quote
+    subject: str
+
+
+class EvidenceEntry(Noun):
+    id: str
+    kind: str
+    subject: str
+    slot: str
+    taken_at: datetime
+
+
+class TargetSummary(Noun):
+    """What was reviewed."""
+
+    name: str
+    framework: str
+    root: str
+    engine: str
+    profile: str
+    scope: str
+    base: str | None
+    primary_metric: str
+    commit: str | None
+    dirty: bool | None
+
+
+class Versions(Noun):
+    perfcrew: str
+    schema_version: int = SCHEMA_VERSION
+
+
+class Report(Noun):
+    """What was found out in one run. Sealed by the gate's verdict."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    run: str
+    title: str
+    created_at: datetime
+    versions: Versions
+    target: TargetSummary
+    verdict: GateResult | None = None
+    summary: Prose
+    state: tuple[EndpointState, ...]
+    startup: Reading
+    targets: tuple[JudgedTarget, ...]
+    workload: Prose
+    load: tuple[LoadState, ...]
+    life: tuple[RequestLife, ...]
+    findings: tuple[FindingSection, ...]
+    not_measured: tuple[Unmeasured, ...]
+    data: tuple[DataUse, ...]
+    assumptions: tuple[Quote, ...]
+    method: tuple[MethodRow, ...]
+    reproduce: tuple[str, ...]
+    environments: tuple[EnvironmentRow, ...]
+    specialists: tuple[SpecialistStatus, ...]
+    failures: tuple[FailureRow, ...]
+    trade_offs: Prose
+    next_steps: tuple[Step, ...]
+    charts: Charts
+    evidence: tuple[EvidenceEntry, ...]
+    document_lines: int = 0
+    """Of the Markdown document."""
+
+    @property
+    def open_findings(self) -> tuple[FindingSection, ...]:
+        """Findings that were neither ignored nor acknowledged."""
+        return tuple(s for s in self.findings if s.finding.status == "open")
+
+    @property
+    def worst(self) -> str | None:
+        """The highest level of an open finding, None where there is none."""
+        return max((s.finding.level for s in self.open_findings), key=LEVELS.index, default=None)
+
+    def life_of(self, endpoint: str) -> RequestLife | None:
+        return next((r for r in self.life if r.endpoint == endpoint), None)
+
+
+def canonical(report: Report) -> str:
+    """The report as JSON with sorted keys: the same report is the same text, byte for byte."""
+    return json.dumps(report.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+
+
+def digest(report: Report) -> str:
+    """SHA-256 of the canonical JSON without the verdict, which is made from the rest."""
+    return hashlib.sha256(canonical(report.model_copy(update={"verdict": None})).encode()).hexdigest()
+
+
+def meets(target: Target, value: float) -> bool:
+    """Whether a value, in the target's unit, is on the right side of its bound."""
+    if target.operator in ("<", "<="):
+        return value < target.bound or (target.operator == "<=" and value == target.bound)
+    return value > target.bound or (target.operator == ">=" and value == target.bound)
+
+
+def unit_at(body: Any, path: str) -> str:
+    """The unit of the number at that path of a body: a target's bound has the target's, a promise is a fraction."""
+    parts = path.split(".")
+    if isinstance(body, Frame) and parts[:2] == ["profile", "targets"] and parts[-1] == "bound":
+        return str(body.profile.targets[int(parts[2])].unit)
+    if parts[-1] in ("improvement", "confidence", "level"):
+        return "fraction"
+    return unit_of(body, path)
+
+
+def words_at(body: Any, path: str) -> str:
+    """The text at a dotted path of a body, such as `assumptions.0`. LedgerError where there is none."""
+    at = body
+    for part in path.split("."):
+        try:
+            at = at[int(part)] if isinstance(at, tuple) else at[part] if isinstance(at, dict) else getattr(at, part)
+        except (AttributeError, KeyError, IndexError, ValueError):
+            raise LedgerError(f"{getattr(body, 'kind', 'the body')} has no field {path!r}") from None
+    if not isinstance(at, str):
+        raise LedgerError(f"field {path!r} is not a text")
+    return at
+
+
+def finding_at(body: Any, path: str) -> Finding:
+    """The finding at `findings.N` of a body. LedgerError where there is none."""
+    kind, _, index = path.partition(".")
+    found = getattr(body, "findings", ()) if kind == "findings" else ()
+    if not index.isdigit() or int(index) >= len(found):
+        raise LedgerError(f"no finding at {path!r}")
+    return Finding.model_validate(found[int(index)])
