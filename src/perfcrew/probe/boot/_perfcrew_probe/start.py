@@ -1,0 +1,65 @@
+"""Start the parts that were asked for, and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import callsite, carrier, imports, settings, writer
+from .settings import Settings
+
+
+def run() -> None:
+    wanted = settings.read()
+    if not wanted.folder:
+        return
+    callsite.configure(wanted.root)
+    writer.open_in(wanted.folder, wanted.mode if wanted.watches_requests else "none")
+    imports.install()
+    if wanted.watches_requests:
+        _requests(wanted)
+    if "spans" in wanted.parts:
+        _spans(wanted)
+    if wanted.parts & {"heap", "allocations"}:
+        from . import control
+
+        control.install(wanted)
+    writer.started()
+
+
+def _requests(wanted: Settings) -> None:
+    """Every part but the control socket tells by request: the requests are watched for all of them."""
+    from . import asgi, wsgi
+
+    carrier.choose(wanted.mode, wanted.deps)
+    asgi.install()
+    wsgi.install()
+    if "watchdog" in wanted.parts:
+        from . import watchdog
+
+        watchdog.install()
+    if "functions" in wanted.parts:
+        from . import functions
+
+        functions.install()
+    if "orm" in wanted.parts:
+        from . import orm
+
+        orm.install()
+
+
+def _spans(wanted: Settings) -> None:
+    from . import asyncpg, http_client, psycopg2, psycopg3, redis, sqlite, stages
+
+    imports.when_imported("asyncio", _tasks)
+    for hooks in (stages, sqlite, psycopg3, psycopg2, asyncpg, redis, http_client):
+        hooks.install()
+    if wanted.mode == "otel":
+        from . import breadth
+
+        breadth.install(wanted.deps)
+
+
+def _tasks(module: Any) -> None:
+    from . import tasks
+
+    tasks.install()
