@@ -17,18 +17,17 @@ def edit_distance(left: str, right: str) -> int:
     for row, ours in enumerate(left, start=1):
         current = [row]
         for column, theirs in enumerate(right, start=1):
-            current.append(
-                min(previous[column] + 1, current[-1] + 1, previous[column - 1] + (ours != theirs))
-            )
+            replaced = previous[column - 1] + (ours != theirs)
+            current.append(min(previous[column] + 1, current[-1] + 1, replaced))
         previous = current
     return previous[-1]
 
 
 def closest(title: str, candidates: list[tuple[int, str]]) -> list[SimilarTitle]:
-    scored = [
-        SimilarTitle(id=key, title=name, distance=edit_distance(title, name)) for key, name in candidates
+    scored = [(edit_distance(title, name), key, name) for key, name in candidates]
+    return [
+        SimilarTitle(id=key, title=name, distance=distance) for distance, key, name in sorted(scored)[:SHOWN]
     ]
-    return sorted(scored, key=lambda similar: (similar.distance, similar.id))[:SHOWN]
 
 
 async def similar_titles(session: AsyncSession, book: Book) -> list[SimilarTitle]:
