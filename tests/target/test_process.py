@@ -203,7 +203,9 @@ def test_a_program_that_is_not_there_says_so(
     tmp_path: Path, registry: Registry, command: list[str], words: str
 ) -> None:
     with pytest.raises(TargetFailed, match=words):
-        spawn.spawn(command, cwd=tmp_path, environment=dict(os.environ), log=tmp_path / "l", registry=registry, what="x")
+        spawn.spawn(
+            command, cwd=tmp_path, environment=dict(os.environ), log=tmp_path / "l", registry=registry, what="x"
+        )
     assert not list(registry.folder.iterdir())
 
 

@@ -35,10 +35,13 @@ class BoundedLog:
         self._thread.start()
 
     def tail(self, lines: int = 40) -> str:
-        """The last lines printed so far."""
+        """The last lines printed so far, of the last 64 kB."""
         with self._lock:
             last = b"".join(self._tail)
-        return "\n".join(last.decode(errors="replace").splitlines()[-lines:])
+        cut = last[-_CHUNK_BYTES:]
+        if len(cut) < len(last):
+            cut = cut[cut.find(b"\n") + 1 :]  # half a line could be half a secret
+        return "\n".join(cut.decode(errors="replace").splitlines()[-lines:])
 
     def close(self, limit_s: float = 2.0) -> None:
         """Read what is there and finish the file. Call it when the writers have ended."""

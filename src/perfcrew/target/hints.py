@@ -64,7 +64,8 @@ def what_to_do(tail: str, python: Path) -> str:
 
 
 _SECRET_NAME = re.compile(r"(?i)secret|passw|token|api_?key|private|credential|_key$")
-_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]{0,200}:)[^\s@/]{1,500}@")  # bounded: a log may be one line of megabytes
+_LINE_CHARACTERS = 1000
 
 
 def redact(text: str, environment: Mapping[str, str]) -> str:
@@ -73,3 +74,9 @@ def redact(text: str, environment: Mapping[str, str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return _URL_PASSWORD.sub(r"\1***@", text)
+
+
+def readable(text: str, environment: Mapping[str, str]) -> str:
+    """The end of a log as it may be shown: redacted, no line longer than a screen."""
+    lines = redact(text, environment).splitlines()
+    return "\n".join(x if len(x) <= _LINE_CHARACTERS else f"{x[:_LINE_CHARACTERS]} [...]" for x in lines)

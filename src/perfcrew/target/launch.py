@@ -60,7 +60,7 @@ class Running:
 
     def tail(self, lines: int = 40) -> str:
         """The last lines of its log, without secrets."""
-        return hints.redact(self.child.log.tail(lines), self._environment)
+        return hints.readable(self.child.log.tail(lines), self._environment)
 
     def alive(self) -> bool:
         return self.child.exit is None
@@ -160,9 +160,9 @@ async def _start(start: _Start, port: int | None) -> Running:
 
 
 def _port_taken(running: Running) -> bool:
-    """Whether somebody took the port between our choice and the target's use of it."""
+    """Whether somebody took the port between our choice and the target's use of it. Ours has ended by now."""
     said = running.child.log.tail(60).lower()
-    return any(words in said for words in _TAKEN) and process.is_listening(running.port)
+    return any(words in said for words in _TAKEN) or not process.wait_free(running.port, limit_s=0.5)
 
 
 def _begin(start: _Start, port: int) -> Running:

@@ -17,6 +17,7 @@ import psutil
 from perfcrew.core.errors import TargetFailed
 from perfcrew.target import process
 from perfcrew.target.bounded_log import BoundedLog
+from perfcrew.target.hints import readable
 from perfcrew.target.leftovers import Registry
 
 _GUARD = Path(__file__).with_name("_guard.py")
@@ -148,7 +149,7 @@ async def run(
         status = await _wait(child, timeout_s)
     finally:
         await uninterrupted(asyncio.to_thread(child.end, 2.0))
-    tail = child.log.tail()
+    tail = readable(child.log.tail(), environment)
     if status is None:
         raise TargetFailed(f"{what} did not end within {timeout_s:g} s", command=command, tail=tail, where=str(cwd))
     if status:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -84,7 +85,7 @@ def child_serves(port: int) -> None:
 
 
 def writes(port: int) -> None:
-    open("written-here.txt", "w").write("x")
+    Path("written-here.txt").write_text("x")
     serve(port)
 
 
