@@ -94,8 +94,6 @@ class StageRow(Noun):
     name: str
     own: Prose
     share: Prose
-    fraction: float
-    """The same share as a bare number, for a bar's length."""
 
 
 class RequestLife(Noun):
@@ -141,10 +139,9 @@ class FindingSection(Noun):
     benchmark_note: Prose
     validation: Prose
     command: tuple[str, ...]
-    regression_test: str
     monitoring: Prose
-    alert: str
-    """A Prometheus rule, as YAML."""
+    budget: Prose
+    """The latency that an alert and a regression test hold the endpoint to; empty where none was measured."""
     deployment: Prose
     next_steps: tuple[Step, ...]
     trade_offs: Prose

@@ -1,0 +1,132 @@
+"""One section a finding: what DOCTRINE asks of each optimization, written from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from perfcrew.core.columns import GENERAL, STARTUP
+from perfcrew.core.evidence import Evidence, Findings
+from perfcrew.core.findings import Finding
+from perfcrew.core.prose import Prose, Ref, join
+from perfcrew.core.report import FindingSection, JudgedTarget, Reading, Step
+from perfcrew.report.book import Book, figure, reading, readings, ref
+from perfcrew.report.wording import monitoring, number_of, safe, seen, share, strategy, users, validation
+
+_ROLL_OUT = {
+    "configuration": "A change of configuration: it needs a restart, and no migration.",
+    "code": "A change of code: it goes out with an ordinary release, and needs no migration.",
+    "schema": "A change of the schema: it needs a migration. Look at the lock that the statement takes before it runs on "
+    "the live database; on PostgreSQL build indexes with `CONCURRENTLY`, outside a transaction.",
+    "infrastructure": "A change of the infrastructure: apply it to a staging environment first, under the same load.",
+}
+_COSTS = {
+    "configuration": "A setting that differs from its default has to be known to whoever runs the application.",
+    "code": "The code that is faster is a little more to read and keep; measure memory along with time.",
+    "schema": "An index or a column costs disk and makes each write of the table a little slower.",
+    "infrastructure": "More machinery means more to pay, watch and keep up to date.",
+}
+_WHO: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "configuration": (("DevOps", "apply the setting in every environment, and restart"),),
+    "code": (("Code review", "look at the change at this place, and for the same pattern beside it"),),
+    "schema": (
+        ("Code review", "look at the migration and its way back"),
+        ("DevOps", "run the migration outside the busy hours, and watch locks and replication"),
+    ),
+    "infrastructure": (("DevOps", "plan the change and its cost"),),
+}
+_FOR_PRODUCT = ("DB105", "HT403", "CA201")
+
+
+def sections(book: Book, targets: Sequence[JudgedTarget]) -> tuple[FindingSection, ...]:
+    """The findings that stand, in the order they were ranked in."""
+    return tuple(_section(book, finding, at, targets) for finding, at in standing(book))
+
+
+def standing(book: Book) -> list[tuple[Finding, Ref]]:
+    """The reviewer's findings where it has spoken, those of all specialists otherwise; each with its place."""
+    spoken = [(e, e.body) for e in book.of("findings") if isinstance(e.body, Findings)]
+    last_word = [(e, body) for e, body in spoken if body.specialist == "reviewer"][-1:]
+    found: dict[str, tuple[Finding, Ref]] = {}
+    for item, body in last_word or spoken:
+        for n, finding in enumerate(body.findings):
+            found.setdefault(finding.id, (finding, ref(item, f"findings.{n}")))
+    return list(found.values())
+
+
+def _section(book: Book, finding: Finding, at: Ref, targets: Sequence[JudgedTarget]) -> FindingSection:
+    return FindingSection(
+        finding=finding,
+        source=at,
+        specialist=author(book, finding),
+        problem=join([finding.prose, share(book, finding, at), users(book, finding, targets)]),
+        profiling=_profiling(book, finding),
+        strategy=strategy(book, finding, at),
+        changes=Prose(text="Nothing was changed and nothing is proven: this review only measures. The recipe:"),
+        benchmark=_benchmark(book, finding),
+        benchmark_note=Prose(text="These are the figures before any change. After: not measured."),
+        validation=validation(finding),
+        command=_command(book, finding),
+        monitoring=monitoring(finding),
+        budget=_budget(book, finding, targets),
+        deployment=Prose(text=_ROLL_OUT[_kind(finding)]),
+        next_steps=_next_steps(finding),
+        trade_offs=_trade_offs(finding),
+    )
+
+
+def author(book: Book, finding: Finding) -> str:
+    """The specialist who brought it up."""
+    bodies = [e.body for e in book.of("findings") if isinstance(e.body, Findings)]
+    names = [b.specialist for b in bodies if any(f.id == finding.id for f in b.findings)]
+    return next((n for n in names if n != "reviewer"), "reviewer")
+
+
+def _kind(finding: Finding) -> str:
+    return finding.hypotheses[0].kind if finding.hypotheses else "code"
+
+
+def _profiling(book: Book, finding: Finding) -> Prose:
+    traces = book.traces(finding.endpoint) if finding.endpoint else None
+    items: list[Evidence | None] = [traces, *map(book.get, finding.evidence)]
+    told = [seen(e) for e in {e.id: e for e in items if e is not None and _same_traces(e, traces)}.values()]
+    return join(told) if any(p.text for p in told) else Prose(text="What was seen stands in the text above.")
+
+
+def _same_traces(item: Evidence, traces: Evidence | None) -> bool:
+    """Of the traces at several sizes only those that the baseline belongs to are told again."""
+    return item.kind != "traces" or traces is None or item.id == traces.id
+
+
+def _benchmark(book: Book, finding: Finding) -> tuple[Reading, ...]:
+    if finding.endpoint is None:
+        return (reading(book, STARTUP, GENERAL),)
+    return readings(book, finding.endpoint)
+
+
+def _command(book: Book, finding: Finding) -> tuple[str, ...]:
+    chosen = ("--endpoint", finding.endpoint) if finding.endpoint else ("--all",)
+    return ("perfcrew", "review", book.run.root, *chosen)
+
+
+def _budget(book: Book, finding: Finding, targets: Sequence[JudgedTarget]) -> Prose:
+    """The target's bound where there is one, else today's p95."""
+    if finding.endpoint is None:
+        return Prose(text="")
+    for judged in targets:
+        held = judged.target.metric == "latency" and judged.target.statistic == "p95"
+        if held and judged.subject == finding.endpoint:
+            return judged.bound
+    now = number_of(book, finding.endpoint, "p95") or number_of(book, finding.endpoint, "p50")
+    return figure(now) if now else Prose(text="")
+
+
+def _next_steps(finding: Finding) -> tuple[Step, ...]:
+    steps = [*_WHO[_kind(finding)], ("Tests", "add the regression test to the project's suite")]
+    if finding.rule in _FOR_PRODUCT:
+        steps.append(("Product", "decide how much of the listing, or how fresh an answer, users really need"))
+    return tuple(Step(who=who, what=Prose(text=what)) for who, what in steps)
+
+
+def _trade_offs(finding: Finding) -> Prose:
+    said = safe(finding.hypotheses[0].trade_offs) if finding.hypotheses else ""
+    return Prose(text=said or _COSTS[_kind(finding)])

@@ -1,0 +1,162 @@
+"""The State of the System: endpoints, load steps, stages, targets, and what was not measured."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY
+from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces, field
+from perfcrew.core.prose import Prose, Ref, write
+from perfcrew.core.report import (
+    EndpointState,
+    JudgedTarget,
+    LoadState,
+    Reading,
+    RequestLife,
+    StageRow,
+    Unmeasured,
+    meets,
+)
+from perfcrew.core.targets import Target
+from perfcrew.report.book import Book, figure, is_load_step, measured, number, quote, readings, ref
+
+
+def measured_endpoints(book: Book) -> tuple[str, ...]:
+    """Endpoints with a warm latency, the slowest at the median first."""
+    found = {e.subject: e for e in book.of("measurement") if _is_baseline(e) and e.subject != GENERAL}
+    return tuple(sorted(found, key=lambda s: -_median(found[s])))
+
+
+def _is_baseline(item: Evidence) -> bool:
+    body = item.body
+    return (
+        isinstance(body, Measurement)
+        and body.metric == "latency"
+        and body.phase in ("warm", "any")
+        and not is_load_step(body)
+    )
+
+
+def _median(item: Evidence) -> float:
+    body = item.body
+    return body.statistics["p50"].value if isinstance(body, Measurement) and "p50" in body.statistics else 0.0
+
+
+def state(book: Book) -> tuple[EndpointState, ...]:
+    """A row for each endpoint that was measured."""
+    return tuple(
+        EndpointState(endpoint=key, readings=readings(book, key), taken=_taken(book.measurements(key, "latency")[0]))
+        for key in measured_endpoints(book)
+    )
+
+
+def _taken(item: Evidence) -> Prose:
+    return write("{n} requests in {runs} runs", n=number(item, "count"), runs=number(item, "runs"))
+
+
+def load(book: Book) -> tuple[LoadState, ...]:
+    """Latency under multiples of the expected peak."""
+    return tuple(
+        LoadState(load=e.body.load, endpoint=e.subject, readings=_latencies(e), taken=_taken(e))
+        for e in book.of("measurement")
+        if isinstance(e.body, Measurement) and is_load_step(e.body) and e.body.metric == "latency"
+    )
+
+
+def _latencies(item: Evidence) -> tuple[Reading, ...]:
+    assert isinstance(item.body, Measurement)
+    return tuple(measured(item, c.key, c.key) for c in COLUMNS if c.key in LATENCY and c.key in item.body.statistics)
+
+
+def life(book: Book, endpoint: str) -> RequestLife | None:
+    """The stages of one endpoint's requests, as traced; None where it was not traced."""
+    item = book.traces(endpoint)
+    if item is None or not isinstance(item.body, Traces):
+        return None
+    rows = tuple(
+        StageRow(
+            name=stage.name,
+            own=figure(number(item, f"stages.{n}.own_ms")),
+            share=figure(number(item, f"stages.{n}.own_share")),
+        )
+        for n, stage in enumerate(item.body.stages)
+    )
+    notes = tuple(quote(item, f"notes.{n}") for n in range(len(item.body.notes)))
+    return RequestLife(
+        endpoint=endpoint, evidence=item.id, instrumented=item.body.instrumented, stages=rows, notes=notes
+    )
+
+
+def unmeasured(book: Book) -> tuple[Unmeasured, ...]:
+    """Endpoints without figures, with the reason as the ledger has it."""
+    found = {
+        e.subject: Unmeasured(endpoint=e.subject, status=e.body.status, reason=quote(e, "reason"))
+        for e in book.of("not measured")
+        if isinstance(e.body, NotMeasured)
+    }
+    survey = book.first("survey")
+    if survey is not None and isinstance(survey.body, Survey):
+        for n, plan in enumerate(survey.body.plans):
+            key = plan.endpoint.key
+            if plan.skipped and key not in found:
+                found[key] = Unmeasured(endpoint=key, status=None, reason=quote(survey, f"plans.{n}.skipped"))
+    return tuple(found[key] for key in sorted(found))
+
+
+def targets(book: Book) -> tuple[JudgedTarget, ...]:
+    """Each target of the profile, held against each subject that it applies to."""
+    frame = book.first("frame")
+    if frame is None or not isinstance(frame.body, Frame):
+        return ()
+    return tuple(
+        judged
+        for n, target in enumerate(frame.body.profile.targets)
+        for judged in _judge(book, target, figure(number(frame, f"profile.targets.{n}.bound")))
+    )
+
+
+def _judge(book: Book, target: Target, bound: Prose) -> list[JudgedTarget]:
+    if target.subject == GENERAL:
+        subjects = [GENERAL]
+    else:
+        subjects = [s for s in measured_endpoints(book) if fnmatchcase(s, target.subject)] or [target.subject]
+    return [_judge_one(book, target, bound, subject) for subject in subjects]
+
+
+def _judge_one(book: Book, target: Target, bound: Prose, subject: str) -> JudgedTarget:
+    phase = "cold" if target.metric.endswith(".cold") else "warm"
+    for item in book.measurements(subject, target.metric, phase):
+        path = f"statistics.{target.statistic}"
+        body = item.body
+        if isinstance(body, Measurement) and body.unit == target.unit and target.statistic in body.statistics:
+            value = field(item.body, f"{path}.value")
+            return JudgedTarget(
+                target=target,
+                subject=subject,
+                outcome="met" if meets(target, value) else "missed",
+                ref=Ref(evidence=item.id, field=f"{path}.value"),
+                shown=_shown(item, path, target),
+                bound=bound,
+            )
+    return JudgedTarget(
+        target=target, subject=subject, outcome="not measured", shown=Prose(text="not measured"), bound=bound
+    )
+
+
+def _shown(item: Evidence, path: str, target: Target) -> Prose:
+    assert isinstance(item.body, Measurement)
+    estimate = item.body.statistics[path.split(".")[1]]
+    value = number(item, f"{path}.value")
+    ends = (estimate.low, estimate.high)
+    if None in ends or len({meets(target, e) for e in (*ends, estimate.value) if e is not None}) == 1:
+        return write("{value}", value=value)
+    reach = "high" if target.operator.startswith("<") else "low"
+    reach = reach if meets(target, estimate.value) else ("low" if reach == "high" else "high")
+    return write(
+        "{value}, though its interval reaches over the bound, to {end}",
+        value=value,
+        end=number(item, f"{path}.{reach}"),
+    )
+
+
+__all__ = ["life", "load", "measured_endpoints", "ref", "state", "targets", "unmeasured"]
