@@ -43,7 +43,7 @@ CUSTOMERS = 4
 REVIEWS = 80
 ORDERS = 12
 EVENTS = 240
-MOST_LINES = 14
+MOST_LINES = 18
 FIRST_DAY = date(2023, 1, 1)
 DAYS = 900
 DEMO_PASSWORD = "reading-is-fun"
@@ -227,7 +227,7 @@ def line_rows(random: Random, order_id: int, newest_book: int) -> list[dict[str,
             "quantity": random.randint(1, 3),
             "unit_cents": random.randrange(499, 4999, 50),
         }
-        for place in range(random.randint(4, MOST_LINES))
+        for place in range(random.randint(6, MOST_LINES))
     ]
 
 
