@@ -1,0 +1,153 @@
+"""DB101: one query shape, again and again from one line of code.
+
+What it costs: every repeat pays a round trip, so the time grows with the rows of the page.
+Seen as: at least `repeats` statements of one shape from one call site within one request, their parameters
+differing; other statements may lie between them, and they may run at the same time. Reads and writes alike. Where
+the data was measured at several sizes, a count that grows with it makes sure of it. An N+1 that shows only in the
+first request, before a cache is filled, is reported one level lower.
+Not this: the same parameters again (DB102), pages of one listing (bounded statements that each fetch many rows),
+batches (a long `IN (…)` or an executemany), one statement each from several lines.
+Instead: fetch the set in one statement, with `selectinload` or `prefetch_related`, or one `IN` over the keys.
+Confidence: 0.7; more where the count grows with the data or is high, less where it stays the same and is low.
+Limits: sees what the traced requests did on the data at hand; a loop over two rows is below the bound. Does not look
+at caches or documents: an N+1 over HTTP is HT401.
+"""
+
+from __future__ import annotations
+
+from perfcrew.core.findings import Finding, Hypothesis, Level
+from perfcrew.core.prose import Prose, join
+from perfcrew.core.scene import Scene, Traced
+from perfcrew.core.sql import is_read
+from perfcrew.rules import statements
+from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores
+from perfcrew.rules.limits import Limits
+from perfcrew.rules.places import Site
+from perfcrew.rules.recipes import FETCH_THE_SET, WRITE_THE_SET, flavour
+from perfcrew.rules.statements import Seen
+from perfcrew.rules.write import Case, code, finding, grows, growth, sentences, traced_values
+
+ID = "DB101"
+
+
+def recognise(scene: Scene, limits: Limits) -> list[Finding]:
+    """One finding a line that repeats statements."""
+    traced = observed(scene)
+    if traced is None:
+        return []
+    warm = _by_line(scene, traced, limits, warm=True)
+    cold = {line: s for line, s in _by_line(scene, traced, limits, warm=False).items() if line not in warm}
+    found = [_finding(scene, traced, seen, limits, cold=False) for seen in warm.values()]
+    return found + [_finding(scene, traced, seen, limits, cold=True) for seen in cold.values()]
+
+
+def _by_line(scene: Scene, traced: Traced, limits: Limits, warm: bool) -> dict[tuple[str, int], Seen]:
+    """The costliest repeated shape of each line: one line that loads two relations is one N+1."""
+    found: dict[tuple[str, int], Seen] = {}
+    for seen in statements.seen(scene, traced, warm):
+        line = (seen.group.site.place.file, seen.group.site.place.line)
+        if _repeats(seen, limits) and (line not in found or seen.busy_ms > found[line].busy_ms):
+            found[line] = seen
+    return found
+
+
+def _repeats(seen: Seen, limits: Limits) -> bool:
+    """Parameters that mostly differ; what mostly repeats them is DB102."""
+    enough = (
+        min(seen.repeats, seen.distinct) >= limits.repeats and seen.distinct >= seen.repeats * limits.distinct_share
+    )
+    return enough and not _in_batches(seen, limits)
+
+
+def _in_batches(seen: Seen, limits: Limits) -> bool:
+    text = seen.group.text
+    many = any((s.attributes.get("perfcrew.db.executemany") or 0) > 1 for s in seen.group.spans)
+    pages = statements.is_bounded(text) and middle(seen.group.rows) >= limits.page_rows
+    return many or pages or statements.listed(text) >= limits.batch_values
+
+
+def _growing(scene: Scene, seen: Seen) -> bool | None:
+    """Whether the repeats grow with the data; None where only one size was seen."""
+    if grows(scene, "db.statements") in ("linear", "quadratic"):
+        return True
+    points = statements.by_size(scene, seen.group)
+    if len(points) < 2:
+        return None if grows(scene, "db.statements") in (None, "unclear") else False
+    return points[-1][1].repeats > points[0][1].repeats * 1.3
+
+
+def _confidence(seen: Seen, growing: bool | None, limits: Limits) -> float:
+    many = seen.repeats >= limits.sure_repeats
+    sure = 0.7 + (0.2 if growing else 0.0) + (0.08 if many else 0.0)
+    return sure - (0.2 if growing is False and not many else 0.0) - (0.0 if seen.group.spans[0].stack else 0.2)
+
+
+def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits, cold: bool) -> Finding:
+    growing = _growing(scene, seen)
+    site = statements.with_loop(scene, seen.group)
+    confidence = _confidence(seen, growing, limits) - (0.1 if cold else 0.0)
+    share = latency_share(
+        seen.busy_ms, seen.group.request_ms, "time of the repeated statements over the traced request"
+    )
+    at = _level(scene, share.fraction, growing, cold, limits)
+    case = Case(
+        f"N+1 statements in {code(site.place.function or site.place.file)}",
+        at,
+        site,
+        share,
+        confidence,
+        seen.group.shape,
+    )
+    grown, scaling = growth(scene, "db.statements")
+    prose = _prose(scene, traced, seen, site, cold, grown)
+    return finding(
+        ID, scene.endpoint.key, case, prose, [traced.seen.evidence, scaling], _hypotheses(scene, seen, site, confidence)
+    )
+
+
+def _level(scene: Scene, share: float, growing: bool | None, cold: bool, limits: Limits) -> Level:
+    at = level(share, share * latency_ms(scene), limits)
+    return raised(at, (1 if growing else 0) - (1 if cold else 0))
+
+
+def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, grown: Prose) -> Prose:
+    values = {
+        **traced_values(scene, traced, cold),
+        "line": code(str(site.place)),
+        "loop": code(str(site.trigger)) if site.trigger else None,
+        "shape": statements.brief(seen.group.shape),
+    }
+    said = sentences(
+        values,
+        "{line} sends {shape} once a row, each time with other parameters.",
+        "It is reached from {loop}.",
+        "A request to {endpoint} sends {statements} statements and fetches {rows} with them"
+        + (" until its caches are filled." if cold else "."),
+        "Statements take {spent} of the {request} of the traced request, which is {share}.",
+    )
+    return join([said, grown])
+
+
+def _hypotheses(scene: Scene, seen: Seen, site: Site, confidence: float) -> list[Hypothesis]:
+    kind = flavour(scene.root, site.place, seen.group.spans[0].stack)
+    read = is_read(seen.group.text)
+    improvement = round(seen.share * (1 - 1 / max(seen.repeats, 1)), 3)
+    return [
+        Hypothesis(
+            id=f"{ID}-set",
+            change=f"{'fetching' if read else 'writing'} the set in one statement rather than one row at a time in "
+            f"{code(str(site.place))}",
+            metric="latency",
+            improvement=improvement,
+            because="the round trips of all repeats but one go away; the share is the traced time of those statements",
+            kind="code",
+            recipe=(FETCH_THE_SET if read else WRITE_THE_SET)[kind],
+            scores=scores(seen.share, confidence, effort=4, risk=4, reversibility=5),
+            alternatives=(
+                "join the relation into the first statement, where each row has one of it",
+                "a data loader that batches by tick",
+            ),
+            trade_offs="One larger result is held in memory at once: bound the page.",
+            rollback="Revert the commit; no data changes.",
+        )
+    ]

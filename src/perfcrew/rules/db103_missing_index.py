@@ -1,0 +1,141 @@
+"""DB103: a statement reads a whole table, and an index that was built on a clone mends it.
+
+What it costs: the time grows with the table, whatever the size of the answer.
+Seen as: the plan with the real parameters scans a table of at least `min_rows` rows; the index was built on a clone,
+the plan then used it, and every run with it was faster than every run without, by at least `min_gain` of the time
+and `min_ms`; the statement takes at least `min_share` of the traced request.
+Not this: small tables, statements that need most of the table, an index that the planner leaves aside, a gain
+within the noise.
+Instead: the index that was tried, in a reversible migration. Indexes cost writes and disk: its size is in the evidence.
+Confidence: 0.95, since it was built and measured; 0.85 where fewer than three runs stand on either side.
+Limits: one index is tried a statement; partial, expression and covering indexes are not. Only as true as the
+clone's data are like production's.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from perfcrew.core.evidence import IndexTrial, PlanNode, QueryPlan
+from perfcrew.core.findings import Finding, Hypothesis
+from perfcrew.core.prose import Cited, Prose, cite
+from perfcrew.core.scene import Scene, Seen, Traced
+from perfcrew.core.sql import shape
+from perfcrew.rules import statements
+from perfcrew.rules.costs import latency_ms, latency_share, level, observed, scores
+from perfcrew.rules.limits import Limits
+from perfcrew.rules.recipes import flavour, migration
+from perfcrew.rules.write import Case, code, finding, sentences, traced_values
+
+ID = "DB103"
+_SCANS = ("seq scan", "parallel seq scan", "scan", "full table scan", "all")
+
+
+def recognise(scene: Scene, limits: Limits) -> list[Finding]:
+    """One finding a plan whose trial helped and whose statement has a line."""
+    traced = observed(scene)
+    if traced is None:
+        return []
+    found: dict[tuple[str, tuple[str, ...]], Finding] = {}
+    seen = statements.seen(scene, traced)
+    for plan in scene.plans:
+        trial = plan.body.trial
+        if trial is None or not _scans(plan.body, trial, limits) or not _helped(trial, limits):
+            continue
+        for group in (s for s in seen if s.group.shape in _shapes(plan.body)):
+            if group.share >= limits.min_share:
+                found.setdefault((trial.table, trial.columns), _finding(scene, traced, plan, trial, group, limits))
+    return list(found.values())
+
+
+def _shapes(plan: QueryPlan) -> set[str]:
+    return {plan.shape, shape(plan.statement)}
+
+
+def scanned(node: PlanNode) -> bool:
+    """Whether the node reads a table from end to end, in PostgreSQL's, SQLite's or MySQL's words."""
+    words = node.operation.lower()
+    whole = words in _SCANS or words.startswith(("scan ", "seq scan", "parallel seq scan"))
+    return whole and not node.index and "index" not in words
+
+
+def _scans(plan: QueryPlan, trial: IndexTrial, limits: Limits) -> bool:
+    rows = plan.table_rows.get(trial.table, 0)
+    sorts = any("sort" in n.operation.lower() or "temp b-tree" in n.operation.lower() for n in plan.nodes)
+    return rows >= limits.min_rows and (any(scanned(n) for n in plan.nodes) or sorts)
+
+
+def _helped(trial: IndexTrial, limits: Limits) -> bool:
+    if not trial.used or not trial.before_ms or not trial.after_ms:
+        return False
+    saved = trial.before_median_ms - trial.after_median_ms
+    apart = max(trial.after_ms) < median(trial.before_ms) and min(trial.before_ms) > median(trial.after_ms)
+    return apart and saved >= limits.min_ms and saved >= limits.min_gain * trial.before_median_ms
+
+
+def _finding(
+    scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTrial, group: statements.Seen, limits: Limits
+) -> Finding:
+    gain = 1 - trial.after_median_ms / trial.before_median_ms
+    share = latency_share(
+        group.share * gain,
+        1.0,
+        "time of the statement over the traced request, times what the index saved on the clone",
+    )
+    sure = 0.95 if min(len(trial.before_ms), len(trial.after_ms)) >= 3 else 0.85
+    at = level(group.share, group.share * latency_ms(scene), limits)
+    site = statements.with_loop(scene, group.group)
+    title = f"No index serves the read of {code(trial.table)} in {code(site.place.function or site.place.file)}"
+    case = Case(title, at, site, share, sure, group.group.shape)
+    prose = _prose(scene, traced, plan, trial, group)
+    evidence = [plan.evidence, traced.seen.evidence]
+    return finding(
+        ID, scene.endpoint.key, case, prose, evidence, [_hypothesis(scene, trial, group, share.fraction, sure)]
+    )
+
+
+def _prose(scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTrial, group: statements.Seen) -> Prose:
+    before, after = plan.ref("trial.before_median_ms"), plan.ref("trial.after_median_ms")
+    values: dict[str, Cited | str | None] = {
+        **traced_values(scene, traced),
+        "line": code(str(group.group.site.place)),
+        "shape": statements.brief(group.group.shape),
+        "table": code(trial.table),
+        "size": plan.cite(f"table_rows.{trial.table}") if "." not in trial.table else None,
+        "columns": code(", ".join(trial.columns)),
+        "before": plan.cite("trial.before_median_ms"),
+        "after": plan.cite("trial.after_median_ms"),
+        "bytes": plan.cite("trial.size_bytes") if trial.size_bytes is not None else None,
+        "times": cite(trial.before_median_ms / trial.after_median_ms, "ratio", before, after, derivation="ratio")
+        if trial.after_median_ms > 0
+        else None,
+    }
+    return sentences(
+        values,
+        "{line} sends {shape}, and the plan reads {table} without an index for it.",
+        "The table held {size} when it was planned.",
+        "With an index on {columns}, built on a clone of the database, the statement went from {before} to {after}.",
+        "That is {times} as fast.",
+        "The index takes {bytes}.",
+        "Statements take {spent} of the {request} of a traced request to {endpoint}.",
+    )
+
+
+def _hypothesis(scene: Scene, trial: IndexTrial, group: statements.Seen, saved: float, sure: float) -> Hypothesis:
+    kind = flavour(scene.root, group.group.site.place, group.group.spans[0].stack)
+    return Hypothesis(
+        id=f"{ID}-index",
+        change=f"an index on {code(trial.table)} ({code(', '.join(trial.columns))})",
+        metric="latency",
+        improvement=round(saved, 3),
+        because="the index was built on a clone, the plan used it, and every run was faster than before",
+        kind="schema",
+        recipe=migration(kind, trial.ddl, trial.table, trial.columns),
+        scores=scores(saved, sure, effort=5, risk=4, reversibility=5),
+        alternatives=(
+            "a covering index, where the statement reads few columns",
+            "a partial index, where it reads few rows",
+        ),
+        trade_offs="Every write to the table keeps the index too, and it takes disk and memory.",
+        rollback="Run the migration's downgrade: the index is dropped.",
+    )

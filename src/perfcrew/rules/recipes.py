@@ -1,0 +1,149 @@
+"""What to do, in Markdown with the code that would be written, in the words of the target's own library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from perfcrew.core.trace import Frame
+from perfcrew.core.web import Place
+from perfcrew.rules import source
+
+Flavour = Literal["sqlalchemy", "django", "sql"]
+
+
+def flavour(root: Path, place: Place, stack: tuple[Frame, ...] = ()) -> Flavour:
+    """The library that the statement was written with, told from the place's imports, then from the stack."""
+    code = source.read(root / place.file)
+    texts = [code.text if code else "", *(f.file for f in stack)]
+    for text in texts:
+        if "sqlalchemy" in text or "sqlmodel" in text:
+            return "sqlalchemy"
+        if "django" in text or ".objects." in text:
+            return "django"
+    return "sql"
+
+
+def python(text: str) -> str:
+    """A block of Python."""
+    return f"```python\n{text.strip()}\n```"
+
+
+def sql(text: str) -> str:
+    """A block of SQL."""
+    return f"```sql\n{text.strip()}\n```"
+
+
+FETCH_THE_SET: dict[Flavour, str] = {
+    "sqlalchemy": "Load the relation with the rows, in one further statement for the whole page:\n\n"
+    + python(
+        """
+from sqlalchemy.orm import selectinload
+
+statement = select(Parent).options(selectinload(Parent.children)).limit(limit)
+"""
+    )
+    + "\n\nWhere it is no relation, ask for the whole set once and look up in it:\n\n"
+    + python(
+        """
+found = await session.scalars(select(Child).where(Child.parent_id.in_([parent.id for parent in parents])))
+by_parent: dict[int, list[Child]] = {}
+for child in found:
+    by_parent.setdefault(child.parent_id, []).append(child)
+"""
+    ),
+    "django": "Load the relation with the rows:\n\n"
+    + python(
+        """
+parents = Parent.objects.select_related("owner").prefetch_related("children")[:limit]
+"""
+    )
+    + "\n\nA filter, `.count()` or `.first()` on a prefetched relation asks again: use `Prefetch(…, queryset=…)` or "
+    "`annotate`.",
+    "sql": "Ask for the whole set in one statement, and look up in it:\n\n"
+    + sql("SELECT … FROM child WHERE parent_id IN (:ids)  -- or = ANY(:ids) on PostgreSQL"),
+}
+
+WRITE_THE_SET: dict[Flavour, str] = {
+    "sqlalchemy": python("await session.execute(insert(Child), [{'parent_id': p, 'name': n} for p, n in rows])"),
+    "django": python(
+        "Child.objects.bulk_create(children, batch_size=1000)\nChild.objects.bulk_update(children, ['name'])"
+    ),
+    "sql": sql("INSERT INTO child (parent_id, name) VALUES (…), (…), (…)"),
+}
+
+ASK_ONCE: dict[Flavour, str] = {
+    "sqlalchemy": "Read it once, before the loop, and hand it down:\n\n"
+    + python(
+        """
+currency = await shop_currency(session)          # once a request
+return [line(row, currency) for row in rows]
+"""
+    ),
+    "django": "Read it once, before the loop, and hand it down:\n\n"
+    + python(
+        """
+currency = Setting.objects.get(key="currency").value      # once a request
+return [line(row, currency) for row in rows]
+"""
+    ),
+    "sql": "Read it once, before the loop, and hand the value down.",
+}
+
+BOUND: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        """
+@router.get("/items")
+async def list_items(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: int = 0, ...):
+    statement = select(Item).where(Item.id > after).order_by(Item.id).limit(limit)
+"""
+    )
+    + "\n\nPaging by the last key stays cheap on later pages, where `OFFSET` reads all that it skips.",
+    "django": python(
+        """
+from django.core.paginator import Paginator
+
+page = Paginator(Item.objects.order_by("id"), per_page=50).get_page(request.GET.get("page"))
+"""
+    )
+    + "\n\nIn Django REST framework set `DEFAULT_PAGINATION_CLASS` and `PAGE_SIZE`.",
+    "sql": sql("SELECT … FROM item WHERE id > :after ORDER BY id LIMIT :limit"),
+}
+
+
+def load_only(kind: Flavour, entity: str, columns: list[str]) -> str:
+    """The columns left out of the select, loaded when they are asked for."""
+    if kind == "django":
+        return python(f"{entity}.objects.defer({', '.join(repr(c) for c in columns)})")
+    if kind == "sqlalchemy":
+        deferred = ", ".join(f"defer({entity}.{c})" for c in columns)
+        return (
+            python(f"from sqlalchemy.orm import defer\n\nstatement = select({entity}).options({deferred})")
+            + "\n\nIn async code a deferred column can't be loaded on access: select what the answer needs, or mark "
+            "the "
+            "column `deferred=True` in the model and `undefer` it where it is shown."
+        )
+    return sql("SELECT id, title  -- the columns of the answer, by name, not *\nFROM …")
+
+
+def migration(kind: Flavour, ddl: str, table: str, columns: tuple[str, ...]) -> str:
+    """An index as a reversible migration."""
+    name = f"ix_{table.rsplit('.', 1)[-1]}_{'_'.join(columns)}"
+    listed = ", ".join(repr(c) for c in columns)
+    text = f"As tried on the clone:\n\n{sql(ddl)}"
+    if kind == "django":
+        index = f"models.Index(fields=[{listed}], name={name[:30]!r})"
+        text += "\n\nAs part of the model, then `manage.py makemigrations`:\n\n" + python(
+            f"class Meta:\n    indexes = [{index}]"
+        )
+    if kind == "sqlalchemy":
+        text += "\n\nAs an Alembic migration:\n\n" + python(
+            f"def upgrade() -> None:\n    op.create_index({name!r}, {table!r}, [{listed}])\n\n\n"
+            f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={table!r})"
+        )
+    return (
+        text
+        + "\n\nOn a busy PostgreSQL build it without a lock: `CREATE INDEX CONCURRENTLY`, outside of a transaction "
+        "(`postgresql_concurrently=True` within `op.get_context().autocommit_block()`, or Django's "
+        "`AddIndexConcurrently`)."
+    )
