@@ -50,6 +50,7 @@ class Request:
             for other in list(in_flight):
                 other._alone = False
         in_flight.add(self)
+        writer.request_began()
         for begun in on_begin:
             begun(self)
 
@@ -80,7 +81,7 @@ class Request:
         for ended in on_end:
             ended(self)
         self.span.end()
-        writer.flush()
+        writer.request_ended()
 
 
 def _traceparent(header: str) -> Identity | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import callsite, carrier, imports, settings, writer
 from .settings import Settings
 
@@ -48,18 +46,11 @@ def _requests(wanted: Settings) -> None:
 
 
 def _spans(wanted: Settings) -> None:
-    from . import asyncpg, http_client, psycopg2, psycopg3, redis, sqlite, stages
+    from . import asyncpg, http_client, psycopg2, psycopg3, redis, sqlite, stages, tasks
 
-    imports.when_imported("asyncio", _tasks)
-    for hooks in (stages, sqlite, psycopg3, psycopg2, asyncpg, redis, http_client):
+    for hooks in (tasks, stages, sqlite, psycopg3, psycopg2, asyncpg, redis, http_client):
         hooks.install()
     if wanted.mode == "otel":
         from . import breadth
 
         breadth.install(wanted.deps)
-
-
-def _tasks(module: Any) -> None:
-    from . import tasks
-
-    tasks.install()

@@ -28,7 +28,7 @@ _BOUNDARIES = frozenset(["BEGIN", "START", "COMMIT", "ROLLBACK", "END"])
 _FRAMEWORK_WORDS = frozenset(["SAVEPOINT", "RELEASE", "PRAGMA", "SHOW", "SET", "DISCARD", "DEALLOCATE"])
 _FRAMEWORK_TEXT = re.compile(
     r"^\s*SELECT QUOTE\(|pg_catalog\.|\bpg_type\b|\bsqlite_(?:master|schema)\b|information_schema\."
-    r"|current_schema\(\)|current_setting\('jit'\)|last_insert_rowid\(\)|^\s*ROLLBACK TO|^\s*SELECT CAST\('test",
+    r"|current_schema\(\)|current_setting\('jit'\)|last_insert_rowid\(\)|sqlite_compileoption_used\(|^\s*ROLLBACK TO|^\s*SELECT CAST\('test",
     re.IGNORECASE,
 )
 

@@ -1,40 +1,47 @@
-"""Remember who started a task whose coroutine is a library's: `gather(client.get(a), client.get(b))`.
+"""Remember who asked, where a library's code starts with no caller: in a task of its own, or in a thread.
 
-Such a task's stack begins in the library; the line of the application that asked for it is on the stack of the
-one who created it.
+`gather(client.get(a), client.get(b))` makes tasks whose stacks begin in the library; Django's async ORM runs its
+statements in a thread. The line of the application is on the stack of the one who created them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import asyncio.tasks
 import functools
 from typing import Any
 
 from . import callsite
 from .guard import guarded
+from .imports import when_imported
 
-_NAMES = ("create_task", "ensure_future", "_ensure_future")
+_TASKS = ("create_task", "ensure_future", "_ensure_future")
 
 
 def install() -> None:
-    for name in _NAMES:
-        original = getattr(asyncio.tasks, name, None)
+    when_imported("asyncio", _hook_asyncio)
+    when_imported("asgiref.sync", lambda module: _wrap_async(module.SyncToAsync, "__call__"))
+    when_imported("anyio.to_thread", lambda module: _wrap_async(module, "run_sync"))
+
+
+def _hook_asyncio(module: Any) -> None:
+    for name in _TASKS:
+        original = getattr(module.tasks, name, None)
         if original is None:
             continue
         replacement = _remembering(original, coroutine_at=0)
-        setattr(asyncio.tasks, name, replacement)
-        if hasattr(asyncio, name):
-            setattr(asyncio, name, replacement)
-    group = getattr(asyncio, "TaskGroup", None)
+        setattr(module.tasks, name, replacement)
+        if hasattr(module, name):
+            setattr(module, name, replacement)
+    group = getattr(module, "TaskGroup", None)
     if group is not None:
         group.create_task = _remembering(group.create_task, coroutine_at=1)
+    if hasattr(module, "to_thread"):
+        _wrap_async(module, "to_thread")
 
 
 def _remembering(original: Any, coroutine_at: int) -> Any:
     @functools.wraps(original)
     def create(*args: Any, **kwargs: Any) -> Any:
-        token = _remember(args[coroutine_at] if len(args) > coroutine_at else None)
+        token = _remember_for(args[coroutine_at] if len(args) > coroutine_at else None)
         try:
             return original(*args, **kwargs)
         finally:
@@ -43,11 +50,30 @@ def _remembering(original: Any, coroutine_at: int) -> Any:
     return create
 
 
-@guarded
-def _remember(coroutine: Any) -> Any:
+def _wrap_async(owner: Any, name: str) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        token = _remember()
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            _forget(token)
+
+    setattr(owner, name, call)
+
+
+def _remember_for(coroutine: Any) -> Any:
+    """For a coroutine of the application nothing is needed: its own frame will be on the stack."""
     code = getattr(coroutine, "cr_code", None)
     if code is None or callsite.role(code.co_filename) == callsite.APP:
         return None
+    return _remember()
+
+
+@guarded
+def _remember() -> Any:
     return callsite.spawned.set(callsite.stack())
 
 

@@ -20,6 +20,7 @@ _folder = ""
 _descriptor = -1
 _hello: dict[str, Any] = {"mode": "none", "patched": [], "notes": [], "control": None}
 _ready = False
+_requests = 0
 
 
 def open_in(folder: str, mode: str) -> None:
@@ -45,9 +46,23 @@ def emit(record: dict[str, Any]) -> None:
     line = json.dumps(record, separators=(",", ":"), default=str)
     with _lock:
         _lines.append(line)
-        full = len(_lines) >= _FLUSH_AT
-    if full:
+        due = not _requests or len(_lines) >= _FLUSH_AT
+    if due:
         flush()
+
+
+def request_began() -> None:
+    """Gather until it ends."""
+    global _requests
+    with _lock:
+        _requests += 1
+
+
+def request_ended() -> None:
+    global _requests
+    with _lock:
+        _requests -= 1
+    flush()
 
 
 def flush() -> None:
@@ -100,8 +115,8 @@ def _open() -> None:
 
 
 def _forked() -> None:
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _requests
+    _lock, _requests = threading.Lock(), 0
     _lines.clear()
     os.close(_descriptor)
     _open()
