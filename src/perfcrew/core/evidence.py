@@ -351,6 +351,24 @@ class Judgement(Noun):
     ref: Ref | None = None
 
 
+class Timing(Noun):
+    """How long a run took as a whole, and how much of it the target was under measurement."""
+
+    kind: Literal["timing"] = "timing"
+    total_ms: float
+    measuring_ms: float
+    overhead_share: float
+    """What was neither measuring nor waiting for the target to start or end: our own work."""
+
+
+class Draft(Noun):
+    """A report before the gate has spoken; the whole is in the blob `report`."""
+
+    kind: Literal["draft"] = "draft"
+    number: int
+    withheld: tuple[str, ...] = ()
+
+
 class Published(Noun):
     """The digest of the report that was shipped, so that one edited by hand is recognised."""
 
@@ -377,6 +395,8 @@ Body = Annotated[
     | Failure
     | NotMeasured
     | Findings
+    | Timing
+    | Draft
     | Published,
     Field(discriminator="kind"),
 ]
@@ -408,6 +428,8 @@ class Run(Noun):
     root: str
     workflow: str
     started_at: datetime
+    options: dict[str, JsonValue] = {}
+    """What was asked for, so that a resumed run asks for the same."""
     schema_version: int = 1
 
 

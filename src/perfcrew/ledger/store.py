@@ -63,6 +63,14 @@ class Ledger:
             ) from None
         return cls(connection, Blobs(folder / "blobs"), path)
 
+    @classmethod
+    def existing(cls, root: Path) -> Ledger:
+        """The ledger of a project that has one under `.perfcrew`. LedgerError where it has none."""
+        folder = root.resolve() / ".perfcrew"
+        if not (folder / "ledger.sqlite3").is_file():
+            raise LedgerError("no ledger here", where=str(folder), do="name the project's folder, or review it first")
+        return cls.open(folder)
+
     def close(self) -> None:
         """Close the file; nothing is lost without it."""
         self._db.close()

@@ -1,0 +1,132 @@
+"""The second half of a review: from what was observed to a report that the gate has spoken about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from langgraph.errors import NodeError
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Send
+
+from perfcrew.core.evidence import Draft, Evidence, Findings, Timing
+from perfcrew.core.findings import Finding
+from perfcrew.crew import cards, rulebook
+from perfcrew.gate import check, seal
+from perfcrew.graphs import scenes
+from perfcrew.graphs.context import Context
+from perfcrew.graphs.state import SpecialistTask, State
+from perfcrew.report import compose, publish_files
+from perfcrew.rules import book, silence
+
+BOOK = "findings/rule book"
+RANKED = "findings/ranked"
+FINAL = "findings/final"
+
+
+async def recognise(state: State, runtime: Runtime[Context]) -> Command[Literal["specialist", "rank"]]:
+    """Every rule looks at everything once; then each specialist is asked."""
+    context = runtime.context
+    context.progress("rules").note("looking at what was observed")
+    if not context.has(BOOK):
+        _recognised(context)
+    tasks = [
+        Send("specialist", SpecialistTask(run=context.run, specialist=name)) for name in context.policy.specialists
+    ]
+    return Command(goto=tasks or "rank")
+
+
+def _recognised(context: Context) -> None:
+    application = scenes.application(context.ledger, context.run)
+    run = book.recognise(application, context.settings.rules)
+    for failure in run.failures:
+        context.failed("rules", f"{failure.rule} on {failure.endpoint}", failure.error)
+    found = silence.silenced(run.findings, context.root, context.config.ignore, context.config.acknowledge)
+    body = Findings(specialist="rule book", reasoner=rulebook.NAME, findings=tuple(found))
+    context.put(BOOK, body, context.method("perfcrew rules", rules=len(context.settings.rules)))
+
+
+async def specialist(state: SpecialistTask, runtime: Runtime[Context]) -> dict[str, Any]:
+    """One specialist concludes in its own field."""
+    context, name = runtime.context, state["specialist"]
+    card = cards.card(name, context.root)
+    recognised = _findings(context, BOOK)
+    context.progress("crew").note(f"{name}: {card.question}")
+    put = context.put(
+        f"findings/specialist/{name}", rulebook.conclude(card, recognised), context.method("perfcrew crew")
+    )
+    return {"specialists": {name: put.id}}
+
+
+async def specialist_failed(state: SpecialistTask, error: NodeError, runtime: Runtime[Context]) -> dict[str, Any]:
+    """A specialist that fails becomes a line in the report, and the run goes on."""
+    name = state["specialist"]
+    put = runtime.context.failed("crew", f"specialist {name}", error.error)
+    return {"specialists": {name: put.id}}
+
+
+async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """The specialists' findings in one list, in the order of what they cost."""
+    context = runtime.context
+    concluded = [f for name in context.policy.specialists for f in _findings(context, f"findings/specialist/{name}")]
+    body = Findings(specialist="crew", reasoner=rulebook.NAME, findings=tuple(book.ranked(concluded)))
+    context.put(RANKED, body, context.method("perfcrew crew"))
+    return {}
+
+
+async def reviewer(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Tries to refute; what stands is what is reported."""
+    context = runtime.context
+    card = cards.card(context.policy.reviewer, context.root)
+    held = {e.id: e for e in context.ledger.find(context.run)}
+    context.put(FINAL, rulebook.refute(card, _findings(context, RANKED), held), context.method("perfcrew crew"))
+    return {}
+
+
+async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """A draft, without the findings that the gate refused before."""
+    context, withheld = runtime.context, tuple(state.get("withheld", ()))
+    number = state.get("rewrites", 0)
+    context.progress("report").note("writing")
+    _timing(context)
+    report = compose(context.ledger, context.run, withheld=withheld)
+    blobs = {"report": report.model_dump_json().encode()}
+    context.put(
+        f"draft/{number}", Draft(number=number, withheld=withheld), context.method("perfcrew report"), blobs=blobs
+    )
+    return {}
+
+
+async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["write", "publish"]]:
+    """Code decides. A report that is refused goes back, at most as often as the policy allows."""
+    context, number = runtime.context, state.get("rewrites", 0)
+    report = context.draft(number)
+    result = check(report, context.ledger, context.settings.gate)
+    faulty = [] if result.passed else context.faulty(report)
+    if result.passed or not faulty or number >= context.policy.rewrites:
+        return Command(goto="publish", update={"passed": result.passed})
+    withheld = sorted({*state.get("withheld", []), *faulty})
+    return Command(goto="write", update={"rewrites": number + 1, "withheld": withheld})
+
+
+async def publish(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Seal the report with the verdict and render it; a refused one says so at its head."""
+    context = runtime.context
+    sealed = seal(context.draft(state.get("rewrites", 0)), context.ledger, context.settings.gate)
+    publish_files(sealed, context.ledger, context.out)
+    return {}
+
+
+def _findings(context: Context, slot: str) -> Sequence[Finding]:
+    item: Evidence | None = context.ledger.slot(context.run, slot)
+    return item.body.findings if item and isinstance(item.body, Findings) else ()
+
+
+def _timing(context: Context) -> None:
+    total_s = time.monotonic() - context.began
+    measuring_s = min(context.measuring_s, total_s)
+    body = Timing(
+        total_ms=total_s * 1e3, measuring_ms=measuring_s * 1e3, overhead_share=(total_s - measuring_s) / total_s
+    )
+    context.put("timing", body, context.method("perfcrew"))

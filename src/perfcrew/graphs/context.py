@@ -1,0 +1,216 @@
+"""The live handles of a run: ledger, target, clones, progress. They travel beside the state, never in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from perfcrew import __version__
+from perfcrew.core.base import Noun
+from perfcrew.core.evidence import Body, Evidence, Failure, Frame, Log, Method, Survey
+from perfcrew.core.project import Project
+from perfcrew.core.web import Plan
+from perfcrew.crew.cards import Policy
+from perfcrew.graphs import scenes
+from perfcrew.graphs.progress import Progress, Tell
+from perfcrew.ledger import Ledger
+from perfcrew.probe import inject
+from perfcrew.settings import Settings
+from perfcrew.target import auth
+from perfcrew.target.client import Client
+from perfcrew.target.clone import Clone
+from perfcrew.target.config import Config
+from perfcrew.target.launch import Running, launch
+from perfcrew.target.leftovers import Registry
+
+if TYPE_CHECKING:
+    from perfcrew.graphs.data import Data
+
+APPLICATION = "application"
+
+
+class Wanted(Noun):
+    """What the user asked for: the scope, and what overrides detection."""
+
+    scope: Literal["all", "changed", "endpoint"] = "changed"
+    base: str | None = None
+    endpoints: tuple[str, ...] = ()
+    app: str | None = None
+    python: Path | None = None
+
+
+@dataclass
+class Instance:
+    """One started instance of the target, with a client that is logged in."""
+
+    running: Running
+    client: Client
+    clone: Clone
+    credentials: auth.Credentials
+    probe_dir: Path | None
+
+
+@dataclass
+class Context:
+    """Everything that a node needs beside the state."""
+
+    run: str
+    root: Path
+    config: Config
+    settings: Settings
+    policy: Policy
+    wanted: Wanted
+    ledger: Ledger
+    registry: Registry
+    workspace: Path
+    out: Path
+    """Where the rendered report goes."""
+    tell: Tell
+    deadline: float
+    """On the monotonic clock: what is not measured by then is listed as not measured."""
+    measuring_s: float = 0.0
+    """Spent with the target under measurement; the rest of a run is our own doing."""
+    _data: Data | None = field(default=None, repr=False)
+
+    @property
+    def frame(self) -> Frame:
+        """What the run is about; LedgerError before it is framed."""
+        return scenes.slot_body(self.ledger, self.run, "frame", Frame)
+
+    @property
+    def project(self) -> Project:
+        return self.frame.project
+
+    @property
+    def survey(self) -> Survey:
+        """Every endpoint found; LedgerError before the survey."""
+        return scenes.slot_body(self.ledger, self.run, "survey", Survey)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans that are measured: in scope, and with requests that were answered."""
+        return tuple(p for p in scenes.in_scope(self.survey) if p.measurable)
+
+    def progress(self, stage: str) -> Progress:
+        return Progress(self.tell, stage)
+
+    def method(self, tool: str, version: str = __version__, **settings: object) -> Method:
+        """A method taken in this run's environment."""
+        environment = self.ledger.slot(self.run, "environment")
+        return Method.model_validate(
+            {
+                "tool": tool,
+                "version": version,
+                "settings": settings,
+                "environment": environment.id if environment else None,
+            }
+        )
+
+    def put(
+        self,
+        slot: str,
+        body: Body,
+        method: Method,
+        subject: str = APPLICATION,
+        blobs: Mapping[str, bytes] | None = None,
+    ) -> Evidence:
+        return self.ledger.put(self.run, slot, body, method, subject, blobs)
+
+    def has(self, slot: str) -> bool:
+        return self.ledger.slot(self.run, slot) is not None
+
+    def failed(self, stage: str, what: str, error: Exception, subject: str = APPLICATION) -> Evidence:
+        """Something did not work: kept as evidence, told, and the run goes on."""
+        self.progress(stage).note(f"{what}: {str(error).splitlines()[0]}")
+        body = Failure(stage=stage, what=what, error=str(error))
+        return self.put(f"failure/{stage}/{what}", body, self.method("perfcrew"), subject)
+
+    def spent(self) -> bool:
+        """Whether the time for measuring is used up."""
+        return time.monotonic() > self.deadline
+
+    @asynccontextmanager
+    async def started(
+        self,
+        name: str,
+        *,
+        size: int | None = None,
+        parts: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Instance]:
+        """Start the target on a clone of its own, with these parts of the probe, until the block ends."""
+        began = time.monotonic()
+        clone = await self.data.clone(name, size)
+        probe_dir = self.workspace / f"probe-{name}" if parts else None
+        extra = dict(environment or {}) | self._probe(probe_dir, parts)
+        try:
+            async with launch(
+                self.project,
+                data=clone,
+                workspace=self.workspace,
+                registry=self.registry,
+                environment=extra,
+                name=name,
+            ) as running:
+                async with self._client(running) as (client, credentials):
+                    yield Instance(running, client, clone, credentials, probe_dir)
+        finally:
+            clone.drop()
+            self._keep_log(name)
+            self.measuring_s += time.monotonic() - began
+
+    @asynccontextmanager
+    async def _client(self, running: Running) -> AsyncIterator[tuple[Client, auth.Credentials]]:
+        credentials = await auth.credentials(self.project, running.base_url)
+        timeout_s = self.settings.measuring.request_timeout_s
+        async with Client(running.base_url, credentials.headers, credentials.cookies, timeout_s) as client:
+            yield client, credentials
+
+    def _probe(self, probe_dir: Path | None, parts: Iterable[str]) -> dict[str, str]:
+        if probe_dir is None:
+            return {}
+        probe_dir.mkdir(parents=True, exist_ok=True)
+        deps = inject.dependencies(cache_folder() / "probe")
+        return inject.environment(probe_dir, self.root, parts=parts, deps=deps, pythonpath="")
+
+    def _keep_log(self, name: str) -> None:
+        file = self.workspace / f"{name}.log"
+        if file.is_file():
+            content = file.read_bytes()
+            body = Log(size_bytes=len(content), tail=content[-2000:].decode(errors="replace"))
+            self.put(f"log/{name}", body, self.method("perfcrew"), blobs={"log": content})
+
+    @property
+    def data(self) -> Data:
+        """The clones of this run, made when first needed."""
+        from perfcrew.graphs.data import Data
+
+        if self._data is None:
+            self._data = Data(self)
+        return self._data
+
+
+def cache_folder() -> Path:
+    """Where perfcrew keeps what all projects share."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "perfcrew"
+
+
+@asynccontextmanager
+async def workspace(registry: Registry, run: str) -> AsyncIterator[Path]:
+    """A temporary folder of the run's own, gone afterwards; the registry knows it, should we be killed."""
+    path = Path(tempfile.gettempdir()) / f"perfcrew-{run}-{os.getpid()}"
+    token = registry.temporary(path)
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        registry.over(token)

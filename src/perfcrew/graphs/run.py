@@ -1,0 +1,164 @@
+"""Runs a workflow from its first node, or from where it was killed, and gathers what came out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from perfcrew import settings as settings_room
+from perfcrew.core.base import parsed
+from perfcrew.core.evidence import Run
+from perfcrew.core.findings import Finding, Level
+from perfcrew.core.report import Report
+from perfcrew.crew import cards
+from perfcrew.graphs.context import Context, Wanted, workspace
+from perfcrew.graphs.progress import Tell
+from perfcrew.graphs.state import SCHEMA_VERSION, State
+from perfcrew.ledger import Ledger
+from perfcrew.target import clone
+from perfcrew.target.config import load
+from perfcrew.target.leftovers import Registry
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    run: str
+    root: Path
+    folder: Path
+    """Holds report.md, report.html, report.json, report.sarif, report.junit.xml."""
+    report: Report
+    findings: tuple[Finding, ...]
+    level: Level
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """For machines: the run, the verdict, the findings' places, the report's paths."""
+        return {
+            "run": self.run,
+            "passed": self.report.gate.passed,
+            "findings": [
+                {"id": f.id, "rule": f.rule, "level": f.level, "endpoint": f.endpoint, "place": str(f.place)}
+                for f in self.findings
+            ],
+            "report": str(self.folder / "report.json"),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+async def review(
+    root: Path,
+    wanted: Wanted,
+    *,
+    workflow: str = "review",
+    profile: str | None = None,
+    level: Level | None = None,
+    budget_s: float | None = None,
+    tell: Tell,
+    out: Path | None = None,
+    announce: TextIO | None = None,
+) -> Outcome:
+    """Begin a run and carry it out. UsageError or TargetFailed where it can't begin."""
+    now = datetime.now(UTC)
+    options = {
+        "wanted": wanted.model_dump(mode="json"),
+        "profile": profile,
+        "level": level,
+        "budget_s": budget_s,
+        "out": str(out) if out else None,
+    }
+    run = Run(
+        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        root=str(root),
+        workflow=workflow,
+        started_at=now,
+        options=options,
+    )
+    with Ledger.open(root / ".perfcrew") as ledger:
+        ledger.begin(run)
+        if announce:
+            print(f"run {run.id} (if it is interrupted: perfcrew resume {run.id})", file=announce)
+        return await _carry_out(ledger, run, tell)
+
+
+async def resume(root: Path, run_id: str, *, tell: Tell, out: Path | None = None) -> Outcome:
+    """Go on with a run where it was left. LedgerError where there is no such run."""
+    with Ledger.existing(root) as ledger:
+        return await _carry_out(ledger, ledger.run(run_id), tell, out)
+
+
+async def _carry_out(ledger: Ledger, run: Run, tell: Tell, out: Path | None = None) -> Outcome:
+    began = time.monotonic()
+    root = Path(run.root)
+    registry = Registry(root / ".perfcrew" / "leftovers", run.id)
+    registry.sweep(clone.drop_database)
+    async with workspace(registry, run.id) as folder:
+        context = _context(ledger, run, registry, folder, tell, out)
+        try:
+            await _through(context)
+        finally:
+            await context.close()
+    report = context.published()
+    return Outcome(
+        run=run.id,
+        root=root,
+        folder=context.out,
+        report=report,
+        findings=context.findings(),
+        level=context.settings.level,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _context(ledger: Ledger, run: Run, registry: Registry, folder: Path, tell: Tell, out: Path | None) -> Context:
+    root, options = Path(run.root), run.options
+    config = load(root)
+    given = config.review.given()
+    given.update({k: options[k] for k in ("level", "budget_s") if options.get(k) is not None})
+    profile = options.get("profile")
+    settings = settings_room.load(root, given, config.rules, str(profile) if profile else None)
+    wanted = parsed(Wanted, options["wanted"] if isinstance(options.get("wanted"), dict) else {}, "the run's options")  # type: ignore[arg-type]
+    kept = options.get("out")
+    return Context(
+        run=run.id,
+        root=root,
+        config=config,
+        settings=settings,
+        policy=cards.policy(run.workflow, root),
+        wanted=wanted,
+        ledger=ledger,
+        registry=registry,
+        workspace=folder,
+        out=out or (Path(str(kept)) if kept else root / ".perfcrew" / "reports" / run.id),
+        tell=tell,
+        deadline=time.monotonic() + settings.measuring.budget_s,
+    )
+
+
+async def _through(context: Context) -> None:
+    """Through the graph, from its beginning or from the last node that was done."""
+    async with _saver(context.root / ".perfcrew" / "checkpoints.sqlite3") as saver:
+        from perfcrew.graphs.review import build
+
+        graph = build(context.policy, saver)
+        thread: Any = {"configurable": {"thread_id": context.run}, "recursion_limit": 100}
+        known = await graph.aget_state(thread)
+        first: State | None = None if known.values else {"schema_version": SCHEMA_VERSION, "run": context.run}
+        await graph.ainvoke(first, thread, context=context, durability="sync")
+
+
+@asynccontextmanager
+async def _saver(path: Path) -> AsyncIterator[Any]:
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        yield saver

@@ -1,0 +1,23 @@
+"""`perfcrew rules`: what is recognised, in the words of each rule's own documentation."""
+
+from __future__ import annotations
+
+import argparse
+
+from perfcrew.core.errors import UsageError
+from perfcrew.rules import catalog
+
+
+def command(options: argparse.Namespace) -> int:
+    """List the rules, or print one whole."""
+    if options.rule is None:
+        for entry in catalog.entries():
+            print(f"{entry.id}  {entry.title}")
+        print("\n`perfcrew rules ID` explains one.")
+        return 0
+    known = {entry.id: entry for entry in catalog.entries()}
+    entry = known.get(options.rule.upper())
+    if entry is None:
+        raise UsageError(f"no rule {options.rule!r}", do=f"choose one of {', '.join(known)}")
+    print(entry.doc)
+    return 0
