@@ -41,11 +41,10 @@ class Book:
         return sorted(found, key=lambda e: not _load(e).startswith("open"))
 
     def traces(self, subject: str) -> Evidence | None:
-        """The traces at the size of data that the baseline was measured at: the last ones, the whole where there are."""
+        """The traces at the size of data that the baseline was measured at: those without a size, else the last."""
         found = self.of("traces", subject)
-        return next(
-            (e for e in found if isinstance(e.body, Traces) and e.body.size is None), found[-1] if found else None
-        )
+        whole = [e for e in found if isinstance(e.body, Traces) and e.body.size is None]
+        return next(reversed(whole or found), None)
 
 
 def _load(item: Evidence) -> str:

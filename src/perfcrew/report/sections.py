@@ -15,8 +15,8 @@ from perfcrew.report.wording import monitoring, number_of, safe, seen, share, st
 _ROLL_OUT = {
     "configuration": "A change of configuration: it needs a restart, and no migration.",
     "code": "A change of code: it goes out with an ordinary release, and needs no migration.",
-    "schema": "A change of the schema: it needs a migration. Look at the lock that the statement takes before it runs on "
-    "the live database; on PostgreSQL build indexes with `CONCURRENTLY`, outside a transaction.",
+    "schema": "A change of the schema: it needs a migration. Look at the lock that the statement takes before it runs "
+    "on the live database; on PostgreSQL build indexes with `CONCURRENTLY`, outside a transaction.",
     "infrastructure": "A change of the infrastructure: apply it to a staging environment first, under the same load.",
 }
 _COSTS = {

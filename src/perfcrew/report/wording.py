@@ -175,8 +175,8 @@ def validation(finding: Finding) -> Prose:
     metric = code(finding.hypotheses[0].metric) if finding.hypotheses else "latency"
     return Prose(
         text="Make the change, run the project's tests (all of them have to pass), and measure again with the command "
-        f"below. It has worked where {finding.rule} is no longer found at this place, {metric} lies outside its present "
-        "interval on the better side, and no other figure of the table has become worse."
+        f"below. It has worked where {finding.rule} is no longer found at this place, {metric} lies outside its "
+        "present interval on the better side, and no other figure of the table has become worse."
     )
 
 

@@ -1,0 +1,240 @@
+"""The report as one Markdown document of bounded length. What is cut is counted, and stands whole in JSON and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from perfcrew.core.columns import COLUMNS, column
+from perfcrew.core.report import JudgedTarget, Quote, Reading, Report
+from perfcrew.report.markdown_findings import overview, section_lines
+from perfcrew.report.marking import bounded, escape, hidden, inline, table
+from perfcrew.report.tallies import counted, grouped, verdict_words
+
+LINES = 700
+"""A reader's patience: DOCTRINE B."""
+_RESERVED = 30
+"""Lines that are kept free for the verdict, which is written last."""
+_ROWS = 40
+_STATE = (
+    "p50",
+    "p95",
+    "p99",
+    "cold",
+    "throughput",
+    "cpu",
+    "rss_peak",
+    "rss_average",
+    "statements",
+    "rows",
+    "trips",
+    "bytes",
+)
+
+
+def render(report: Report) -> str:
+    """The document, ending with a line break."""
+    return "\n".join(lines(report)) + "\n"
+
+
+def lines(report: Report) -> list[str]:
+    """The document line by line: as many findings in full as fit into its bound, the others in the overview alone."""
+    head, tail = _head(report), _tail(report)
+    sections = [section_lines(s, n) for n, s in enumerate(report.findings, 1)]
+    verdict = _verdict(report)
+    room = LINES - _RESERVED - len(head) - len(tail)
+    shown = 0
+    while shown < len(sections) and sum(map(len, sections[: shown + 1])) <= room:
+        shown += 1
+    middle = [line for block in sections[:shown] for line in block]
+    left = hidden(len(sections) - shown, "finding stands", "findings stand", "in full in the JSON and HTML reports")
+    return [f"# {escape(report.title)}", "", *verdict, *head, *middle, *left, *tail]
+
+
+def _verdict(report: Report) -> list[str]:
+    said = [f"**{verdict_words(report)}**", ""]
+    if report.verdict is None or report.verdict.passed:
+        return said
+    reasons = [f"- {check.name}: {escape(reason)}" for check in report.verdict.failed for reason in check.reasons]
+    return [*said, "The gate refuses this report. Do not rely on it. Its reasons:", "", *bounded(reasons, 18), ""]
+
+
+def _head(report: Report) -> list[str]:
+    target = report.target
+    commit = (
+        f" · commit `{target.commit}`{' with uncommitted changes' if target.dirty else ''}" if target.commit else ""
+    )
+    return [
+        f"`{report.run}` · {escape(target.framework)} on {escape(target.engine)}{commit} · "
+        f"profile `{target.profile}` · {report.created_at:%Y-%m-%d %H:%M} UTC · perfcrew {report.versions.perfcrew}",
+        "",
+        "## Summary",
+        "",
+        inline(report.summary),
+        "",
+        *[f"- {line}" for line in counted(report)],
+        "",
+        *_state(report),
+        *_targets(report.targets),
+        *_workload(report),
+        *_life(report),
+        *overview(report.findings),
+    ]
+
+
+def _state(report: Report) -> list[str]:
+    heads = ["Endpoint", *[column(k).heading for k in _STATE], "Taken from"]
+    rows = [[f"`{row.endpoint}`", *[_cell(row.reading(k)) for k in _STATE], inline(row.taken)] for row in report.state]
+    refusals = [f"{c.heading} of `{row.endpoint}`: {_quoted(cell.refused)}" for row in report.state for c in COLUMNS
+                if (cell := row.reading(c.key)).refused]  # fmt: skip
+    start = f"Start-up: {inline(report.startup.value)}" + _between(report.startup)
+    return [
+        "## State of the System",
+        "",
+        "Warm figures with their 95 % intervals, slowest endpoint first; cold is the first request after a start. "
+        "Statements, rows, round trips and bytes are counted in traced requests, apart from the timed ones.",
+        "",
+        start,
+        "",
+        *table(heads, rows, _ROWS),
+        *(
+            ["Refused, since too few samples allow them:", "", *bounded([f"- {r}" for r in refusals], 8), ""]
+            if refusals
+            else []
+        ),
+    ]
+
+
+def _cell(cell: Reading) -> str:
+    return inline(cell.value) + _between(cell)
+
+
+def _between(cell: Reading) -> str:
+    return f" ({inline(cell.interval)})" if cell.interval.text else ""
+
+
+def _quoted(quote: Quote | None) -> str:
+    return f"“{escape(quote.text)}”" if quote else ""
+
+
+def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
+    rows = []
+    for name, judged in grouped(targets):
+        worst = next((t for o in ("missed", "not measured", "met") for t in judged if t.outcome == o), judged[0])
+        counts = ", ".join(
+            f"{o} {n}" for o in ("met", "missed", "not measured") if (n := sum(t.outcome == o for t in judged))
+        )
+        bound = f"{worst.target.operator} {inline(worst.bound)}"
+        rows.append(
+            [escape(name), bound, counts, f"`{worst.subject}`: {inline(worst.shown)}", escape(worst.target.measured_by)]
+        )
+    heads = ["Target", "Bound", "Judged", "Worst", "Measured by"]
+    none = ["The profile sets no targets.", ""]
+    return ["## Targets", "", *(table(heads, rows, _ROWS) if rows else none)]
+
+
+def _workload(report: Report) -> list[str]:
+    rows = [
+        [escape(s.load), f"`{s.endpoint}`", *[_cell(s.reading(k)) for k in ("p50", "p95", "p99")], inline(s.taken)]
+        for s in report.load
+    ]
+    return [
+        "## Workload and load",
+        "",
+        inline(report.workload),
+        "",
+        *(table(["Load", "Endpoint", "p50", "p95", "p99", "Taken from"], rows, 24) if rows else []),
+    ]
+
+
+def _life(report: Report) -> list[str]:
+    rows = [
+        [
+            f"`{one.endpoint}`",
+            " · ".join(f"{escape(s.name)} {inline(s.share)} ({inline(s.own)})" for s in one.stages)
+            or "not instrumented",
+        ]
+        for one in report.life
+    ]
+    head = ["## The request's life", "", "Own time of each stage, without what lies inside it, in traced requests.", ""]
+    return [*head, *(table(["Endpoint", "Stages"], rows, _ROWS) if rows else ["No request could be traced.", ""])]
+
+
+def _tail(report: Report) -> list[str]:
+    return [
+        *_unmeasured(report),
+        *_data(report),
+        *_listed("## Assumptions", (_quoted(a) for a in report.assumptions), "None had to be made."),
+        "## Trade-offs",
+        "",
+        inline(report.trade_offs),
+        "",
+        *_listed(
+            "## Next steps", (f"**{s.who}**: {inline(s.what)}." for s in report.next_steps), "Nothing has to be done."
+        ),
+        *_method(report),
+        *_crew(report),
+        *_evidence(report),
+    ]
+
+
+def _unmeasured(report: Report) -> list[str]:
+    rows = [[f"`{u.endpoint}`", f"`{u.status}`" if u.status else "", _quoted(u.reason)] for u in report.not_measured]
+    none = ["Every endpoint that was found was measured.", ""]
+    return ["## Not measured", "", *(table(["Endpoint", "Status", "Reason"], rows, 30) if rows else none)]
+
+
+def _data(report: Report) -> list[str]:
+    said = ["## Data", ""]
+    for use in report.data:
+        said += [f"{use.engine}, rows {use.how}. {_quoted(use.note)}".strip(), ""]
+        rows = [[f"`{t.table}`", inline(t.before), inline(t.after)] for t in use.tables]
+        said += table(["Table", "As found", "As measured"], rows, 20) if rows else []
+    return said if report.data else [*said, "No database was found.", ""]
+
+
+def _listed(head: str, items: Iterable[str], none: str) -> list[str]:
+    found = [f"- {item}" for item in items]
+    return [head, "", *(bounded(found, 20) or [none]), ""]
+
+
+def _method(report: Report) -> list[str]:
+    rows = [[m.kind, escape(m.tool), escape(m.version), f"`{m.evidence}`"] for m in report.method]
+    said = ["## Method", "", "To repeat the whole:", "", "```", " ".join(report.reproduce), "```", ""]
+    for row in report.environments:
+        host = row.environment
+        said += [
+            f"Environment `{row.evidence}`: {escape(host.cpu_model)}, {host.cores} cores, {host.memory_bytes / 1e9:.1f} GB, "
+            f"kernel {escape(host.kernel)}, Python {escape(host.python)}, load average {host.load_average:g} at the start.",
+            "",
+        ]
+    return [*said, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
+
+
+def _crew(report: Report) -> list[str]:
+    rows = [
+        [
+            escape(s.name),
+            escape(s.reasoner),
+            str(len(s.findings)),
+            "; ".join(bounded([_quoted(o) for o in s.objections], 3)),
+        ]
+        for s in report.specialists
+    ]
+    failures = [f"{escape(f.stage.text)} ({f.subject}): {_quoted(f.what)}: {_quoted(f.error)}" for f in report.failures]
+    return [
+        "## Specialists",
+        "",
+        *table(["Specialist", "Reasoner", "Findings", "Objections"], rows, 20),
+        *_listed("### What did not work", failures, "Everything that was tried worked."),
+    ]
+
+
+def _evidence(report: Report) -> list[str]:
+    rows = [[f"`{e.id}`", e.kind, f"`{e.subject}`"] for e in report.evidence if e.kind not in ("findings", "frame")]
+    return [
+        "## Evidence",
+        "",
+        "`perfcrew evidence ID` prints an item, with its method and environment.",
+        "",
+        *table(["Id", "Kind", "Subject"], rows, 40),
+    ]

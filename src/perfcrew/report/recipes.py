@@ -1,0 +1,74 @@
+"""What is handed over with a finding: a regression test and an alert, made from its budget."""
+
+from __future__ import annotations
+
+import re
+
+from perfcrew.core.report import FindingSection
+from perfcrew.core.units import read
+
+COUNTED = ("DB101", "DB102", "HT401", "CA201")
+"""Rules whose fault shows in counts, which a test can hold exactly, without a clock."""
+
+_COUNT_TEST = '''\
+def test_{name}_does_not_grow_with_the_data(client, add_rows, count_{what}):
+    """{rule}: `count_{what}` counts what one request sends (pytest-django: `django_assert_num_queries`)."""
+    with count_{what}() as few:
+        client.{method}("{path}")
+    add_rows()
+    with count_{what}() as many:
+        client.{method}("{path}")
+    assert many.count <= few.count
+'''
+_TIME_TEST = '''\
+def test_{name}_keeps_its_budget(benchmark, client):
+    """{rule}: with pytest-benchmark, on the machine that the budget was measured on."""
+    benchmark.pedantic(lambda: client.{method}("{path}"), rounds=30, warmup_rounds=5)
+    assert benchmark.stats["median"] < {seconds:g}
+'''
+_ALERT = """\
+- alert: Slow{camel}
+  expr: >-
+    histogram_quantile(0.95, sum by (le) (rate(
+    http_server_request_duration_seconds_bucket{{http_request_method="{verb}", http_route="{path}"}}[5m]))) > {seconds:g}
+  for: 10m
+  annotations:
+    summary: "p95 of {verb} {path} is over its budget; {rule} was found here"
+"""
+
+
+def regression_test(section: FindingSection) -> str:
+    """A test in Python for the project's suite: of counts where the fault shows in them, of time otherwise.
+
+    Empty where there is neither an endpoint nor a budget.
+    """
+    values = _values(section)
+    if values is None:
+        return ""
+    if section.finding.rule in COUNTED:
+        what = "calls" if section.finding.rule.startswith("HT") else "statements"
+        return _COUNT_TEST.format(what=what, **values)
+    return _TIME_TEST.format(**values)
+
+
+def alert_rule(section: FindingSection) -> str:
+    """A Prometheus rule on OpenTelemetry's server metric; empty where there is no endpoint or budget."""
+    values = _values(section)
+    return _ALERT.format(**values) if values else ""
+
+
+def _values(section: FindingSection) -> dict[str, object] | None:
+    budget = read(section.budget.text, "ms")
+    if section.finding.endpoint is None or budget is None:
+        return None
+    verb, _, path = section.finding.endpoint.partition(" ")
+    words = re.findall(r"[A-Za-z0-9]+", section.finding.endpoint.lower())
+    return {
+        "verb": verb,
+        "method": verb.lower(),
+        "path": path.replace("\\", "").replace('"', ""),
+        "name": "_".join(words),
+        "camel": "".join(w.capitalize() for w in words),
+        "rule": section.finding.rule,
+        "seconds": budget.value / 1000,
+    }

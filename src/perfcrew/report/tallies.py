@@ -1,0 +1,38 @@
+"""Counts of what a report holds, made from its lists when it is rendered, so that they can't be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perfcrew.core.findings import LEVELS
+from perfcrew.core.report import JudgedTarget, Report
+
+
+def verdict_words(report: Report) -> str:
+    """The gate's verdict, for the head of the report."""
+    if report.verdict is None:
+        return "Not yet judged by the gate"
+    return "Gate: passed" if report.verdict.passed else "Gate: FAILED"
+
+
+def counted(report: Report) -> list[str]:
+    """Endpoints, findings by level, and targets by outcome, a line each."""
+    levels = [f"{n} {level}" for level in reversed(LEVELS) if (n := _at(report, level))]
+    put_aside = len(report.findings) - len(report.open_findings)
+    findings = f"Findings: {len(report.open_findings)}" + (f" ({', '.join(levels)})" if levels else "")
+    outcomes = [f"{o} {sum(t.outcome == o for t in report.targets)}" for o in ("met", "missed", "not measured")]
+    return [
+        f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
+        findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
+        f"Targets: {', '.join(outcomes)}",
+    ]
+
+
+def _at(report: Report, level: str) -> int:
+    return sum(s.finding.level == level for s in report.open_findings)
+
+
+def grouped(targets: Sequence[JudgedTarget]) -> list[tuple[str, list[JudgedTarget]]]:
+    """The targets by name, in the profile's order."""
+    names = dict.fromkeys(t.target.name for t in targets)
+    return [(name, [t for t in targets if t.target.name == name]) for name in names]
