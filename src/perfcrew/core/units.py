@@ -60,7 +60,7 @@ def show(value: float, unit: str) -> str:
         raise PerfcrewError(f"{value} is not a number that can be shown", do="measure again, or leave it out")
     names = _SCALES[unit]
     if unit in ("count", "count/request", "rows"):
-        return _join(_digits(value), names[0][0])
+        return _join(_digits(value), "row" if unit == "rows" and value == 1 else names[0][0])
     if unit == "fraction":
         return _join(_digits(value * 100), "%")
     rounded = abs(float(f"{value:.3g}"))

@@ -141,10 +141,7 @@ def _start(book: Book) -> Prose:
     cell = reading(book, STARTUP, GENERAL)
     if not cell.measured:
         return Prose(text="")
-    return join(
-        [join([Prose(text="The application needs"), cell.value, Prose(text="to its first answer")]), Prose(text=".")],
-        "",
-    )
+    return join([Prose(text="The application needs "), cell.value, Prose(text=" to its first answer.")], "")
 
 
 def _costliest(book: Book, found: tuple[FindingSection, ...]) -> Prose:
@@ -163,16 +160,11 @@ def _costliest(book: Book, found: tuple[FindingSection, ...]) -> Prose:
 
 
 def _workload(book: Book) -> Prose:
-    item = book.first("frame")
-    frame = _frame(book)
-    said = [
-        Prose(
-            text="Each endpoint was asked by itself, on freshly started instances, until it was warm and from then on."
-        )
-    ]
+    item, frame = book.first("frame"), _frame(book)
+    said = [Prose(text="Each endpoint was asked by itself on freshly started instances, first cold and then warm.")]
     if item and frame.profile.users is not None:
         said.append(write("The profile expects {users} users.", users=number(item, "profile.users")))
-    if not any(told.load(book)):
+    if not told.load(book):
         said.append(Prose(text="The mix of endpoints under multiples of the expected peak was not measured."))
     return join(said)
 

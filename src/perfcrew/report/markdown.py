@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
-from perfcrew.core.columns import COLUMNS, column
-from perfcrew.core.report import JudgedTarget, Quote, Reading, Report
+from perfcrew.core.columns import LATENCY, column
+from perfcrew.core.report import JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.report.markdown_findings import overview, section_lines
-from perfcrew.report.marking import bounded, escape, hidden, inline, table
-from perfcrew.report.tallies import counted, grouped, verdict_words
+from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words
 
 LINES = 700
 """A reader's patience: DOCTRINE B."""
 _RESERVED = 30
 """Lines that are kept free for the verdict, which is written last."""
 _ROWS = 40
-_STATE = (
-    "p50",
-    "p95",
-    "p99",
-    "cold",
-    "throughput",
-    "cpu",
-    "rss_peak",
-    "rss_average",
-    "statements",
-    "rows",
-    "trips",
-    "bytes",
-)
+_STATE = (*LATENCY, "throughput", "cpu", "rss_peak", "rss_average", "statements", "rows", "trips", "bytes")
 
 
 def render(report: Report) -> str:
@@ -59,13 +47,8 @@ def _verdict(report: Report) -> list[str]:
 
 
 def _head(report: Report) -> list[str]:
-    target = report.target
-    commit = (
-        f" · commit `{target.commit}`{' with uncommitted changes' if target.dirty else ''}" if target.commit else ""
-    )
     return [
-        f"`{report.run}` · {escape(target.framework)} on {escape(target.engine)}{commit} · "
-        f"profile `{target.profile}` · {report.created_at:%Y-%m-%d %H:%M} UTC · perfcrew {report.versions.perfcrew}",
+        _line_of_facts(report),
         "",
         "## Summary",
         "",
@@ -81,27 +64,35 @@ def _head(report: Report) -> list[str]:
     ]
 
 
+def _line_of_facts(report: Report) -> str:
+    target = report.target
+    facts = [f"`{report.run}`", f"{escape(target.framework)} on {escape(target.engine)}"]
+    if target.commit:
+        facts.append(f"commit `{target.commit}`" + (" with uncommitted changes" if target.dirty else ""))
+    facts += [f"profile `{target.profile}`", f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
+    return " · ".join([*facts, f"perfcrew {report.versions.perfcrew}"])
+
+
 def _state(report: Report) -> list[str]:
     heads = ["Endpoint", *[column(k).heading for k in _STATE], "Taken from"]
     rows = [[f"`{row.endpoint}`", *[_cell(row.reading(k)) for k in _STATE], inline(row.taken)] for row in report.state]
-    refusals = [f"{c.heading} of `{row.endpoint}`: {_quoted(cell.refused)}" for row in report.state for c in COLUMNS
-                if (cell := row.reading(c.key)).refused]  # fmt: skip
-    start = f"Start-up: {inline(report.startup.value)}" + _between(report.startup)
     return [
         "## State of the System",
         "",
         "Warm figures with their 95 % intervals, slowest endpoint first; cold is the first request after a start. "
         "Statements, rows, round trips and bytes are counted in traced requests, apart from the timed ones.",
         "",
-        start,
+        f"Start-up: {inline(report.startup.value)}" + _between(report.startup),
         "",
         *table(heads, rows, _ROWS),
-        *(
-            ["Refused, since too few samples allow them:", "", *bounded([f"- {r}" for r in refusals], 8), ""]
-            if refusals
-            else []
-        ),
+        *_refusals(report),
     ]
+
+
+def _refusals(report: Report) -> list[str]:
+    refused = [(row.endpoint, cell) for row in report.state for cell in row.readings if cell.refused]
+    said = [f"- {column(cell.column).heading} of `{key}`: {_quoted(cell.refused)}" for key, cell in refused]
+    return ["Refused, since too few samples allow them:", "", *bounded(said, 8), ""] if said else []
 
 
 def _cell(cell: Reading) -> str:
@@ -117,60 +108,49 @@ def _quoted(quote: Quote | None) -> str:
 
 
 def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
-    rows = []
-    for name, judged in grouped(targets):
-        worst = next((t for o in ("missed", "not measured", "met") for t in judged if t.outcome == o), judged[0])
-        counts = ", ".join(
-            f"{o} {n}" for o in ("met", "missed", "not measured") if (n := sum(t.outcome == o for t in judged))
-        )
-        bound = f"{worst.target.operator} {inline(worst.bound)}"
-        rows.append(
-            [escape(name), bound, counts, f"`{worst.subject}`: {inline(worst.shown)}", escape(worst.target.measured_by)]
-        )
     heads = ["Target", "Bound", "Judged", "Worst", "Measured by"]
+    rows = [_target(name, judged) for name, judged in grouped(targets)]
     none = ["The profile sets no targets.", ""]
     return ["## Targets", "", *(table(heads, rows, _ROWS) if rows else none)]
 
 
+def _target(name: str, judged: Sequence[JudgedTarget]) -> list[str]:
+    worst = next(t for outcome in ("missed", "not measured", "met") for t in judged if t.outcome == outcome)
+    bound = f"{worst.target.operator} {inline(worst.bound)}"
+    shown = f"`{worst.subject}`: {inline(worst.shown)}"
+    return [escape(name), bound, outcomes(judged), shown, escape(worst.target.measured_by)]
+
+
 def _workload(report: Report) -> list[str]:
+    heads = ["Load", "Endpoint", "p50", "p95", "p99", "Taken from"]
     rows = [
         [escape(s.load), f"`{s.endpoint}`", *[_cell(s.reading(k)) for k in ("p50", "p95", "p99")], inline(s.taken)]
         for s in report.load
     ]
-    return [
-        "## Workload and load",
-        "",
-        inline(report.workload),
-        "",
-        *(table(["Load", "Endpoint", "p50", "p95", "p99", "Taken from"], rows, 24) if rows else []),
-    ]
+    drawn = table(heads, rows, 24) if rows else []
+    return ["## Workload and load", "", inline(report.workload), "", *drawn]
 
 
 def _life(report: Report) -> list[str]:
-    rows = [
-        [
-            f"`{one.endpoint}`",
-            " · ".join(f"{escape(s.name)} {inline(s.share)} ({inline(s.own)})" for s in one.stages)
-            or "not instrumented",
-        ]
-        for one in report.life
-    ]
+    rows = [[f"`{one.endpoint}`", _stages(one)] for one in report.life]
     head = ["## The request's life", "", "Own time of each stage, without what lies inside it, in traced requests.", ""]
     return [*head, *(table(["Endpoint", "Stages"], rows, _ROWS) if rows else ["No request could be traced.", ""])]
 
 
+def _stages(one: RequestLife) -> str:
+    if not one.instrumented:
+        return "not instrumented"
+    return " · ".join(f"{escape(s.name)} {inline(s.share)} ({inline(s.own)})" for s in one.stages) or "no stages seen"
+
+
 def _tail(report: Report) -> list[str]:
+    steps = [f"**{s.who}**: {inline(s.what)}." for s in report.next_steps]
     return [
         *_unmeasured(report),
         *_data(report),
-        *_listed("## Assumptions", (_quoted(a) for a in report.assumptions), "None had to be made."),
-        "## Trade-offs",
-        "",
-        inline(report.trade_offs),
-        "",
-        *_listed(
-            "## Next steps", (f"**{s.who}**: {inline(s.what)}." for s in report.next_steps), "Nothing has to be done."
-        ),
+        *_listed("## Assumptions", [_quoted(a) for a in report.assumptions], "None had to be made."),
+        *["## Trade-offs", "", inline(report.trade_offs), ""],
+        *_listed("## Next steps", steps, "None."),
         *_method(report),
         *_crew(report),
         *_evidence(report),
@@ -199,25 +179,14 @@ def _listed(head: str, items: Iterable[str], none: str) -> list[str]:
 
 def _method(report: Report) -> list[str]:
     rows = [[m.kind, escape(m.tool), escape(m.version), f"`{m.evidence}`"] for m in report.method]
-    said = ["## Method", "", "To repeat the whole:", "", "```", " ".join(report.reproduce), "```", ""]
-    for row in report.environments:
-        host = row.environment
-        said += [
-            f"Environment `{row.evidence}`: {escape(host.cpu_model)}, {host.cores} cores, {host.memory_bytes / 1e9:.1f} GB, "
-            f"kernel {escape(host.kernel)}, Python {escape(host.python)}, load average {host.load_average:g} at the start.",
-            "",
-        ]
-    return [*said, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
+    hosts = [line for row in report.environments for line in (f"Environment `{row.evidence}`: {machine(row)}.", "")]
+    again = ["To repeat the whole:", "", *fenced(shlex.join(report.reproduce)), ""]
+    return ["## Method", "", *again, *hosts, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
 
 
 def _crew(report: Report) -> list[str]:
     rows = [
-        [
-            escape(s.name),
-            escape(s.reasoner),
-            str(len(s.findings)),
-            "; ".join(bounded([_quoted(o) for o in s.objections], 3)),
-        ]
+        [escape(s.name), escape(s.reasoner), str(len(s.findings)), "; ".join(_quoted(o) for o in s.objections[:3])]
         for s in report.specialists
     ]
     failures = [f"{escape(f.stage.text)} ({f.subject}): {_quoted(f.what)}: {_quoted(f.error)}" for f in report.failures]

@@ -56,15 +56,20 @@ def section_lines(section: FindingSection, n: int) -> list[str]:
         *fenced(shlex.join(section.command)),
         "",
         *_handed_over("Regression test:", regression_test(section), "python"),
-        f"**Monitoring.** {inline(section.monitoring)}"
-        + (f" Budget: {inline(section.budget)}." if section.budget.text else ""),
+        f"**Monitoring.** {inline(section.monitoring)}{_budget(section)}",
         "",
         *_handed_over("", alert_rule(section), "yaml"),
-        f"**Deployment notes.** {inline(section.deployment)} {_rollback(f)} **Trade-offs.** {inline(section.trade_offs)}",
+        f"**Deployment notes.** {inline(section.deployment)} {_rollback(f)}",
+        "",
+        f"**Trade-offs.** {inline(section.trade_offs)}",
         "",
         "**Next steps.** " + " ".join(f"{s.who}: {inline(s.what)}." for s in section.next_steps),
         "",
     ]
+
+
+def _budget(section: FindingSection) -> str:
+    return f" Budget: {inline(section.budget)}." if section.budget.text else ""
 
 
 def _rollback(finding: Finding) -> str:

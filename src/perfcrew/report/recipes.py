@@ -29,8 +29,8 @@ def test_{name}_keeps_its_budget(benchmark, client):
 _ALERT = """\
 - alert: Slow{camel}
   expr: >-
-    histogram_quantile(0.95, sum by (le) (rate(
-    http_server_request_duration_seconds_bucket{{http_request_method="{verb}", http_route="{path}"}}[5m]))) > {seconds:g}
+    histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket{{
+    http_request_method="{verb}", http_route="{path}"}}[5m]))) > {seconds:g}
   for: 10m
   annotations:
     summary: "p95 of {verb} {path} is over its budget; {rule} was found here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfcrew.core.findings import LEVELS
-from perfcrew.core.report import JudgedTarget, Report
+from perfcrew.core.report import EnvironmentRow, JudgedTarget, Report
 
 
 def verdict_words(report: Report) -> str:
@@ -20,11 +20,10 @@ def counted(report: Report) -> list[str]:
     levels = [f"{n} {level}" for level in reversed(LEVELS) if (n := _at(report, level))]
     put_aside = len(report.findings) - len(report.open_findings)
     findings = f"Findings: {len(report.open_findings)}" + (f" ({', '.join(levels)})" if levels else "")
-    outcomes = [f"{o} {sum(t.outcome == o for t in report.targets)}" for o in ("met", "missed", "not measured")]
     return [
         f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
-        f"Targets: {', '.join(outcomes)}",
+        f"Targets: {outcomes(report.targets) or 'none set'}",
     ]
 
 
@@ -36,3 +35,17 @@ def grouped(targets: Sequence[JudgedTarget]) -> list[tuple[str, list[JudgedTarge
     """The targets by name, in the profile's order."""
     names = dict.fromkeys(t.target.name for t in targets)
     return [(name, [t for t in targets if t.target.name == name]) for name in names]
+
+
+def outcomes(targets: Sequence[JudgedTarget]) -> str:
+    """`met 7, missed 1`: how many of each outcome there are."""
+    counts = [(o, sum(t.outcome == o for t in targets)) for o in ("met", "missed", "not measured")]
+    return ", ".join(f"{outcome} {n}" for outcome, n in counts if n)
+
+
+def machine(row: EnvironmentRow) -> str:
+    """The machine that was measured on, in a line."""
+    host = row.environment
+    memory = f"{host.memory_bytes / 1e9:.1f} GB"
+    facts = [host.cpu_model, f"{host.cores} cores", memory, f"kernel {host.kernel}", f"Python {host.python}"]
+    return ", ".join([*facts, f"load average {host.load_average:g} at the start"])

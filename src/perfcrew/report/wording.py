@@ -105,7 +105,9 @@ def _traces(item: Evidence, body: Traces) -> Prose:
     if not body.instrumented:
         return Prose(text="Its requests could not be traced.")
     counts = write(
-        "A traced request sends {statements} SQL statements, waits {ms} for them, fetches {rows} and answers {bytes}.",
+        "A traced request sends {statements} SQL {word}, waits {ms} for the database, fetches {rows} and answers "
+        "{bytes}.",
+        word="statement" if body.counts.statements_count == 1 else "statements",
         statements=number(item, "counts.statements_count"),
         ms=number(item, "counts.statements_ms"),
         rows=number(item, "counts.rows"),
