@@ -1,0 +1,40 @@
+"""CPU time of a process tree in nanoseconds, where the kernel gives it.
+
+`/proc/PID/stat` counts in ticks of 10 ms, which is more than many requests take. The kernel's CPU clock of another
+process (`clock_getcpuclockid(3)`) is exact, needs no permission, and counts threads that have ended.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol
+
+import psutil
+
+
+class HasProcesses(Protocol):
+    """A started target."""
+
+    def processes(self) -> list[psutil.Process]: ...
+    def cpu_ms(self) -> float: ...
+
+
+def cpu_ms(running: HasProcesses) -> float:
+    """User and system time of the tree since its start in ms, with that of its ended children where it is told."""
+    if not sys.platform.startswith("linux"):
+        return running.cpu_ms()
+    total_ms = 0.0
+    for process in running.processes():
+        try:
+            times = process.cpu_times()
+            own_s = time.clock_gettime(_clock_of(process.pid))
+        except (psutil.Error, OSError):
+            continue  # it ended between being listed and being asked
+        total_ms += (own_s + times.children_user + times.children_system) * 1e3
+    return total_ms
+
+
+def _clock_of(pid: int) -> int:
+    """The kernel's number of that process' scheduler clock: `(~pid << 3) | CPUCLOCK_SCHED`."""
+    return (~pid << 3) | 2
