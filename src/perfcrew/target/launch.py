@@ -173,7 +173,7 @@ def _begin(start: _Start, port: int) -> Running:
     environment["TMPDIR"] = str(temporary)
     try:
         child = spawn(
-            [*start.wrap, *start_command(start.project, port)],
+            [*start.wrap, *_command(start, port)],
             cwd=(start.data.workdir if start.data else None) or start.project.workdir,
             environment=environment,
             log=start.workspace / f"{start.name}.log",
@@ -186,3 +186,8 @@ def _begin(start: _Start, port: int) -> Running:
         raise
     own = {**environment, **start.project.environment}
     return Running(start.project, child, port, 0.0, temporary, data=start.data, _environment=own, _folder=folder)
+
+
+def _command(start: _Start, port: int) -> list[str]:
+    words = start_command(start.project, port)
+    return [start.data.moved(word) for word in words] if start.data else words

@@ -1,0 +1,45 @@
+"""A small FastAPI application on SQLAlchemy; its database is named by SHOP_DB, else by a file beside it."""
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy import String, create_engine, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+URL = os.environ.get("SHOP_DB") or f"sqlite:///{Path(__file__).resolve().parent / 'shop.db'}"
+engine = create_engine(URL)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Book(Base):
+    __tablename__ = "book"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(80))
+
+
+Base.metadata.create_all(engine)
+app = FastAPI()
+
+
+@app.get("/")
+def count() -> dict[str, object]:
+    with Session(engine) as session:
+        session.add(Book(title="written by the target"))
+        session.commit()
+        return {"books": session.scalar(select(func.count()).select_from(Book)), "file": __file__}
+
+
+def seed(rows: int) -> None:
+    with Session(engine) as session:
+        session.add_all(Book(title=f"seed {i}") for i in range(rows))
+        session.commit()
+
+
+if __name__ == "__main__":
+    import sys
+
+    seed(int(sys.argv[1]))
