@@ -89,7 +89,8 @@ def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits, cold: boo
     share = latency_share(
         seen.busy_ms, seen.group.request_ms, "time of the repeated statements over the traced request"
     )
-    at = _level(scene, share.fraction, growing, cold, limits)
+    whole = seen.group.request_ms if cold else latency_ms(scene)
+    at = _level(share.fraction, share.fraction * whole, growing, cold, limits)
     case = Case(
         f"N+1 statements in {code(site.place.function or site.place.file)}",
         at,
@@ -105,9 +106,8 @@ def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits, cold: boo
     )
 
 
-def _level(scene: Scene, share: float, growing: bool | None, cold: bool, limits: Limits) -> Level:
-    at = level(share, share * latency_ms(scene), limits)
-    return raised(at, (1 if growing else 0) - (1 if cold else 0))
+def _level(share: float, cost_ms: float, growing: bool | None, cold: bool, limits: Limits) -> Level:
+    return raised(level(share, cost_ms, limits), (1 if growing else 0) - (1 if cold else 0))
 
 
 def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, grown: Prose) -> Prose:
