@@ -21,6 +21,8 @@ from typing import Any
 from perfcrew.probe import inject
 
 APPS = Path(__file__).parent / "apps"
+#: The interpreter of the targets, which may be another than perfcrew's: the probe has to run from 3.9 on.
+PYTHON = os.environ.get("PERFCREW_PROBE_PYTHON", sys.executable)
 _MARK = re.compile(r"# mark: (\w+)")
 
 
@@ -89,7 +91,7 @@ class Probe:
         """A program from its start to its end, which must be a good one."""
         source = APPS / app
         done = subprocess.run(
-            [sys.executable, str(source), *arguments],
+            [PYTHON, str(source), *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -106,7 +108,7 @@ class Probe:
         log = self.folder / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *filled],
+                [PYTHON, "-m", *filled],
                 cwd=APPS,
                 env=self.environment(),
                 stdout=output,

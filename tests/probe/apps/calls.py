@@ -1,6 +1,7 @@
 """HTTP calls through each client, against the server whose address is the argument."""
 
 import asyncio
+import contextlib
 import sys
 import urllib.request
 
@@ -21,10 +22,8 @@ httpx.post(base + "/v1/chat/completions", json=chat)  # mark: model
 requests.post(base + "/v1/messages", json=chat, headers={"anthropic-version": "2023-06-01"})  # mark: anthropic
 requests.post(base + "/v1/messages", json=chat)  # mark: inbox
 httpx.get(base + "/missing")  # mark: missing
-try:
+with contextlib.suppress(httpx.ConnectError):
     httpx.get("http://127.0.0.1:1/")  # mark: refused
-except httpx.ConnectError:
-    pass
 
 
 async def asynchronous() -> None:

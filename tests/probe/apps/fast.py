@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
 from fastapi.responses import StreamingResponse
@@ -64,7 +65,7 @@ def titled(book: Book, author: Author) -> str:
 
 
 @router.get("/books/{count}")
-async def books(count: int, db: AsyncSession = Depends(session)) -> list[str]:
+async def books(count: int, db: Annotated[AsyncSession, Depends(session)]) -> list[str]:
     found = (await db.scalars(select(Book).limit(count))).all()  # mark: list
     out = []
     for book in found:

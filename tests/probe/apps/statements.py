@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import aiosqlite
 from sqlalchemy import create_engine, text
@@ -28,10 +28,8 @@ def raw() -> None:
         for _ in connection.execute("select 1 union select 2"):  # mark: iterated
             pass
         connection.execute("pragma foreign_keys").fetchall()  # mark: pragma
-        try:
+        with suppress(sqlite3.OperationalError):
             connection.execute("select nothing from nowhere")  # mark: failing
-        except sqlite3.OperationalError:
-            pass
         with connection:
             connection.execute("delete from t where id = 12")  # mark: delete
 

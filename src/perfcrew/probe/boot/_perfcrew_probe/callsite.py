@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-APP, LIBRARY, DRIVER, HIDDEN = "app", "library", "driver", "hidden"
+APP, LIBRARY, DRIVER, LOOP, HIDDEN = "app", "library", "driver", "loop", "hidden"
 _MOST_FRAMES = 40
 _MOST_WALKED = 600
 _SITE = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
@@ -54,10 +54,18 @@ _LOOP_FILES = frozenset(
     for name in ("events.py", "runners.py", "base_events.py")
 )
 
+
+class _Place(NamedTuple):
+    """A file's role and its absolute path: both are asked for at every frame of every span."""
+
+    role: str
+    path: str
+
+
 Stack = list[list[Any]]
 handed: ContextVar[Stack | None] = ContextVar("perfcrew_handed", default=None)
 spawned: ContextVar[Stack | None] = ContextVar("perfcrew_spawned", default=None)
-_roles: dict[str, str] = {}
+_places: dict[str, _Place] = {}
 _boundaries: set[CodeType] = set()
 _root = os.getcwd() + os.sep
 
@@ -75,15 +83,21 @@ def boundary(function: Any) -> Any:
 
 def role(filename: str) -> str:
     """Whose file this is: the application's, a library's, a driver's (ORMs too), or one not worth showing."""
-    known = _roles.get(filename)
+    return _place(filename).role
+
+
+def _place(filename: str) -> _Place:
+    known = _places.get(filename)
     if known is None:
-        known = _roles[filename] = _role(filename)
+        known = _places[filename] = _Place(_role(filename), os.path.abspath(filename))
     return known
 
 
 def _role(filename: str) -> str:
-    if filename.startswith("<") or filename.startswith(_HERE):
+    if filename.startswith(("<", _HERE)):
         return HIDDEN
+    if filename in _LOOP_FILES:
+        return LOOP
     path = os.path.abspath(filename)
     inner = os.sep + path[len(_root) :] if path.startswith(_root) else ""
     if inner and not any(mark in inner for mark in _SITE):
@@ -114,13 +128,17 @@ def of_frame(frame: FrameType | None) -> Stack:
     """The stack from `frame` outward, up to the probe's own request boundary or the event loop."""
     frames: Stack = []
     last_app = -1
-    for one in _outward(frame):
-        kind = role(one.f_code.co_filename)
+    for one in itertools.islice(_outward(frame), _MOST_WALKED):
+        code = one.f_code
+        place = _places.get(code.co_filename) or _place(code.co_filename)
+        kind = place.role
+        if kind == LOOP or code in _boundaries:
+            break
         if kind == HIDDEN or (kind == DRIVER and not frames):
             continue
         if kind == APP:
             last_app = len(frames)
-        frames.append([os.path.abspath(one.f_code.co_filename), one.f_lineno, _name(one.f_code)])
+        frames.append([place.path, one.f_lineno, _name(code)])
     return _cut(frames, last_app)
 
 
@@ -137,13 +155,6 @@ def _cut(frames: Stack, last_app: int) -> Stack:
 
 
 def _outward(frame: FrameType | None) -> Iterator[FrameType]:
-    for one in itertools.islice(_across_greenlets(frame), _MOST_WALKED):
-        if one.f_code in _boundaries or one.f_code.co_filename in _LOOP_FILES:
-            return
-        yield one
-
-
-def _across_greenlets(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of this greenlet, with those of a suspended SQLAlchemy greenlet, then of the parents."""
     module = sys.modules.get("greenlet")
     current = module.getcurrent() if module is not None else None

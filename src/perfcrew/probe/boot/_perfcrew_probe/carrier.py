@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from . import callsite, clock, writer
 
-_WITH_CALL_SITE = frozenset({"database", "cache", "http", "model", "internal"})
+_WITHOUT_CALL_SITE = frozenset({"server", "stage"})
 
 
 class Identity(NamedTuple):
@@ -68,7 +68,7 @@ class Carrier:
 
 
 def stack_for(kind: str) -> callsite.Stack:
-    return callsite.stack() if kind in _WITH_CALL_SITE else []
+    return [] if kind in _WITHOUT_CALL_SITE else callsite.stack()
 
 
 def record(

@@ -21,6 +21,8 @@ _SCOPE = "perfcrew.probe"
 _KIND = "perfcrew.kind"
 _MOST_OPEN = 20_000
 _FASTAPI = "fastapi"
+# What it is its attributes tell, and those are often set at the end only.
+_BREADTH = "breadth"
 breadth_scopes: set[str] = set()
 
 
@@ -161,7 +163,7 @@ class _Open:
 
     def write(self, span: Any) -> None:
         attributes = dict(span.attributes or {})
-        kind = attributes.pop(_KIND, self.kind)
+        kind = attributes.pop(_KIND, None) or (_by_convention(attributes) if self.kind == _BREADTH else self.kind)
         identity = Identity(self.trace, span.get_span_context().span_id)
         record(identity, self.parent, kind, span.name, (span.start_time, span.end_time), attributes, self.stack)
 
@@ -170,9 +172,7 @@ def _foreign_kind(scope: str, span: Any) -> str:
     """`fastapi` names its server span by the method, its stages by `fastapi.…`."""
     if scope == _FASTAPI and span.name.startswith("fastapi."):
         return "stage"
-    if scope in breadth_scopes:
-        return _by_convention(span.attributes or {})
-    return "internal"
+    return _BREADTH if scope in breadth_scopes else "internal"
 
 
 def _by_convention(attributes: Any) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REQUEST_PARTS = frozenset({"spans", "watchdog", "functions", "orm"})
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """`folder` takes the records, `root` is the target's source, `deps` has OpenTelemetry or is empty."""
 
     folder: str

@@ -27,8 +27,9 @@ _BOUNDARIES = frozenset(["BEGIN", "START", "COMMIT", "ROLLBACK", "END"])
 # What ORMs, drivers and frameworks ask for themselves.
 _FRAMEWORK_WORDS = frozenset(["SAVEPOINT", "RELEASE", "PRAGMA", "SHOW", "SET", "DISCARD", "DEALLOCATE"])
 _FRAMEWORK_TEXT = re.compile(
-    r"^\s*SELECT QUOTE\(|pg_catalog\.|\bpg_type\b|\bsqlite_(?:master|schema)\b|information_schema\."
-    r"|current_schema\(\)|current_setting\('jit'\)|last_insert_rowid\(\)|sqlite_compileoption_used\(|^\s*ROLLBACK TO|^\s*SELECT CAST\('test",
+    r"^\s*SELECT QUOTE\(|sqlite_compileoption_used\(|\bsqlite_(?:master|schema)\b|pg_catalog\.|\bpg_type\b"
+    r"|information_schema\."
+    r"|current_schema\(\)|current_setting\('jit'\)|last_insert_rowid\(\)|^\s*ROLLBACK TO|^\s*SELECT CAST\('test",
     re.IGNORECASE,
 )
 
