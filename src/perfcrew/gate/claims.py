@@ -1,0 +1,143 @@
+"""What the report claims beyond its figures: findings, targets, and that nothing was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from perfcrew.core.columns import GENERAL
+from perfcrew.core.errors import LedgerError
+from perfcrew.core.evidence import Evidence, Findings, Frame, Measurement, NotMeasured, Survey, Traces, field
+from perfcrew.core.findings import Finding
+from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, meets
+from perfcrew.core.targets import Target
+from perfcrew.gate.held import Held, Limits, result
+
+_SEEN_BY = ("traces", "profile", "plan", "memory", "startup", "neighbour", "payload")
+"""Kinds of evidence that show where a cost lies; a measurement alone shows only that there is one."""
+
+
+def check_findings(report: Report, held: Held, limits: Limits) -> CheckResult:
+    """Findings stand as the crew concluded them, seen in a profile or trace, in several requests and metrics."""
+    reasons = []
+    for n, section in enumerate(report.findings):
+        reasons += [f"findings[{n}] ({section.finding.id}): {reason}" for reason in _unfounded(section, held, limits)]
+    return result("findings", [*reasons, *_concealed(report, held)])
+
+
+def _unfounded(section: FindingSection, held: Held, limits: Limits) -> Iterator[str]:
+    finding = section.finding
+    try:
+        concluded = finding_at(held.get(section.source.evidence).body, section.source.field)
+        cited = [held.get(e) for e in finding.evidence]
+    except LedgerError as error:
+        yield error.what
+        return
+    if concluded != finding:
+        yield "is not the finding that the crew concluded"
+    yield from _unseen(finding, cited, limits)
+    shown = sum(cell.measured for cell in section.benchmark)
+    if finding.endpoint is not None and shown < limits["metrics"]:
+        yield f"looks at {shown} metric alone"
+
+
+def _unseen(finding: Finding, cited: Sequence[Evidence], limits: Limits) -> Iterator[str]:
+    if not any(e.kind in _SEEN_BY for e in cited):
+        yield "rests on no profile, trace or plan"
+    about = {finding.endpoint, *finding.also, GENERAL}
+    if finding.endpoint is not None:
+        yield from (f"cites {e.id} about {e.subject}" for e in cited if e.subject not in about)
+    traces = [e.body for e in cited if isinstance(e.body, Traces)]
+    if traces and len(traces) == len(cited) and all(t.requests_count < limits["traced_requests"] for t in traces):
+        yield "claims from a single request"
+    single = [e.id for e in cited if isinstance(e.body, Measurement) and e.body.runs < limits["runs"]]
+    yield from (f"claims from too few runs: {e}" for e in single)
+
+
+def _concealed(report: Report, held: Held) -> list[str]:
+    spoken = [e.body for e in held.of("findings") if isinstance(e.body, Findings)]
+    last_word = [b for b in spoken if b.specialist == "reviewer"][-1:] or spoken
+    shown = {s.finding.id for s in report.findings}
+    missing = {f.id for body in last_word for f in body.findings} - shown
+    twice = len(report.findings) - len(shown)
+    return [f"finding {f} was left out" for f in sorted(missing)] + (["a finding stands there twice"] if twice else [])
+
+
+def check_targets(report: Report, held: Held, limits: Limits) -> CheckResult:
+    """Each target is judged again from the ledger; what was not measured is never met."""
+    frames = [e.body for e in held.of("frame") if isinstance(e.body, Frame)]
+    targets = frames[0].profile.targets if frames else ()
+    measured = _measured(held)
+    expected = [(t, subject) for t in targets for subject in _subjects(t, measured)]
+    stated = [(j.target, j.subject) for j in report.targets]
+    reasons = [f"target {t.name!r} of {s} is not judged" for t, s in expected if (t, s) not in stated]
+    reasons += [f"target {t.name!r} of {s} is not in the profile" for t, s in stated if (t, s) not in expected]
+    for judged in report.targets:
+        reasons += [f"target {judged.target.name!r} of {judged.subject}: {r}" for r in _misjudged(judged, held)]
+    return result("targets", reasons)
+
+
+def _measured(held: Held) -> set[str]:
+    return {
+        e.subject
+        for e in held.of("measurement")
+        if isinstance(e.body, Measurement) and e.body.metric == "latency" and _is_baseline(e.body)
+    } - {GENERAL}
+
+
+def _is_baseline(body: Measurement) -> bool:
+    return body.phase in ("warm", "any") and not body.load.endswith("peak")
+
+
+def _subjects(target: Target, measured: set[str]) -> list[str]:
+    if target.subject == GENERAL:
+        return [GENERAL]
+    return sorted(s for s in measured if fnmatchcase(s, target.subject)) or [target.subject]
+
+
+def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
+    target = judged.target
+    answers = [e for e in held.of("measurement", judged.subject) if _answers(e, target)]
+    if judged.ref is None:
+        if judged.outcome != "not measured":
+            yield f"is said to be {judged.outcome} without a measurement"
+        elif answers:
+            yield f"is said to be not measured, though {answers[0].id} is its measurement"
+        return
+    item = held.items.get(judged.ref.evidence)
+    if item not in answers or judged.ref.field != f"statistics.{target.statistic}.value":
+        yield f"{judged.ref.evidence} is no measurement of it"
+        return
+    outcome = "met" if meets(target, field(item.body, judged.ref.field)) else "missed"
+    if judged.outcome != outcome:
+        yield f"is said to be {judged.outcome}, and is {outcome}"
+    first = judged.shown.figures[0].refs if judged.shown.figures else ()
+    if first != (judged.ref,):
+        yield "shows another number than it is judged by"
+
+
+def _answers(item: Evidence, target: Target) -> bool:
+    body = item.body
+    if not isinstance(body, Measurement) or body.metric != target.metric or body.unit != target.unit:
+        return False
+    phases = ("cold", "any") if target.metric.endswith(".cold") else ("warm", "any")
+    return target.statistic in body.statistics and body.phase in phases and not body.load.endswith("peak")
+
+
+def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:
+    """Every endpoint is either in the state table or listed as not measured, and every failure is told."""
+    measured = _measured(held)
+    surveyed = [p for e in held.of("survey") if isinstance(e.body, Survey) for p in e.body.plans]
+    without = {p.endpoint.key for p in surveyed if p.skipped} | {e.subject for e in held.of("not measured")}
+    stated, listed = {r.endpoint for r in report.state}, {u.endpoint for u in report.not_measured}
+    reasons = [f"{key} was measured, and is not in the table" for key in sorted(measured - stated)]
+    reasons += [f"{key} is in the table, and was not measured" for key in sorted(stated - measured)]
+    reasons += [f"{key} was not measured, and is not listed" for key in sorted(without - listed)]
+    reasons += [f"{key} is listed as not measured, and was" for key in sorted(listed - without)]
+    statuses = {e.subject: e.body.status for e in held.of("not measured") if isinstance(e.body, NotMeasured)}
+    for one in report.not_measured:
+        if one.status != statuses.get(one.endpoint):
+            reasons.append(f"{one.endpoint} did not answer {one.status}")
+    told = {f.what.ref.evidence for f in report.failures}
+    reasons += [f"failure {e.id} is not told" for e in held.of("failure") if e.id not in told]
+    return result("complete", reasons)

@@ -1,0 +1,176 @@
+"""What the ledger holds of one run, read and verified once; and what a figure comes to when it is computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from perfcrew.core.columns import GENERAL
+from perfcrew.core.errors import LedgerError
+from perfcrew.core.evidence import Evidence, field
+from perfcrew.core.prose import Figure, Prose, Ref
+from perfcrew.core.report import (
+    CheckResult,
+    EndpointState,
+    FindingSection,
+    JudgedTarget,
+    LoadState,
+    Quote,
+    Report,
+    RequestLife,
+    unit_at,
+)
+from perfcrew.ledger import Ledger
+
+Limits = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A text with its place in the report, and the subjects that it may cite; None where its sentences say which."""
+
+    where: str
+    prose: Prose
+    about: frozenset[str] | None
+    section: FindingSection | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """The evidence of one run by id, in the order it was taken, and the texts of the report that is held against it."""
+
+    items: Mapping[str, Evidence]
+    texts: tuple[Placed, ...] = ()
+
+    @classmethod
+    def read(cls, ledger: Ledger, run_id: str) -> Held:
+        """Everything of a run. LedgerError where there is no such run, or an item was altered."""
+        run = ledger.run(run_id)
+        return cls({e.id: e for e in ledger.find(run.id)})
+
+    def against(self, report: Report) -> Held:
+        """The same evidence, with the texts of a report: they are asked for often, and walked once."""
+        return Held(self.items, tuple(texts(report)))
+
+    def get(self, evidence_id: str) -> Evidence:
+        """LedgerError where the run holds no such item; a beginning of an id is not an id here."""
+        if evidence_id not in self.items:
+            raise LedgerError(f"no evidence {evidence_id!r} in this run")
+        return self.items[evidence_id]
+
+    def of(self, kind: str, subject: str | None = None) -> list[Evidence]:
+        return [e for e in self.items.values() if e.kind == kind and subject in (None, e.subject)]
+
+
+Check = Callable[[Report, Held, Limits], CheckResult]
+
+
+def result(name: str, reasons: Sequence[str], note: str = "") -> CheckResult:
+    """Passed where there is no reason against it."""
+    return CheckResult(name=name, passed=not reasons, reasons=tuple(dict.fromkeys(reasons)), note=note)
+
+
+_NOT_TEXT = frozenset({"charts", "evidence", "verdict", "finding", "target", "environments", "method"})
+
+
+def texts(report: Report) -> Iterator[Placed]:
+    """Every text of the report, and the text of each finding."""
+    yield from _texts(report, "", None, None)
+
+
+def _texts(at: object, where: str, about: frozenset[str] | None, section: FindingSection | None) -> Iterator[Placed]:
+    if isinstance(at, Prose):
+        yield Placed(where, at, about, section)
+    elif isinstance(at, FindingSection):
+        yield Placed(f"{where}.finding.prose", at.finding.prose, _of_finding(at), at)
+        yield from _members(at, where, _of_finding(at), at)
+    elif isinstance(at, EndpointState | LoadState | RequestLife):
+        yield from _members(at, where, frozenset({at.endpoint, GENERAL}), section)
+    elif isinstance(at, JudgedTarget):
+        yield from _members(at, where, frozenset({at.subject, GENERAL}), section)
+    elif isinstance(at, BaseModel):
+        yield from _members(at, where, about, section)
+    elif isinstance(at, tuple):
+        for n, member in enumerate(at):
+            yield from _texts(member, f"{where}[{n}]", about, section)
+
+
+def _members(
+    at: BaseModel, where: str, about: frozenset[str] | None, section: FindingSection | None
+) -> Iterator[Placed]:
+    for name, value in at:
+        if name not in _NOT_TEXT and isinstance(value, BaseModel | tuple):
+            yield from _texts(value, f"{where}.{name}".lstrip("."), about, section)
+
+
+def _of_finding(section: FindingSection) -> frozenset[str] | None:
+    finding = section.finding
+    return frozenset({finding.endpoint, *finding.also, GENERAL}) if finding.endpoint else None
+
+
+def quotes(at: object, where: str = "") -> Iterator[tuple[str, Quote]]:
+    """Every quote of the report with its place."""
+    if isinstance(at, Quote):
+        yield where, at
+    elif isinstance(at, BaseModel):
+        for name, value in at:
+            if isinstance(value, BaseModel | tuple) and name not in ("charts", "verdict"):
+                yield from quotes(value, f"{where}.{name}".lstrip("."))
+    elif isinstance(at, tuple):
+        for n, member in enumerate(at):
+            yield from quotes(member, f"{where}[{n}]")
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A number as the ledger gives it, with its unit."""
+
+    value: float
+    unit: str
+
+
+_KINDS = {
+    "ms": ("time", 1.0),
+    "s": ("time", 1e3),
+    "bytes": ("bytes", 1.0),
+    "bytes/request": ("bytes", 1.0),
+    "count": ("count", 1.0),
+    "count/request": ("count", 1.0),
+    "rows": ("count", 1.0),
+}
+
+
+def kind_of(unit: str) -> tuple[str, float]:
+    """What a unit measures, and the factor to the unit that its kind is compared in."""
+    return _KINDS.get(unit, (unit, 1.0))
+
+
+def compute(figure: Figure, held: Held) -> Computed:
+    """The figure's number, computed again from the ledger. LedgerError says why it can't be."""
+    parts = [_number(ref, held) for ref in figure.refs]
+    wanted = {"value": 1, "ratio": 2, "share": 2, "difference": 2}.get(figure.derivation)
+    if not parts or (wanted is not None and len(parts) != wanted):
+        raise LedgerError(f"a {figure.derivation} of {len(parts)} numbers means nothing")
+    if len({kind_of(p.unit)[0] for p in parts}) > 1:
+        raise LedgerError(f"a {figure.derivation} of {' and '.join(p.unit for p in parts)} means nothing")
+    values = [p.value * kind_of(p.unit)[1] / kind_of(parts[0].unit)[1] for p in parts]
+    return _derived(figure.derivation, values, parts[0].unit)
+
+
+def _derived(derivation: str, values: Sequence[float], unit: str) -> Computed:
+    if derivation == "sum":
+        return Computed(sum(values), unit)
+    if derivation == "difference":
+        return Computed(values[0] - values[1], unit)
+    if derivation in ("ratio", "share"):
+        if values[1] == 0:
+            raise LedgerError(f"a {derivation} by zero")
+        return Computed(values[0] / values[1], "ratio" if derivation == "ratio" else "fraction")
+    return Computed(values[0], unit)
+
+
+def _number(ref: Ref, held: Held) -> Computed:
+    body = held.get(ref.evidence).body
+    return Computed(field(body, ref.field), unit_at(body, ref.field))
