@@ -202,3 +202,8 @@ async def test_spans_that_come_a_moment_later_are_waited_for(tmp_path: Path) -> 
     found = await functions(tmp_path, ["a", "never"], wait_s=0.5)
     await writing
     assert [f.name for f in found["a"]] == ["f"] and "never" not in found
+
+
+def test_a_repeat_that_waited_for_a_core_does_not_bend_the_stages() -> None:
+    slow = trace(sql(10, 20)).model_copy(update={"server": span("server", 0, 500)})
+    assert {s.name: s.own_ms for s in stages([trace(sql(10, 20)), slow])} == {"application code": 90, "SQL": 10}
