@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -19,6 +21,7 @@ from perfcrew.core.project import Auth, DataPlan, Framework, LoginRequest, Scena
 
 FILE = "perfcrew.toml"
 SECRET_WORDS = ("password", "passwd", "secret", "token", "authorization", "cookie", "api-key", "api_key", "apikey")
+_REFERENCE = re.compile(r"(?<!\S)env:([A-Za-z_]\w*)")
 
 
 def _words(value: object) -> object:
@@ -61,6 +64,25 @@ class TargetKeys(Noun):
     exclude: tuple[str, ...] = ()
     methods: tuple[str, ...] | None = None
     environment: dict[str, str] = {}
+
+
+def _secret_fields(auth: Auth) -> Iterable[tuple[str, str]]:
+    """Those fields of an Auth whose values open something."""
+    yield from ((f"headers.{name}", value) for name, value in auth.headers.items() if _secret_name(name))
+    yield from ((f"cookies.{name}", value) for name, value in auth.cookies.items())
+    login = auth.login or LoginRequest(path="")
+    fields: dict[str, object] = {**(login.json_body or {}), **(login.form or {})}
+    for name, value in fields.items():
+        if _secret_name(name) and isinstance(value, str):
+            yield f"login.{name}", value
+
+
+def _secret_name(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+def _refers(value: str) -> bool:
+    return bool(_REFERENCE.search(value))
 
 
 class AuthKeys(Auth):
@@ -185,20 +207,12 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model), None)
 
 
-def _secret_fields(auth: Auth) -> Iterable[tuple[str, str]]:
-    """Those fields of an Auth whose values open something."""
-    yield from ((f"headers.{name}", value) for name, value in auth.headers.items() if _secret_name(name))
-    yield from ((f"cookies.{name}", value) for name, value in auth.cookies.items())
-    login = auth.login or LoginRequest(path="")
-    fields: dict[str, object] = {**(login.json_body or {}), **(login.form or {})}
-    for name, value in fields.items():
-        if _secret_name(name) and isinstance(value, str):
-            yield f"login.{name}", value
+def resolved(text: str, where: str) -> str:
+    """The text with each word `env:NAME` replaced by that variable's value. UsageError where it is not set."""
 
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise UsageError(f"the variable {match[1]} is not set", where=where, do=f"export {match[1]}=…")
+        return os.environ[match[1]]
 
-def _secret_name(name: str) -> bool:
-    return any(word in name.lower() for word in SECRET_WORDS)
-
-
-def _refers(value: str) -> bool:
-    return any(word.startswith("env:") for word in value.split())
+    return _REFERENCE.sub(value, text)
