@@ -66,7 +66,8 @@ SILENT: dict[str, Silent] = {
     "the rows don't grow": lambda app: listing(app, rows=(300, 300, 300), growth="constant"),
     "it grows with the page that was asked for": lambda app: listing(app, by="page size"),
     "a stream by design": lambda app: listing(app, payload=payload("text/csv", streamed=True)),
-    "a download": lambda app: listing(app, payload=payload("text/csv", content_disposition="attachment; filename=x.csv")),
+    "a download": lambda app: listing(app, payload=payload("text/csv", content_disposition="attachment; "
+        "filename=x.csv")),
     "a lookup table within an endpoint that grows": lambda app: listing(app, rows=(150, 150, 150), growth="linear"),
     "few rows": lambda app: listing(app, rows=(5, 10, 20)),
     "many statements of few rows are DB101": lambda app: listing(app, times=30),

@@ -8,7 +8,7 @@ end a review that took minutes to measure. The failure is part of the result, so
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +65,7 @@ def _load(rule: str, path: str) -> Rule:
 
 
 def recognise(app: ApplicationScene, thresholds: Thresholds, only: Collection[str] | None = None) -> RuleRun:
-    """All rules on all endpoints. `thresholds` holds every rule's (see `limits.overlay`)."""
+    """All rules on all endpoints. `thresholds` holds every rule's: `settings.load(…).rules`."""
     found: list[Finding] = []
     failures: list[RuleFailure] = []
     chosen = rules(only)
@@ -75,9 +75,9 @@ def recognise(app: ApplicationScene, thresholds: Thresholds, only: Collection[st
                 found += run()
             except CAUGHT as error:
                 failures.append(RuleFailure(rule.id, endpoint, f"{type(error).__name__}: {error}"))
-    ranked = rank(merge(settle(found), app), app)
+    merged = ranked(merge(settle(found), app), app)
     spoken = {f.rule for f in found} | {f.rule for f in failures}
-    return RuleRun(ranked, failures, tuple(r.id for r in chosen if r.id not in spoken))
+    return RuleRun(merged, failures, tuple(r.id for r in chosen if r.id not in spoken))
 
 
 def _runs(rule: Rule, app: ApplicationScene, limits: Limits) -> Iterable[tuple[str, Callable[[], list[Finding]]]]:
@@ -95,7 +95,7 @@ def merge(findings: Iterable[Finding], app: ApplicationScene) -> list[Finding]:
     for finding in findings:
         place = finding.place
         same.setdefault((finding.rule, place.file, str(place.line), finding.subject), []).append(finding)
-    return [_merged(rank(group, app)) for group in same.values()]
+    return [_merged(ranked(group, app)) for group in same.values()]
 
 
 def _merged(group: list[Finding]) -> Finding:
@@ -105,16 +105,22 @@ def _merged(group: list[Finding]) -> Finding:
     return first.model_copy(update={"also": tuple(also), "evidence": tuple(evidence)})
 
 
-def rank(findings: Iterable[Finding], app: ApplicationScene) -> list[Finding]:
-    """By level, then by the time that the share stands for, then by confidence; equal ones in a stable order."""
-    latency = {scene.endpoint.key: latency_ms(scene) for scene in app.scenes}
-    return sorted(
-        findings, key=lambda f: (-LEVELS.index(f.level), -_cost(f, latency), -f.confidence, f.rule, str(f.place))
+def ranked(findings: Iterable[Finding], app: ApplicationScene | None = None) -> list[Finding]:
+    """By level, then by the time that the share stands for, then by confidence; equal ones in a stable order.
+
+    Without the application the latencies are not known, and the shares alone are compared.
+    """
+    latency = {scene.endpoint.key: latency_ms(scene) for scene in app.scenes} if app else None
+    order = [(f, _cost(f, latency)) for f in findings]
+    order.sort(
+        key=lambda pair: (-LEVELS.index(pair[0].level), -pair[1], -pair[0].confidence, pair[0].rule, str(pair[0].place))
     )
+    return [finding for finding, _ in order]
 
 
-def _cost(finding: Finding, latency: dict[str, float]) -> float:
-    """Share × the endpoint's latency, over all endpoints that it is at; a start is paid once and comes after."""
-    keys = [k for k in (finding.endpoint, *finding.also) if k]
+def _cost(finding: Finding, latency: Mapping[str, float] | None) -> float:
+    """Share × latency over all endpoints that the finding is at, ms; a start is paid once and comes after."""
     part = finding.share.fraction if finding.share else 0.0
-    return part * sum(latency.get(key, 0.0) for key in keys)
+    if latency is None:
+        return part
+    return part * sum(latency.get(key, 0.0) for key in (finding.endpoint, *finding.also) if key)

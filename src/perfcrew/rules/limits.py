@@ -1,9 +1,8 @@
-"""Thresholds of one rule, frozen, and how a project's own are laid over the defaults."""
+"""Thresholds of one rule, frozen."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from perfcrew.core.errors import UsageError
@@ -43,27 +42,3 @@ class Limits:
 
     def __repr__(self) -> str:
         return f"Limits({self.rule}, {dict(self._values)})"
-
-
-def overlay(defaults: Thresholds, chosen: Thresholds) -> dict[str, dict[str, float]]:
-    """The defaults with a project's own thresholds over them.
-
-    Raises UsageError for a rule or a threshold that does not exist, with the nearest that does.
-    """
-    merged = {rule: dict(values) for rule, values in defaults.items()}
-    for rule, values in chosen.items():
-        if rule not in merged:
-            raise UsageError(f"no rule {rule!r}", where=f"[rules.{rule}]", do=_nearest(rule, merged))
-        for name, value in values.items():
-            if name not in merged[rule]:
-                raise UsageError(
-                    f"rule {rule} has no threshold {name!r}", where=f"[rules.{rule}]", do=_nearest(name, merged[rule])
-                )
-            merged[rule][name] = float(value)
-    return merged
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

@@ -40,6 +40,9 @@ HASHING = re.compile(
     r"scrypt|pbkdf2|bcrypt|argon2|hashpw|checkpw|passlib|(make|check|verify|hash)_password|password_hash|hash_secret",
     re.IGNORECASE,
 )
+_ELSEWHERE = re.compile(
+    r"(create_task|ensure_future|gather|run_in_executor|to_thread|submit|start_soon|spawn|add_task)$"
+)
 
 
 class Blocked(NamedTuple):
@@ -96,8 +99,15 @@ def _not_awaited(scene: Scene, stack: tuple[Frame, ...]) -> Site | None:
     for frame in frames:
         text = source.read(frame.file)
         if text and isinstance(text.function_at(frame.line), ast.AsyncFunctionDef):
-            return None if text.awaited_at(frame.line) else _site(scene, frames[0], frame)
+            return (
+                None if text.awaited_at(frame.line) or _hands_over(text, frame.line) else _site(scene, frames[0], frame)
+            )
     return None
+
+
+def _hands_over(text: source.Source, line: int) -> bool:
+    """Whether the line only starts what runs elsewhere: a task, a thread."""
+    return any(_ELSEWHERE.search(name) for name in text.calls_at(line))
 
 
 def _innermost(scene: Scene, stack: tuple[Frame, ...]) -> Site | None:

@@ -1,4 +1,4 @@
-"""What a project chose not to hear: ignores in the source, and acknowledgements in its configuration. Both expire.
+"""What a project chose not to hear: ignores in the source or configuration, and acknowledgements. All may expire.
 
 In the source, on the culprit's or the trigger's line or alone on the line above:
 `# perfcrew: ignore[DB101] until=2027-03-01 reason=the table never holds more than ten rows`.
@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import Finding
 from perfcrew.rules import source
 
 _IGNORE = re.compile(r"perfcrew:\s*ignore\[(?P<rules>[\w\s,*]+)\](?P<rest>.*)", re.IGNORECASE)
 _UNTIL = re.compile(r"until=(\S+)")
 _REASON = re.compile(r"reason=(.+)")
+
+Status = Literal["ignored", "acknowledged"]
 
 
 class Ignore(NamedTuple):
@@ -34,41 +35,37 @@ class Ignore(NamedTuple):
     broken: bool
 
 
-class Acknowledgement(NamedTuple):
-    """A finding that the project knows of. Fields that are None match anything; `file` and `endpoint` may be globs."""
+class Entry(Protocol):
+    """One `[[ignore]]` or `[[acknowledge]]` of perfcrew.toml. None matches anything; file and endpoint may be globs.
 
-    rule: str
-    reason: str
-    until: date | None = None
-    file: str | None = None
-    endpoint: str | None = None
-    id: str | None = None
+    An entry may also have an `id`: the one finding that it is about.
+    """
 
-
-def acknowledgement(values: Mapping[str, object]) -> Acknowledgement:
-    """One entry of `[[acknowledge]]`. Raises UsageError without a rule, a reason and a readable date."""
-    text = {name: str(value) for name, value in values.items() if value is not None}
-    for needed in ("rule", "until", "reason"):
-        if not text.get(needed, "").strip():
-            raise UsageError(
-                f"an acknowledgement without `{needed}`", where="[[acknowledge]]", do=f"add `{needed} = …`"
-            )
-    until = _date(text["until"])
-    if until is None:
-        raise UsageError(
-            f"an acknowledgement until {text['until']!r}", where="[[acknowledge]]", do="write until = 2027-03-01"
-        )
-    return Acknowledgement(
-        text["rule"].upper(), text["reason"], until, text.get("file"), text.get("endpoint"), text.get("id")
-    )
+    @property
+    def rule(self) -> str: ...
+    @property
+    def file(self) -> str | None: ...
+    @property
+    def endpoint(self) -> str | None: ...
+    @property
+    def until(self) -> date | None: ...
+    @property
+    def reason(self) -> str: ...
 
 
-def silence(
-    findings: Iterable[Finding], root: Path, acknowledged: Iterable[Acknowledgement], today: date
+def silenced(
+    findings: Iterable[Finding],
+    root: Path,
+    ignores: Iterable[Entry] = (),
+    acknowledged: Iterable[Entry] = (),
+    today: date | None = None,
 ) -> list[Finding]:
-    """The findings with the status that source and configuration give them; an ignore comes first."""
-    entries = tuple(acknowledged)
-    return [_acknowledge(_ignore(finding, root, today), entries, today) for finding in findings]
+    """The findings with the status that source and configuration give them; the source comes first."""
+    day = today or date.today()
+    ignored, known = tuple(ignores), tuple(acknowledged)
+    in_source = (_ignore(finding, root, day) for finding in findings)
+    in_config = (_apply(finding, ignored, "ignored", day) for finding in in_source)
+    return [_apply(finding, known, "acknowledged", day) for finding in in_config]
 
 
 def _ignore(finding: Finding, root: Path, today: date) -> Finding:
@@ -127,24 +124,30 @@ def _date(text: str) -> date | None:
         return None
 
 
-def _acknowledge(finding: Finding, entries: tuple[Acknowledgement, ...], today: date) -> Finding:
+def _apply(finding: Finding, entries: tuple[Entry, ...], status: Status, today: date) -> Finding:
     matching = [e for e in entries if finding.status == "open" and _matches(e, finding)]
-    live = [e for e in matching if e.until is None or today < e.until]
+    live = next((e for e in matching if e.reason.strip() and (e.until is None or today < e.until)), None)
     if live:
-        end = f" (acknowledged until {live[0].until.isoformat()})" if live[0].until else ""
-        return finding.model_copy(update={"status": "acknowledged", "status_reason": f"{live[0].reason}{end}"})
-    if matching and matching[0].until and not finding.status_reason:
-        ended = f"its acknowledgement ended on {matching[0].until.isoformat()}"
-        return finding.model_copy(update={"status_reason": ended})
+        end = f" until {live.until.isoformat()}" if live.until else ""
+        return finding.model_copy(update={"status": status, "status_reason": f"{live.reason} ({status}{end})"})
+    if matching and not finding.status_reason:
+        return finding.model_copy(update={"status_reason": _lapsed(matching[0], status)})
     return finding
 
 
-def _matches(entry: Acknowledgement, finding: Finding) -> bool:
+def _lapsed(entry: Entry, status: Status) -> str:
+    if not entry.reason.strip():
+        return f"{status} in `perfcrew.toml` without a reason: not honoured"
+    return f"{status} in `perfcrew.toml`, which ended on {entry.until.isoformat() if entry.until else 'its date'}"
+
+
+def _matches(entry: Entry, finding: Finding) -> bool:
     files = [p.file for p in (finding.place, finding.trigger) if p]
     endpoints = [e for e in (finding.endpoint, *finding.also) if e]
+    only = getattr(entry, "id", None)
     return (
-        entry.rule in (finding.rule, "*")
-        and (entry.id is None or entry.id == finding.id)
+        entry.rule.upper() in (finding.rule, "*")
+        and (only is None or only == finding.id)
         and (entry.file is None or any(fnmatch.fnmatchcase(f, entry.file) for f in files))
         and (
             entry.endpoint is None
