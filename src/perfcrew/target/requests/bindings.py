@@ -78,8 +78,9 @@ def _joint(endpoint: Endpoint, harvest: Harvest, sources: tuple[str, ...]) -> li
         values = {name: choice.value for name, choice in chosen.items()}
         origin = least_certain(choice.origin for choice in chosen.values())
         by_first.setdefault(str(next(iter(values.values()), "")), []).append(Binding(values, origin))
-    rounds = itertools.zip_longest(*by_first.values())  # another parent each time, rather than one parent's children
-    return [binding for one in rounds for binding in one if binding is not None]
+    # another parent each time rather than one parent's children, and then not the first child of each
+    turned = [found[at % len(found) :] + found[: at % len(found)] for at, found in enumerate(by_first.values())]
+    return [binding for one in itertools.zip_longest(*turned) for binding in one if binding is not None]
 
 
 def _chosen(

@@ -19,6 +19,8 @@ from perfcrew.target.requests.recorded import Recorded
 from perfcrew.target.requests.template import filled, owner
 
 _SEARCHES = ("q", "query", "search", "term", "text", "keyword", "keywords", "s")
+_COMBINATIONS = 1024
+_QUERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,11 @@ def given(project: Project, endpoints: Iterable[Endpoint], recorded: Iterable[Re
 def made(endpoint: Endpoint, harvest: Harvest) -> Iterator[Candidate]:
     """Requests made from examples, answers and schemas. Nothing where a parameter has no value at all."""
     queries = list(_queries(endpoint, harvest))
-    bodies = list(_bodies(endpoint))
+    bodies = list(_bodies(endpoint)) or [_Body()]
+    varied = list(itertools.product(queries, bodies))
     for at, binding in enumerate(bindings(endpoint, harvest)):
-        for query in queries if not binding.values else queries[at % len(queries) :][:1] if queries else []:
-            body = bodies[at % len(bodies)] if bodies else _Body()
-            origin = least_certain((binding.origin, query.origin))
+        # with ids in the path another id each time; without, each query and body in turn
+        for query, body in varied[at % len(varied) :][:1] if binding.values and varied else varied:
             yield Candidate(
                 Request(
                     endpoint=endpoint.key,
@@ -103,7 +105,7 @@ def made(endpoint: Endpoint, harvest: Harvest) -> Iterator[Candidate]:
                     target=filled(endpoint, binding.values) + query.text,
                     headers=body.headers,
                     body=body.text,
-                    origin=origin,
+                    origin=least_certain((binding.origin, query.origin, body.origin)),
                 ),
                 {**{f"{{{name}}}": v for name, v in binding.values.items()}, **query.values},
             )
@@ -117,17 +119,13 @@ class _Query:
 
 
 def _queries(endpoint: Endpoint, harvest: Harvest) -> Iterator[_Query]:
-    """Queries with every required parameter; one empty query where none is required."""
+    """Queries with every required parameter, the likeliest values first; one empty query where none is required."""
     required = [p for p in query_parameters(endpoint) if p.required]
-    listed = [_query_choices(p, harvest) for p in required]
-    rounds = max((len(found) for found in listed), default=1)
-    if not all(listed):
-        return
-    for at in range(min(rounds, 8)):
-        picked = {p.name: found[at % len(found)] for p, found in zip(required, listed, strict=True)}
-        values = {name: choice.value for name, choice in picked.items()}
-        origin = least_certain(c.origin for c in picked.values())
-        yield _Query(_encoded(values), values, origin)
+    listed = [list(enumerate(_query_choices(p, harvest)[:4])) for p in required]
+    combined = itertools.islice(itertools.product(*listed), _COMBINATIONS)
+    for ranked in sorted(combined, key=lambda one: sum(rank for rank, _ in one))[:_QUERIES]:
+        values = {p.name: choice.value for p, (_, choice) in zip(required, ranked, strict=True)}
+        yield _Query(_encoded(values), values, least_certain(choice.origin for _, choice in ranked))
 
 
 def _encoded(values: dict[str, Any]) -> str:
@@ -147,6 +145,7 @@ def _query_choices(parameter: Parameter, harvest: Harvest) -> list[Choice]:
 class _Body:
     text: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    origin: Origin = "default"
 
 
 def _bodies(endpoint: Endpoint) -> Iterator[_Body]:
@@ -155,17 +154,18 @@ def _bodies(endpoint: Endpoint) -> Iterator[_Body]:
     content = wanted.get("content") if isinstance(wanted, dict) else None
     for kind, media in content.items() if isinstance(content, dict) else ():
         if kind in ("application/json", "application/x-www-form-urlencoded") and isinstance(media, dict):
-            for value in itertools.islice(_body_values(media), 5):
-                text = json.dumps(value) if kind == "application/json" else urlencode(value, doseq=True)
-                yield _Body(text, {"Content-Type": kind})
+            for choice in _body_choices(media)[:5]:
+                if kind == "application/json":
+                    yield _Body(json.dumps(choice.value), {"Content-Type": kind}, choice.origin)
+                elif isinstance(choice.value, dict):
+                    yield _Body(urlencode(choice.value, doseq=True), {"Content-Type": kind}, choice.origin)
 
 
-def _body_values(media: dict[str, Any]) -> Iterator[Any]:
-    named = media.get("examples")
-    definition = media.get("schema") if isinstance(media.get("schema"), dict) else {}
-    assert isinstance(definition, dict)
-    listed = definition.get("examples")
+def _body_choices(media: dict[str, Any]) -> list[Choice]:
+    definition = media.get("schema")
+    definition = definition if isinstance(definition, dict) else {}
+    named, listed = media.get("examples"), definition.get("examples")
     found = [media.get("example"), definition.get("example"), *(listed if isinstance(listed, list) else [])]
     found += [e.get("value") for e in named.values() if isinstance(e, dict)] if isinstance(named, dict) else []
-    yield from (value for value in found if value is not None)
-    yield from generated.values("body", definition)
+    given = [Choice(value, "example") for value in found if value is not None]
+    return given + [Choice(value, "generated") for value in generated.values("body", definition)]

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from perfcrew.core.web import Endpoint
+from perfcrew.core.web import Endpoint, Request
 from perfcrew.target.client import Answer
 from perfcrew.target.requests.template import matched, shape
 
@@ -61,20 +61,22 @@ class Harvest:
     links: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
 
-    def take(self, endpoint: Endpoint, target: str, answer: Answer) -> None:
-        """Add what one answer of an endpoint tells."""
-        path = target.partition("?")[0]
+    def take(self, endpoint: Endpoint, request: Request, answer: Answer) -> None:
+        """Add what one answer of an endpoint tells, and the values that somebody knew to ask it with."""
+        path = request.target.partition("?")[0]
+        bound = bound_values(endpoint, path)
+        if request.origin != "generated":
+            self.items += [Item({"": value}, "", key.rpartition("/")[0], bound) for key, value in bound.items()]
         if "json" in answer.content_type:
-            self._take_json(endpoint, path, answer)
+            self._take_json(endpoint, path, bound, answer)
         elif answer.content_type == "text/html":
             self._link_all(_hrefs(answer.body.decode("utf-8", "replace")), path)
 
-    def _take_json(self, endpoint: Endpoint, path: str, answer: Answer) -> None:
+    def _take_json(self, endpoint: Endpoint, path: str, bound: dict[str, str], answer: Answer) -> None:
         try:
             content = answer.json()
         except (ValueError, RecursionError):
             return
-        bound = bound_values(endpoint, path)
         for item in _items(content, endpoint, bound):
             if len(self.items) < _ITEMS:
                 self.items.append(item)

@@ -112,7 +112,7 @@ class _Work:
             state.is_over = one.is_final
             return False
         state.accepted.append(one)
-        self.harvest.take(state.endpoint, one.request.target, one.answer)
+        self.harvest.take(state.endpoint, one.request, one.answer)
         return True
 
     def _candidates(self, state: _State) -> Iterator[Candidate]:

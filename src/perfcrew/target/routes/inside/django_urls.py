@@ -56,6 +56,8 @@ def _walk(patterns: Any, prefix: str, parameters: list[Any], admin: bool, routes
 def _template(pattern: Any) -> tuple[str, list[dict[str, Any]]] | None:
     """The pattern as `books/{pk}/` with its parameters; None for a suffix such as `.json`, which repeats a route."""
     if hasattr(pattern, "_route"):
+        if any("FormatSuffix" in type(converter).__name__ for converter in pattern.converters.values()):
+            return None
         return ARGUMENT.sub(r"{\2}", str(pattern._route)), [_converted(n, c) for n, c in pattern.converters.items()]
     if hasattr(pattern, "language_prefix"):
         return pattern.language_prefix, []
