@@ -1,0 +1,92 @@
+"""How many rows each table is to have, and in which order they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+
+from perfcrew.target.framework_tables import is_framework_table
+from perfcrew.target.rows.schema import ForeignKey, Table
+
+_CHILDREN = 4.0
+"""Children a parent, where nothing says how many there are."""
+
+
+@dataclass
+class Wanted:
+    """Rows wanted by table, in the order of making; what is left alone, with the reason."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    broken: set[ForeignKey] = field(default_factory=set)
+    """Foreign keys of a cycle that are left null."""
+
+
+def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, bound: int, largest: int) -> Wanted:
+    """Rows for each table: `target` for those without parents; children in proportion to their parents.
+
+    No table grows beyond `bound`. The proportion is held to what `largest`, the largest target of this run, allows,
+    so that it is the same at every size.
+    """
+    plan = Wanted()
+    growing = {name: table for name, table in tables.items() if not _left_alone(table, plan)}
+    most = max(1.0, bound / max(1, largest))
+    for name in _order(growing, plan):
+        count = _rows(growing[name], plan, before, target, most)
+        plan.rows[name] = max(before.get(name, 0), min(count, max(bound, target)))
+    return plan
+
+
+def _left_alone(table: Table, plan: Wanted) -> bool:
+    if table.is_tree():
+        plan.left[table.name] = "a tree that only its library can extend"
+    return is_framework_table(table.name) or table.is_tree()
+
+
+def _order(growing: Mapping[str, Table], plan: Wanted) -> list[str]:
+    """Parents first. A cycle is opened at a foreign key that may be null; where none may, its tables are left."""
+    left = dict(growing)
+    while True:
+        graph = {
+            name: {f.table for f in table.parents if f.table in left and f not in plan.broken}
+            for name, table in left.items()
+        }
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            _open(error.args[1], left, plan)
+
+
+def _open(cycle: list[str], left: dict[str, Table], plan: Wanted) -> None:
+    """`cycle` names each table before the one that refers to it, the first again at its end."""
+    for parent, child in pairwise(cycle):
+        for key in left[child].parents:
+            if key.table == parent and key not in plan.broken and not left[child].must_have(key):
+                plan.broken.add(key)
+                return
+    for name in set(cycle):
+        del left[name]
+        plan.left[name] = f"its rows and those of {', '.join(sorted(set(cycle) - {name}))} need each other"
+
+
+def _rows(table: Table, plan: Wanted, before: Mapping[str, int], target: int, most: float) -> int:
+    owners = [f for f in table.parents if f.table in plan.rows and f not in plan.broken]
+    if not owners:
+        return target
+    count = before.get(table.name, 0)
+    if not count:
+        proportion = min(_CHILDREN, most)
+        rows = round(target * proportion)
+    else:
+        owner = max(owners, key=lambda f: before.get(f.table, 0))
+        fan_out = count / max(1, before.get(owner.table, 0))
+        rows = round(min(fan_out, most) * plan.rows[owner.table])
+    return min(rows, *(_limit(table, f, plan) for f in owners))
+
+
+def _limit(table: Table, key: ForeignKey, plan: Wanted) -> int:
+    """One row a parent, where the foreign key is unique."""
+    alone = any(set(unique) <= set(key.columns) for unique in table.keys)
+    return plan.rows[key.table] if alone else 10**9

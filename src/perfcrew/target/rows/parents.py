@@ -1,0 +1,46 @@
+"""Which parent each new row belongs to: some parents have many children, as in life; the first and last ones always."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from perfcrew.target.rows.schema import Key
+
+_ENDS_SHARE = 0.05
+_ENDS_WEIGHT = 8.0
+"""Listings show the oldest or the newest rows first: those have many children, so that what costs per child shows."""
+
+
+class Parents:
+    """Draws parents for one foreign key."""
+
+    def __init__(self, keys: Sequence[Key], taken: Sequence[Key], alone: bool, chance: random.Random) -> None:
+        """`keys`: all parents; `taken`: those of the rows that are there; `alone`: each parent at most once."""
+        self.random = chance
+        self.alone = alone
+        used = set(taken)
+        self.keys = [k for k in keys if k not in used] if alone else list(keys)
+        self._left: Iterator[Key] = iter(self.keys)
+        weights = self._patterned(taken) if taken else self._skewed()
+        self._weights = list(accumulate(weights)) if self.keys else []
+
+    def draw(self) -> Key | None:
+        """A parent's key, None where there is none (any more)."""
+        if self.alone:
+            return next(self._left, None)
+        return self.random.choices(self.keys, cum_weights=self._weights)[0] if self.keys else None
+
+    def _skewed(self) -> list[float]:
+        ends = max(1, round(len(self.keys) * _ENDS_SHARE))
+        return [_ENDS_WEIGHT if i < ends or i >= len(self.keys) - ends else 1.0 for i in range(len(self.keys))]
+
+    def _patterned(self, taken: Sequence[Key]) -> list[float]:
+        """Parents without children yet are given as many as parents have that do (and as often none)."""
+        counts = Counter(taken)
+        old = [float(counts[k]) for k in self.keys if k in counts]
+        pattern = old or [1.0]
+        weights = [0.0 if k in counts else self.random.choice(pattern) for k in self.keys]
+        return weights if any(weights) else [1.0] * len(self.keys)
