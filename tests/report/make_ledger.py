@@ -88,7 +88,8 @@ HANDLERS = {
 class Maker:
     """Writes one run into a ledger."""
 
-    def __init__(self, folder: Path, seed: int = 7) -> None:
+    def __init__(self, folder: Path, seed: int, load_steps: tuple[float, ...], shops: tuple[Shop, ...]) -> None:
+        self.load_steps, self.shops = load_steps, shops
         self.ledger = Ledger.open(folder / ".perfcrew")
         self.random = random.Random(seed)
         self.ledger.begin(
@@ -169,7 +170,7 @@ class Maker:
         rss = 141_000_000 + shop.bytes * 9
         self.whole(shop, "rss.peak", rss, rss - 900_000, rss + 1_200_000)
         self.whole(shop, "rss.average", rss - 4_000_000, rss - 4_400_000, rss - 3_100_000)
-        for step in (0.5, 1.0, 2.0):
+        for step in self.load_steps:
             self.measure(
                 shop, "latency", [round(s * (0.9 + 0.2 * step), 4) for s in samples[:60]], load=f"{step} x peak"
             )
@@ -287,7 +288,7 @@ def _shop(key: str) -> Shop:
 
 def _database(maker: Maker, root: Path) -> tuple[list[Finding], dict[str, Seen[Traces]]]:
     traced = {}
-    for shop in SHOP:
+    for shop in maker.shops:
         spans = tuple(n_plus_one_trace(root, shop, warm=n) for n in range(4)) if shop.key == "GET /authors" else ()
         traced[shop.key] = maker.traced(shop, spans)
     authors = traced["GET /authors"]
@@ -560,11 +561,13 @@ def _startup(maker: Maker) -> Finding:
     )
 
 
-def make(folder: Path, seed: int = 7) -> Ledger:
+def make(
+    folder: Path, seed: int = 7, load_steps: tuple[float, ...] = (0.5, 1.0, 2.0), without: tuple[str, ...] = ()
+) -> Ledger:
     """The ledger of one finished run in `folder/.perfcrew`."""
-    maker = Maker(folder, seed)
+    maker = Maker(folder, seed, load_steps, tuple(s for s in SHOP if s.key not in without))
     _frame(maker, folder)
-    for shop in SHOP:
+    for shop in maker.shops:
         maker.baseline(shop)
     maker.whole(Shop("application", 1, 1, 0, 0, 0), "startup", 1871.0, 1840.0, 1902.0)
     database, traced = _database(maker, folder)
@@ -676,7 +679,7 @@ def _frame(maker: Maker, folder: Path) -> None:
             ),
             requests=(Request(endpoint=s.key, method=s.key.split()[0], target=s.key.split()[1]),),
         )
-        for s in SHOP
+        for s in maker.shops
     ]
     plans.append(
         Plan(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from perfcrew.core.prose import Prose
 from perfcrew.core.units import NUMBER, unit_names
@@ -36,6 +37,8 @@ _QUANTITY = re.compile(rf"\s*~?{NUMBER.pattern}\s*(?:{_UNIT}|k|M)?\s*", re.IGNOR
 _STATUS = re.compile(r"[1-5]\d\d")
 _OTHER_UNIT = "|".join(u for u in _UNIT.split("|") if u not in ("rows", "row", "times"))
 _UNIT_NEXT = re.compile(rf"\s?(?:{_OTHER_UNIT}|percent|thousand|million|billion|[kM])(?![\w`])")
+_BEFORE = re.compile(r"(?:^|[\s(])[-−+~]$|[\d.,]$")
+_AFTER = re.compile(r"[.,]?\d")
 _WORDS = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|"
     r"eighty|ninety|hundreds?|thousands?|dozens?)[ -](?:times|fold|percent|per cent|(?:milli|micro)?seconds?|minutes?|"
@@ -46,24 +49,25 @@ _WORDS = re.compile(
 
 def uncited(prose: Prose) -> list[str]:
     """The numerals, and the quantities in words, of a text that are neither figures nor parts of names."""
-    text = _without_figures(prose)
+    return list(_uncited(_without_figures(prose)))
+
+
+@lru_cache(maxsize=4096)
+def _uncited(text: str) -> tuple[str, ...]:
     found = list(_quantities_as_code(text))
     text = _CODE.sub(_blank, text)
     found += [m.group(0) for m in _WORDS.finditer(text)]
     text = _NAMES.sub(_blank, text)
-    return found + [m.group(0) for m in _NUMERAL.finditer(text)]
+    return (*found, *[m.group(0) for m in _NUMERAL.finditer(text)])
 
 
 def touching(prose: Prose) -> list[str]:
     """Figures that the text around them turns into other numbers: a sign, more digits, or another unit."""
     found = []
     for figure in prose.figures:
-        before, after = prose.text[: figure.start][-2:], prose.text[figure.end :]
-        shown = prose.text[figure.start : figure.end]
-        signed = re.search(r"(?:^|[\s(])[-−+~]$", before) or re.search(r"[\d.,]$", before)
-        longer = re.match(r"[.,]?\d", after) or _UNIT_NEXT.match(after)
-        if signed or longer:
-            found.append(f"{before.strip()}{shown}{after[:12]}".strip())
+        before, after = prose.text[: figure.start][-2:], prose.text[figure.end :][:12]
+        if (before and _BEFORE.search(before)) or (after and (_AFTER.match(after) or _UNIT_NEXT.match(after))):
+            found.append(f"{before.strip()}{prose.text[figure.start : figure.end]}{after}".strip())
     return found
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 from perfcrew.core.errors import PerfcrewError
@@ -85,7 +87,11 @@ NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
 _GROUPED = re.compile(r"[-−]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 
 
-def names(unit: str) -> dict[str, float]:
+_SHOWN = re.compile(rf"({NUMBER.pattern})\s*(\S*)")
+
+
+@cache
+def names(unit: str) -> Mapping[str, float]:
     """Every name that a stored unit may be read in, with the factor to the stored unit."""
     return {**dict(_SCALES[unit]), **_ALSO_READ.get(unit, {})}
 
@@ -97,7 +103,7 @@ def unit_names() -> frozenset[str]:
 
 def read(text: str, unit: str) -> Shown | None:
     """The number that `text` shows, in the stored `unit`; None where its unit is not one that it may be shown in."""
-    match = re.fullmatch(rf"({NUMBER.pattern})\s*(\S*)", text.strip())
+    match = _SHOWN.fullmatch(text.strip())
     if match is None or unit not in _SCALES or not _GROUPED.fullmatch(match.group(1)):
         return None
     factor = names(unit).get(match.group(2))

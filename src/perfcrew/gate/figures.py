@@ -99,7 +99,10 @@ def _belongs(item: Evidence, figure: Figure, about: frozenset[str], section: Fin
 
 
 def _same_finding(item: Evidence, path: str, section: FindingSection | None, about: frozenset[str]) -> bool:
-    finding = finding_at(item.body, ".".join(path.split(".")[:2]))
+    try:
+        finding = finding_at(item.body, ".".join(path.split(".")[:2]))
+    except LedgerError:
+        return False
     return finding == section.finding if section else (finding.endpoint or GENERAL) in about
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from pydantic import BaseModel
 
@@ -38,21 +39,34 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """A number as the ledger gives it, with its unit."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class Held:
     """The evidence of one run by id, in the order it was taken, and the texts of the report that is held against it."""
 
     items: Mapping[str, Evidence]
+    kinds: Mapping[str, tuple[Evidence, ...]]
     texts: tuple[Placed, ...] = ()
+    numbers: dict[tuple[str, str], Computed] = dataclass_field(default_factory=dict)
+    """Numbers already read: evidence never changes, and a report cites the same one often."""
 
     @classmethod
     def read(cls, ledger: Ledger, run_id: str) -> Held:
         """Everything of a run. LedgerError where there is no such run, or an item was altered."""
         run = ledger.run(run_id)
-        return cls({e.id: e for e in ledger.find(run.id)})
+        items = ledger.find(run.id)
+        kinds = {kind: tuple(e for e in items if e.kind == kind) for kind in {e.kind for e in items}}
+        return cls({e.id: e for e in items}, kinds)
 
     def against(self, report: Report) -> Held:
         """The same evidence, with the texts of a report: they are asked for often, and walked once."""
-        return Held(self.items, tuple(texts(report)))
+        return Held(self.items, self.kinds, tuple(texts(report)), self.numbers)
 
     def get(self, evidence_id: str) -> Evidence:
         """LedgerError where the run holds no such item; a beginning of an id is not an id here."""
@@ -61,7 +75,7 @@ class Held:
         return self.items[evidence_id]
 
     def of(self, kind: str, subject: str | None = None) -> list[Evidence]:
-        return [e for e in self.items.values() if e.kind == kind and subject in (None, e.subject)]
+        return [e for e in self.kinds.get(kind, ()) if subject in (None, e.subject)]
 
 
 Check = Callable[[Report, Held, Limits], CheckResult]
@@ -114,21 +128,13 @@ def quotes(at: object, where: str = "") -> Iterator[tuple[str, Quote]]:
     """Every quote of the report with its place."""
     if isinstance(at, Quote):
         yield where, at
-    elif isinstance(at, BaseModel):
-        for name, value in at:
-            if isinstance(value, BaseModel | tuple) and name not in ("charts", "verdict"):
-                yield from quotes(value, f"{where}.{name}".lstrip("."))
     elif isinstance(at, tuple):
         for n, member in enumerate(at):
             yield from quotes(member, f"{where}[{n}]")
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A number as the ledger gives it, with its unit."""
-
-    value: float
-    unit: str
+    elif isinstance(at, BaseModel) and not isinstance(at, Prose | FindingSection):
+        for name, value in at:
+            if name not in _NOT_TEXT and isinstance(value, BaseModel | tuple):
+                yield from quotes(value, f"{where}.{name}".lstrip("."))
 
 
 _KINDS = {
@@ -172,5 +178,8 @@ def _derived(derivation: str, values: Sequence[float], unit: str) -> Computed:
 
 
 def _number(ref: Ref, held: Held) -> Computed:
-    body = held.get(ref.evidence).body
-    return Computed(field(body, ref.field), unit_at(body, ref.field))
+    key = (ref.evidence, ref.field)
+    if key not in held.numbers:
+        body = held.get(ref.evidence).body
+        held.numbers[key] = Computed(field(body, ref.field), unit_at(body, ref.field))
+    return held.numbers[key]
