@@ -55,6 +55,8 @@ class LoadResult:
     elapsed_s: float
     unchecked_count: int = 0
     """Different bodies beyond the memory kept for them, whose shape was not compared."""
+    crowded_count: int = 0
+    """Requests that waited since too many were under way: the target did not keep up."""
 
     @property
     def error_count(self) -> int:
@@ -72,6 +74,8 @@ class LoadResult:
     @property
     def late(self) -> str:
         """Why percentiles at this rate are refused; empty where the driver sent in time."""
+        if self.crowded_count:
+            return f"the target did not keep up: {self.crowded_count} requests waited to be sent"
         if not self.lateness_ms:
             return ""
         p99 = sorted(self.lateness_ms)[int(0.99 * (len(self.lateness_ms) - 1))]
@@ -264,4 +268,5 @@ async def _drive(content: Mapping[str, Any], load: str, driver: Driver | None) -
         asked_count=result["asked"],
         elapsed_s=result["elapsed_s"],
         unchecked_count=result["unchecked"],
+        crowded_count=result["crowded"],
     )

@@ -74,6 +74,7 @@ class Tally:
     sent_bytes: int = 0
     asked: int = 0
     unchecked: int = 0
+    crowded: int = 0
     elapsed_s: float = 0.0
 
     def take(self, index: int, answer: Answer, late_ms: float, ms: float) -> None:
@@ -113,6 +114,7 @@ class Tally:
             "sent_bytes": self.sent_bytes,
             "asked": self.asked,
             "unchecked": self.unchecked,
+            "crowded": self.crowded,
             "elapsed_s": self.elapsed_s,
         }
 
@@ -159,6 +161,7 @@ async def opened(job: Job, client: Client) -> Tally:
     count = max(job.minimum, round(job.rate * job.duration_s))
 
     async def one(due: float) -> None:
+        tally.crowded += places.locked()
         async with places:
             index = next(turns)
             late_ms = (time.perf_counter() - due) * 1e3

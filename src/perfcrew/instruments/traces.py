@@ -187,3 +187,10 @@ def load(blob: bytes) -> list[Trace]:
         return [Trace.model_validate_json(line) for line in gzip.decompress(blob).splitlines()]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise LedgerError(f"the blob holds no traces: {error}", do="measure again") from None
+
+
+def relocated(run: TracedRun, ran_in: Path, root: Path) -> TracedRun:
+    """The run with the files of the copy that the target ran in named as those of its own tree."""
+    text = gzip.decompress(run.blob).decode()
+    blob = gzip.compress(text.replace(f'"{ran_in}/', f'"{root}/').encode(), compresslevel=6, mtime=0)
+    return TracedRun(run.body, blob, tuple(load(blob)))

@@ -104,7 +104,8 @@ def _mean(samples: Sequence[float], level: float) -> Estimate:
     if len(samples) < 3:
         return Estimate(value=value, level=level)
     half = _half_width(samples, level)
-    return Estimate(value=value, low=value - half, high=value + half, level=level)
+    low = value - half if min(samples) < 0 else max(0.0, value - half)
+    return Estimate(value=value, low=low, high=value + half, level=level)
 
 
 def _half_width(values: Sequence[float], level: float) -> float:

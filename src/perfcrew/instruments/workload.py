@@ -1,0 +1,122 @@
+"""The application under its mix of requests, at steps of the expected peak, in open loops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from perfcrew.core.errors import Unmeasurable
+from perfcrew.core.web import Fingerprint, Plan, Request
+from perfcrew.instruments.baseline import Started
+from perfcrew.instruments.combine import Combined, at_a_rate, share, values
+from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, open_loop
+
+STEPS = (0.5, 1.0, 2.0)
+CYCLE = 100
+"""Requests of one turn of the mix."""
+
+
+@dataclass(frozen=True)
+class WorkloadStep:
+    """One load step of one started instance."""
+
+    step: float
+    rate: float
+    result: LoadResult
+    rss_bytes: int
+
+    @property
+    def load(self) -> str:
+        return f"{self.step:g} x peak ({self.rate:.3g}/s)"
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Requests with what they answer, and the order they are sent in, as indices."""
+
+    requests: tuple[Request, ...]
+    expected: tuple[Fingerprint, ...]
+    order: tuple[int, ...]
+
+
+def mix(plans: Sequence[Plan], shares: Mapping[str, float]) -> Mix:
+    """The requests of all plans, and an order in which each endpoint comes as often as its share says, evenly spread.
+
+    Endpoints without a share have what is left in equal parts. Raises Unmeasurable where nothing has a share.
+    """
+    weights = _weights(plans, shares)
+    starts, requests, expected = {}, list[Request](), list[Fingerprint]()
+    for plan in plans:
+        starts[plan.endpoint.key] = len(requests)
+        requests += plan.requests
+        expected += plan.fingerprints
+    complete = len(expected) == len(requests)
+    order, turns, credit = list[int](), dict.fromkeys(weights, 0), dict.fromkeys(weights, 0.0)
+    sizes = {p.endpoint.key: len(p.requests) for p in plans}
+    for _ in range(max(CYCLE, len(requests))):
+        for key, weight in weights.items():
+            credit[key] += weight
+        key = max(credit, key=lambda k: credit[k])
+        credit[key] -= 1.0
+        order.append(starts[key] + turns[key] % sizes[key])
+        turns[key] += 1
+    return Mix(tuple(requests), tuple(expected) if complete else (), tuple(order))
+
+
+def _weights(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, float]:
+    keys = [p.endpoint.key for p in plans if p.requests]
+    given = {key: shares[key] for key in keys if key in shares}
+    rest = max(0.0, 1.0 - sum(given.values()))
+    others = [key for key in keys if key not in given]
+    weights = given | {key: rest / len(others) for key in others}
+    whole = sum(weights.values())
+    if whole <= 0:
+        raise Unmeasurable("no endpoint of the workload has a share", do="correct [workload] shares in perfcrew.toml")
+    return {key: weight / whole for key, weight in weights.items() if weight > 0}
+
+
+async def measure_workload(
+    running: Started,
+    plans: Sequence[Plan],
+    aim: Aim,
+    *,
+    shares: Mapping[str, float],
+    peak_rps: float,
+    steps: Sequence[float] = STEPS,
+    seconds: float = 2.0,
+    driver: Driver,
+) -> list[WorkloadStep]:
+    """Bear the mix at each step of `peak_rps` for `seconds`, after each request was sent once to warm up."""
+    blend = mix(plans, shares)
+    await closed_loop(aim, blend.requests, count=len(blend.requests), driver=driver)
+    found = []
+    for step in steps:
+        rate = step * peak_rps
+        result = await open_loop(
+            aim,
+            blend.requests,
+            rate=rate,
+            duration_s=seconds,
+            minimum=1,
+            expected=blend.expected,
+            order=blend.order,
+            driver=driver,
+        )
+        found.append(WorkloadStep(step, rate, result, running.rss_bytes()))
+    return found
+
+
+def combine_workload(runs: Sequence[Sequence[WorkloadStep]]) -> list[Combined]:
+    """Latency, throughput, errors and memory of each step, over the runs of several instances."""
+    found: list[Combined] = []
+    for steps in zip(*runs, strict=True):
+        load, results = steps[0].load, [s.result for s in steps]
+        if any(r.samples_ms for r in results):
+            found += [
+                at_a_rate(results, load).latency,
+                values("throughput", load, [r.throughput_per_s for r in results]),
+                values("rss.peak", load, [float(s.rss_bytes) for s in steps]),
+            ]
+        asked = sum(r.asked_count for r in results)
+        found.append(share("error.rate", load, [r.error_count for r in results], asked, "warm"))
+    return found
