@@ -76,6 +76,7 @@ class Probe:
     parts: tuple[str, ...] = ("spans",)
     extra: dict[str, str] = field(default_factory=dict)
     pythonpath: str = ""
+    python: str = PYTHON
 
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
@@ -91,7 +92,7 @@ class Probe:
         """A program from its start to its end, which must be a good one."""
         source = APPS / app
         done = subprocess.run(
-            [PYTHON, str(source), *arguments],
+            [self.python, str(source), *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -108,7 +109,7 @@ class Probe:
         log = self.folder / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [PYTHON, "-m", *filled],
+                [self.python, "-m", *filled],
                 cwd=APPS,
                 env=self.environment(),
                 stdout=output,

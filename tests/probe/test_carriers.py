@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from probe_harness import APPS, Probe, uvicorn
@@ -58,3 +60,14 @@ def test_a_provider_that_cannot_be_joined_means_stdlib_mode_from_then_on(new_pro
     records = new_probe().run("foreign_otel.py")
     assert records.hello["mode"] == "stdlib" and any(FELL_BACK in note for note in records.hello["notes"])
     assert [len(records.at(mark, "database")) for mark in ("before", "after")] == [1, 1]
+
+
+def test_where_the_target_has_no_opentelemetry_the_brought_one_shows_in_no_stack(
+    new_probe: Callable[..., Probe],
+) -> None:
+    # The interpreter below the virtual environment has no packages of its own.
+    bare = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    records = new_probe(python=str(bare)).run("forking.py")
+    assert records.hello["mode"] == "otel"
+    (span,) = records.at("parent", "database")
+    assert span["stack"] == [[str(records.source), records.line("parent"), "<module>"]]

@@ -68,11 +68,14 @@ spawned: ContextVar[Stack | None] = ContextVar("perfcrew_spawned", default=None)
 _places: dict[str, _Place] = {}
 _boundaries: set[CodeType] = set()
 _root = os.getcwd() + os.sep
+_hidden: tuple[str, ...] = (_HERE,)
 
 
-def configure(root: str) -> None:
-    global _root
+def configure(root: str, deps: str) -> None:
+    """`root` is the application's source; what lies in `deps` was brought along by the probe."""
+    global _root, _hidden
     _root = os.path.join(root, "")
+    _hidden = (_HERE, os.path.join(deps, "")) if deps else (_HERE,)
 
 
 def boundary(function: Any) -> Any:
@@ -94,7 +97,7 @@ def _place(filename: str) -> _Place:
 
 
 def _role(filename: str) -> str:
-    if filename.startswith(("<", _HERE)):
+    if filename.startswith(("<", *_hidden)):
         return HIDDEN
     if filename in _LOOP_FILES:
         return LOOP

@@ -10,7 +10,7 @@ def run() -> None:
     wanted = settings.read()
     if not wanted.folder:
         return
-    callsite.configure(wanted.root)
+    callsite.configure(wanted.root, wanted.deps)
     writer.open_in(wanted.folder, wanted.mode if wanted.watches_requests else "none")
     imports.install()
     if wanted.watches_requests:
