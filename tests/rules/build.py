@@ -91,7 +91,9 @@ class Shot:
         self.now_ms = max(self.now_ms, begin - self.start_ms + ms)
         return self
 
-    def sql(self, text: str, parameters: object, stack: Sequence[Frame], ms: float = 1.0, rows: int = 1, **more: Any) -> Shot:
+    def sql(
+        self, text: str, parameters: object, stack: Sequence[Frame], ms: float = 1.0, rows: int = 1, **more: Any
+    ) -> Shot:
         """A statement; `parameters` None: the probe couldn't tell them."""
         return self.span(
             "database",
@@ -158,7 +160,8 @@ def traced(shots: Sequence[Shot], size: int | None = None, instrumented: bool = 
         moved = (second * 1000.0 - shot.start_ms) * MS
         shot.start_ms += moved / MS
         shot.spans = [
-            s.model_copy(update={"start_ns": s.start_ns + int(moved), "end_ns": s.end_ns + int(moved)}) for s in shot.spans
+            s.model_copy(update={"start_ns": s.start_ns + int(moved), "end_ns": s.end_ns + int(moved)})
+            for s in shot.spans
         ]
         shot.blocks = [b.model_copy(update={"start_ns": b.start_ns + int(moved)}) for b in shot.blocks]
     traces = tuple(shot.done(number) for number, shot in enumerate(shots))
@@ -174,13 +177,19 @@ def traced(shots: Sequence[Shot], size: int | None = None, instrumented: bool = 
     return Traced(Seen(f"traces-{size}", body), traces)
 
 
-def scaling(metric: str, values: Sequence[float], growth: str, by: str = "rows", sizes: Sequence[float] = (200, 400, 800)) -> Seen[Scaling]:
-    body = Scaling(metric=metric, by=by, sizes=tuple(sizes), values=tuple(values), growth=growth, slope=1.0, fit_share=0.99)  # type: ignore[arg-type]
+def scaling(
+    metric: str, values: Sequence[float], growth: str, by: str = "rows", sizes: Sequence[float] = (200, 400, 800)
+) -> Seen[Scaling]:
+    body = Scaling(
+        metric=metric, by=by, sizes=tuple(sizes), values=tuple(values), growth=growth, slope=1.0, fit_share=0.99
+    )  # type: ignore[arg-type]
     return Seen(f"scaling-{metric}", body)
 
 
 def measured(metric: str, value: float, unit: str = "ms") -> Seen[Measurement]:
-    body = Measurement(metric=metric, unit=unit, direction="lower", runs=3, count=60, statistics={"p50": Estimate(value=value)})  # type: ignore[arg-type]
+    body = Measurement(
+        metric=metric, unit=unit, direction="lower", runs=3, count=60, statistics={"p50": Estimate(value=value)}
+    )  # type: ignore[arg-type]
     return Seen(f"measured-{metric}", body)
 
 
@@ -201,7 +210,14 @@ def scene(
 
 
 def application(app: App, *scenes: Scene, **rest: Any) -> ApplicationScene:
-    project = Project(root=app.root, name="shop", framework="fastapi", python=Path("/usr/bin/python3"), workdir=app.root, start=("uvicorn",))
+    project = Project(
+        root=app.root,
+        name="shop",
+        framework="fastapi",
+        python=Path("/usr/bin/python3"),
+        workdir=app.root,
+        start=("uvicorn",),
+    )
     return ApplicationScene(root=app.root, project=project, scenes=scenes, **rest)
 
 
@@ -225,7 +241,9 @@ class Found(NamedTuple):
 Silent = Callable[[App], Scene | ApplicationScene]
 
 
-def run(rule: str, app: App, over: Scene | ApplicationScene, limits: Mapping[str, float] | None = None) -> list[Finding]:
+def run(
+    rule: str, app: App, over: Scene | ApplicationScene, limits: Mapping[str, float] | None = None
+) -> list[Finding]:
     """One rule by itself, with the thresholds that ship."""
     (found,) = book.rules({rule})
     chosen = Limits(rule, {**thresholds()[rule], **(limits or {})})

@@ -80,7 +80,9 @@ SILENT: dict[str, Silent] = {
     "little of the request": lambda app: ranking(app, wait=100),
     "who is asking": lambda app: ranking(app, text="SELECT * FROM users WHERE id = ?", rows=1),
     "a session": lambda app: ranking(app, text="SELECT data FROM django_session WHERE key = ?", rows=1),
-    "by a path's parameter, and only one value was asked": lambda app: ranking(app, key="GET /genres/{id}", targets=("/genres/1",)),
+    "by a path's parameter, and only one value was asked": lambda app: ranking(
+        app, key="GET /genres/{id}", targets=("/genres/1",)
+    ),
     "by different requests with different answers": lambda app: ranking(
         app, parameters=(1, 2) * 3, key="GET /genres/{id}", targets=("/genres/1", "/genres/2"), asked=(0, 1) * 3
     ),

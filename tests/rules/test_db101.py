@@ -33,12 +33,19 @@ LINES = "SELECT line.id FROM line WHERE line.order_id = ?"
 
 def stack(app: App) -> list:
     app.write("orders.py", SOURCE)
-    return [app.frame("orders.py", "# helper", "lines_of"), app.frame("orders.py", "# comprehension", "recent.<locals>.<listcomp>")]
+    return [
+        app.frame("orders.py", "# helper", "lines_of"),
+        app.frame("orders.py", "# comprehension", "recent.<locals>.<listcomp>"),
+    ]
 
 
-def lazy(app: App, rows: int = 10, ms: float = 4.0, concurrent: bool = False, between: bool = False, repeat: int = 1) -> Shot:
+def lazy(
+    app: App, rows: int = 10, ms: float = 4.0, concurrent: bool = False, between: bool = False, repeat: int = 1
+) -> Shot:
     frames = stack(app)
-    shot = Shot(repeat=repeat).sql("SELECT id FROM orders LIMIT ?", (50,), [app.frame("orders.py", "# listing", "recent")], rows=rows)
+    shot = Shot(repeat=repeat).sql(
+        "SELECT id FROM orders LIMIT ?", (50,), [app.frame("orders.py", "# listing", "recent")], rows=rows
+    )
     for number in range(rows):
         shot.sql(LINES, (number,), frames, ms=ms, rows=3, at_ms=5.0 if concurrent else None)
         if between:
@@ -64,7 +71,13 @@ def writes(app: App) -> Scene:
     def one() -> Shot:
         shot = Shot()
         for number in range(20):
-            shot.sql("INSERT INTO tag (book_id) VALUES (?)", (number,), [app.frame("orders.py", "# write", "tag")], ms=2, rows=0)
+            shot.sql(
+                "INSERT INTO tag (book_id) VALUES (?)",
+                (number,),
+                [app.frame("orders.py", "# write", "tag")],
+                ms=2,
+                rows=0,
+            )
         return shot
 
     return scene(app, traced(warm(one)), key="POST /tags")
@@ -90,14 +103,22 @@ def template(app: App) -> Scene:
 
 FOUND = {
     "a lazy relation in a helper, called in a comprehension": Found(
-        lambda app: scene(app, traced(warm(lambda: lazy(app)))), "orders.py", "# helper", "medium", "# comprehension", "line.order_id"
+        lambda app: scene(app, traced(warm(lambda: lazy(app)))),
+        "orders.py",
+        "# helper",
+        "medium",
+        "# comprehension",
+        "line.order_id",
     ),
     "a get in a loop": Found(in_loop, "orders.py", "# in loop", "medium", None, "customer"),
     "other statements in between": Found(
         lambda app: scene(app, traced(warm(lambda: lazy(app, between=True)))), "orders.py", "# helper", "medium"
     ),
     "gathered: they overlap in time": Found(
-        lambda app: scene(app, traced(warm(lambda: lazy(app, concurrent=True, ms=12)))), "orders.py", "# helper", "medium"
+        lambda app: scene(app, traced(warm(lambda: lazy(app, concurrent=True, ms=12)))),
+        "orders.py",
+        "# helper",
+        "medium",
     ),
     "growth with the rows raises the level": Found(
         lambda app: scene(
@@ -168,7 +189,9 @@ SILENT: dict[str, Silent] = {
     "four rows are below the bound": four,
     "the same parameters again are DB102": same_parameters,
     "several lines ask for one row each": several_lines,
-    "eager loading in batches": lambda app: repeated(app, f"SELECT * FROM line WHERE order_id IN ({', '.join('?' * 50)})", rows=100),
+    "eager loading in batches": lambda app: repeated(
+        app, f"SELECT * FROM line WHERE order_id IN ({', '.join('?' * 50)})", rows=100
+    ),
     "pages of one listing": lambda app: repeated(app, "SELECT * FROM line ORDER BY id LIMIT ? OFFSET ?", rows=500),
     "an executemany": lambda app: repeated(app, "INSERT INTO tag (id) VALUES (?)", perfcrew__db__executemany=100),
     "the framework's own statements": lambda app: repeated(app, "PRAGMA table_info(x)", perfcrew__framework=True),

@@ -42,7 +42,9 @@ def frames(app: App) -> list:
     ]
 
 
-def one(app: App, times: int, ms: float = 4.0, parameters: Callable[[int], object] = lambda n: "currency", pause: float = 0) -> Shot:
+def one(
+    app: App, times: int, ms: float = 4.0, parameters: Callable[[int], object] = lambda n: "currency", pause: float = 0
+) -> Shot:
     shot = Shot()
     stack = frames(app)
     for number in range(times):
@@ -73,7 +75,9 @@ FOUND = {
     "three currencies for thirty rows": Found(
         lambda app: over(app, lambda: one(app, 30, parameters=lambda n: n % 3)), "pricing.py", "# lookup", "high"
     ),
-    "the user read by three places of one request": Found(several_places, "pricing.py", "# user", "medium", None, "users"),
+    "the user read by three places of one request": Found(
+        several_places, "pricing.py", "# user", "medium", None, "users"
+    ),
     "cheap ones are low": Found(lambda app: over(app, lambda: one(app, 3, ms=0.3)), "pricing.py", "# lookup", "low"),
 }
 

@@ -61,11 +61,15 @@ def planned(
 FOUND = {
     "SQLite scans": Found(planned, "people.py", "# read", "medium", None, "events"),
     "PostgreSQL scans": Found(lambda app: planned(app, node="Seq Scan"), "people.py", "# read", "medium"),
-    "PostgreSQL scans in parallel": Found(lambda app: planned(app, node="Parallel Seq Scan"), "people.py", "# read", "medium"),
+    "PostgreSQL scans in parallel": Found(
+        lambda app: planned(app, node="Parallel Seq Scan"), "people.py", "# read", "medium"
+    ),
     "much of a slow request": Found(
         lambda app: planned(app, measurements=(measured("latency", 120.0),)), "people.py", "# read", "high"
     ),
-    "SQLite sorts": Found(lambda app: planned(app, node="USE TEMP B-TREE FOR ORDER BY"), "people.py", "# read", "medium"),
+    "SQLite sorts": Found(
+        lambda app: planned(app, node="USE TEMP B-TREE FOR ORDER BY"), "people.py", "# read", "medium"
+    ),
 }
 
 SILENT: dict[str, Silent] = {
@@ -75,7 +79,9 @@ SILENT: dict[str, Silent] = {
     "the gain is within the noise": lambda app: planned(app, before=(1.0, 4.0, 9.0), after=(0.9, 3.0, 9.5)),
     "the gain is small": lambda app: planned(app, after=(8.0, 8.1, 8.2, 8.0, 8.1)),
     "microseconds": lambda app: planned(app, before=(0.3, 0.3, 0.3), after=(0.1, 0.1, 0.1)),
-    "an index is used already": lambda app: planned(app, node="SEARCH events USING INDEX ix (customer_id=?)", index="ix"),
+    "an index is used already": lambda app: planned(
+        app, node="SEARCH events USING INDEX ix (customer_id=?)", index="ix"
+    ),
     "a plan of another statement": lambda app: planned(app, text="SELECT id FROM events WHERE kind = ?"),
     "next to nothing of the request": lambda app: planned(app, ms=0.05),
 }

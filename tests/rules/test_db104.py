@@ -32,20 +32,33 @@ def slow(app: App, ms: float, **more: Any) -> Scene:
     return scene(app, traced(shots(app, ms, **more)))
 
 
+def moving(app: App, ms: float) -> Scene:
+    """Parameters that follow the clock: no two requests ask the same."""
+    app.write("reporting.py", SOURCE)
+    frames = [app.frame("reporting.py", "# report", "report")]
+    return scene(app, traced([Shot().sql(TEXT, moment, frames, ms=ms, rows=20) for moment in range(3)]))
+
+
 def sizes(app: App, *times: float) -> Scene:
     return scene(app, *(traced(shots(app, ms), size=200 * 2**n) for n, ms in enumerate(times)))
 
 
 def with_plan(app: App) -> Scene:
     plan = QueryPlan(
-        engine="sqlite", shape="", statement=TEXT, nodes=(PlanNode(depth=0, operation="SCAN a"),), execution_ms=140.0,
+        engine="sqlite",
+        shape="",
+        statement=TEXT,
+        nodes=(PlanNode(depth=0, operation="SCAN a"),),
+        execution_ms=140.0,
         trial_refused="no candidate: the join columns have an index",
     )
     return scene(app, traced(shots(app, 150)), plans=(Seen("plan-1", plan),))
 
 
 def streamed(app: App) -> Scene:
-    payload = Payload(content_type="text/csv", content_encoding="", sent_bytes=10, decoded_bytes=10, gzip_bytes=9, streamed=True)
+    payload = Payload(
+        content_type="text/csv", content_encoding="", sent_bytes=10, decoded_bytes=10, gzip_bytes=9, streamed=True
+    )
     return scene(app, traced(shots(app, 150)), payload=Seen("payload-1", payload))
 
 

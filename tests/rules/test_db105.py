@@ -43,8 +43,14 @@ def listing(
 def payload(content_type: str = "application/json", streamed: bool = False, **headers: str) -> Seen[Payload]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = Payload(
-        content_type=content_type, content_encoding="", sent_bytes=80_000, decoded_bytes=80_000, gzip_bytes=9_000,
-        items_count=400, streamed=streamed, headers=named,
+        content_type=content_type,
+        content_encoding="",
+        sent_bytes=80_000,
+        decoded_bytes=80_000,
+        gzip_bytes=9_000,
+        items_count=400,
+        streamed=streamed,
+        headers=named,
     )
     return Seen("payload-1", body)
 
@@ -66,8 +72,9 @@ SILENT: dict[str, Silent] = {
     "the rows don't grow": lambda app: listing(app, rows=(300, 300, 300), growth="constant"),
     "it grows with the page that was asked for": lambda app: listing(app, by="page size"),
     "a stream by design": lambda app: listing(app, payload=payload("text/csv", streamed=True)),
-    "a download": lambda app: listing(app, payload=payload("text/csv", content_disposition="attachment; "
-        "filename=x.csv")),
+    "a download": lambda app: listing(
+        app, payload=payload("text/csv", content_disposition="attachment; filename=x.csv")
+    ),
     "a lookup table within an endpoint that grows": lambda app: listing(app, rows=(150, 150, 150), growth="linear"),
     "few rows": lambda app: listing(app, rows=(5, 10, 20)),
     "many statements of few rows are DB101": lambda app: listing(app, times=30),

@@ -33,11 +33,16 @@ def titles(
 ) -> Scene:
     app.write("magazine.py", SOURCE)
     frames = [app.frame("magazine.py", "# articles", "latest")]
-    shots = [Shot().sql(text, 50, frames, ms=9, rows=50).loads("Article", columns or COLUMNS, read, keys).wait(8) for read in reads]
+    shots = [
+        Shot().sql(text, 50, frames, ms=9, rows=50).loads("Article", columns or COLUMNS, read, keys).wait(8)
+        for read in reads
+    ]
     return scene(app, traced(shots), **rest)
 
 
-def rows(app: App, rows: int = 8000, items: int | None = 3, text: str = "SELECT book_id, quantity FROM line", times: int = 1) -> Scene:
+def rows(
+    app: App, rows: int = 8000, items: int | None = 3, text: str = "SELECT book_id, quantity FROM line", times: int = 1
+) -> Scene:
     app.write("magazine.py", SOURCE)
 
     def make() -> Shot:
@@ -61,7 +66,9 @@ FOUND = {
 
 
 def streamed(app: App) -> Scene:
-    body = Payload(content_type="text/csv", content_encoding="", sent_bytes=10, decoded_bytes=10, gzip_bytes=9, streamed=True)
+    body = Payload(
+        content_type="text/csv", content_encoding="", sent_bytes=10, decoded_bytes=10, gzip_bytes=9, streamed=True
+    )
     return titles(app, payload=Seen("payload-1", body))
 
 

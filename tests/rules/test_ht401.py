@@ -73,7 +73,9 @@ def models(app: App) -> Scene:
     def make() -> Shot:
         shot = Shot()
         for _ in range(6):
-            shot.span("model", 400, frames, url__full="http://llm.test/v1/chat/completions", http__request__method="POST")
+            shot.span(
+                "model", 400, frames, url__full="http://llm.test/v1/chat/completions", http__request__method="POST"
+            )
         return shot
 
     return scene(app, traced(warm(make)))

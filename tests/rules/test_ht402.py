@@ -42,7 +42,13 @@ def get(path):
 
 
 def calls(
-    app: App, function: str, lines: Sequence[str], ms: float = 30.0, at_ms: Sequence[float] = (), wait: float = 5.0, **more: Any
+    app: App,
+    function: str,
+    lines: Sequence[str],
+    ms: float = 30.0,
+    at_ms: Sequence[float] = (),
+    wait: float = 5.0,
+    **more: Any,
 ) -> Scene:
     app.write("wholesale.py", SOURCE)
     app.write("client.py", CLIENT)

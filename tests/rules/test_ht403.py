@@ -33,8 +33,13 @@ def answer(
 ) -> Scene:
     app.write("feeds.py", SOURCE)
     body = Payload(
-        content_type=kind, content_encoding=encoding, sent_bytes=sent, decoded_bytes=sent, gzip_bytes=sent // 8 if gzip is None else gzip,
-        items_count=1000, **rest,
+        content_type=kind,
+        content_encoding=encoding,
+        sent_bytes=sent,
+        decoded_bytes=sent,
+        gzip_bytes=sent // 8 if gzip is None else gzip,
+        items_count=1000,
+        **rest,
     )
     place = app.place("feeds.py", f"def {function}", function) if handler else None
     return scene(app, payload=Seen("payload-1", body), handler=place, key="GET /feeds/reviews")
@@ -44,8 +49,12 @@ FOUND = {
     "400 kB of JSON, not compressed": Found(lambda app: answer(app, 400_000), "feeds.py", "# answer", "medium"),
     "two megabytes": Found(lambda app: answer(app, 2_500_000), "feeds.py", "# answer", "high"),
     "120 kB that gzip would shrink": Found(lambda app: answer(app, 120_000), "feeds.py", "# answer", "low"),
-    "large though compressed": Found(lambda app: answer(app, 400_000, 400_000, encoding="gzip"), "feeds.py", "# answer", "medium"),
-    "several returns: the handler": Found(lambda app: answer(app, 400_000, function="choose"), "feeds.py", "# choose", "medium"),
+    "large though compressed": Found(
+        lambda app: answer(app, 400_000, 400_000, encoding="gzip"), "feeds.py", "# answer", "medium"
+    ),
+    "several returns: the handler": Found(
+        lambda app: answer(app, 400_000, function="choose"), "feeds.py", "# choose", "medium"
+    ),
     "HTML": Found(lambda app: answer(app, 400_000, kind="text/html; charset=utf-8"), "feeds.py", "# answer", "medium"),
 }
 

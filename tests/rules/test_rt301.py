@@ -83,8 +83,13 @@ def stuck(app: App, needle: str, ms: float = 50.0, span: bool = False, **rest: A
 
 def neighbour() -> Seen[Neighbour]:
     body = Neighbour(
-        neighbour="GET /healthz", alone_median_ms=1.0, beside_median_ms=14.0, beside_max_ms=31.0, request_ms=30.0,
-        stalls_count=9, stall_max_ms=29.0,
+        neighbour="GET /healthz",
+        alone_median_ms=1.0,
+        beside_median_ms=14.0,
+        beside_max_ms=31.0,
+        request_ms=30.0,
+        stalls_count=9,
+        stall_max_ms=29.0,
     )
     return Seen("neighbour-1", body)
 
@@ -97,14 +102,18 @@ FOUND = {
         "medium",
         "# calls it",
     ),
-    "requests in an async function": Found(lambda app: calls(app, ("# requests", "direct")), "delivery.py", "# requests", "medium"),
+    "requests in an async function": Found(
+        lambda app: calls(app, ("# requests", "direct")), "delivery.py", "# requests", "medium"
+    ),
     "a slow one is high": Found(
         lambda app: calls(app, ("# requests", "direct"), ms=300), "delivery.py", "# requests", "high"
     ),
     "a sync database driver": Found(
         lambda app: calls(app, ("# requests", "direct"), kind="sql"), "delivery.py", "# requests", "medium"
     ),
-    "time.sleep, seen by the watchdog alone": Found(lambda app: stuck(app, "# sleep"), "delivery.py", "# sleep", "medium"),
+    "time.sleep, seen by the watchdog alone": Found(
+        lambda app: stuck(app, "# sleep"), "delivery.py", "# sleep", "medium"
+    ),
     "an awaited library that blocks inside: the loop stood still during its span": Found(
         lambda app: stuck(app, "# awaited", span=True), "delivery.py", "# awaited", "medium"
     ),
@@ -120,7 +129,9 @@ SILENT: dict[str, Silent] = {
     "a task": lambda app: calls(app, ("# task", "as_task")),
     "async with": lambda app: calls(app, ("# async with", "stream")),
     "a sync endpoint": lambda app: calls(app, ("# sync view", "sync_view"), is_async=False),
-    "a sync function of a framework that runs it in a thread": lambda app: calls(app, ("# sync view", "sync_view"), is_async=None),
+    "a sync function of a framework that runs it in a thread": lambda app: calls(
+        app, ("# sync view", "sync_view"), is_async=None
+    ),
     "a fast statement": lambda app: calls(app, ("# requests", "direct"), ms=0.4, kind="sql"),
     "password hashing": lambda app: stuck(app, "# scrypt"),
     "a loop that computes is RT303": lambda app: stuck(app, "# cpu"),

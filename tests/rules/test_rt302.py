@@ -86,7 +86,9 @@ async def get(path):
 """
 
 
-def awaits(app: App, function: str, lines: Sequence[str], ms: float = 15.0, at_ms: Sequence[float] = (), **more: Any) -> Scene:
+def awaits(
+    app: App, function: str, lines: Sequence[str], ms: float = 15.0, at_ms: Sequence[float] = (), **more: Any
+) -> Scene:
     app.write("delivery.py", SOURCE)
     app.write("suppliers.py", CLIENT)
 
@@ -100,7 +102,13 @@ def awaits(app: App, function: str, lines: Sequence[str], ms: float = 15.0, at_m
     return scene(app, traced(warm(make)), key="GET /books/{id}/offer")
 
 
-def reads(app: App, function: str, lines: Sequence[str], connections: Sequence[str | None], text: str = "SELECT count(*) FROM book") -> Scene:
+def reads(
+    app: App,
+    function: str,
+    lines: Sequence[str],
+    connections: Sequence[str | None],
+    text: str = "SELECT count(*) FROM book",
+) -> Scene:
     app.write("delivery.py", SOURCE)
 
     def make() -> Shot:
@@ -122,10 +130,16 @@ FOUND = {
         lambda app: awaits(app, "offer", ("stock", "price", "quote"), ms=200), "delivery.py", "# price", "high"
     ),
     "two awaits in one expression": Found(
-        lambda app: awaits(app, "expression", ("expression one", "expression two")), "delivery.py", "# expression two", "medium"
+        lambda app: awaits(app, "expression", ("expression one", "expression two")),
+        "delivery.py",
+        "# expression two",
+        "medium",
     ),
     "one that is free of a chain": Found(
-        lambda app: awaits(app, "mixed", ("mixed one", "mixed two", "mixed three")), "delivery.py", "# mixed two", "medium"
+        lambda app: awaits(app, "mixed", ("mixed one", "mixed two", "mixed three")),
+        "delivery.py",
+        "# mixed two",
+        "medium",
     ),
     "reads on sessions of their own": Found(
         lambda app: reads(app, "own_sessions", ("own one", "own two"), ("a", "b")), "delivery.py", "# own two", "medium"
@@ -133,7 +147,9 @@ FOUND = {
 }
 
 SILENT: dict[str, Silent] = {
-    "each needs the one before": lambda app: awaits(app, "contract", ("dependent one", "dependent two", "dependent three")),
+    "each needs the one before": lambda app: awaits(
+        app, "contract", ("dependent one", "dependent two", "dependent three")
+    ),
     "the first decides whether there is a second": lambda app: awaits(app, "guarded", ("guard one", "guard two")),
     "by way of a statement in between": lambda app: awaits(app, "derived", ("derived one", "derived two")),
     "the first fills what the second reads": lambda app: awaits(app, "filled", ("filled one", "filled two")),

@@ -32,13 +32,27 @@ def check(password, stored):
 """
 
 
-def line(place: Place, own: float, total: float = 0.9, application: bool = True, trigger: Place | None = None) -> ProfileLine:
+def line(
+    place: Place, own: float, total: float = 0.9, application: bool = True, trigger: Place | None = None
+) -> ProfileLine:
     return ProfileLine(place=place, own_share=own, total_share=total, application=application, trigger=trigger)
 
 
-def profiled(app: App, functions: list[ProfileLine], lines: list[ProfileLine], cpu_ms: float = 40, samples: int = 300, **rest: Any) -> Scene:
+def profiled(
+    app: App,
+    functions: list[ProfileLine],
+    lines: list[ProfileLine],
+    cpu_ms: float = 40,
+    samples: int = 300,
+    **rest: Any,
+) -> Scene:
     body = CpuProfile(
-        samples_count=samples, idle_share=0.1, requests_count=30, request_ms=50, lines=tuple(lines), functions=tuple(functions)
+        samples_count=samples,
+        idle_share=0.1,
+        requests_count=30,
+        request_ms=50,
+        lines=tuple(lines),
+        functions=tuple(functions),
     )
     seen = Seen("profile-1", body)
     return scene(app, profile=seen, measurements=(measured("cpu", cpu_ms),), key="GET /books/{id}/similar", **rest)
@@ -51,7 +65,14 @@ def own(app: App, function: str = "distance", needle: str = "# inner", share: fl
     return profiled(app, [line(defined, share)], [line(defined, 0.01), line(hottest, share - 0.01)], **rest)
 
 
-def library(app: App, file: str, share: float = 0.7, function: str = "find_longest_match", by: str = "ratio", needle: str = "# difflib") -> Scene:
+def library(
+    app: App,
+    file: str,
+    share: float = 0.7,
+    function: str = "find_longest_match",
+    by: str = "ratio",
+    needle: str = "# difflib",
+) -> Scene:
     """A library's function that a line of the application calls."""
     app.write("similarity.py", SOURCE)
     culprit = Place(file=file, line=350, function=function)
@@ -76,8 +97,12 @@ SILENT: dict[str, Silent] = {
     "a small share": lambda app: own(app, share=0.1),
     "little processor time": lambda app: own(app, cpu_ms=3),
     "few samples": lambda app: own(app, samples=9),
-    "SQLAlchemy on behalf of a line": lambda app: library(app, "/x/site-packages/sqlalchemy/sql/compiler.py", function="visit"),
-    "serialization by pydantic": lambda app: library(app, "/x/site-packages/pydantic/main.py", function="model_validate"),
+    "SQLAlchemy on behalf of a line": lambda app: library(
+        app, "/x/site-packages/sqlalchemy/sql/compiler.py", function="visit"
+    ),
+    "serialization by pydantic": lambda app: library(
+        app, "/x/site-packages/pydantic/main.py", function="model_validate"
+    ),
     "Django's templates": lambda app: library(app, "/x/site-packages/django/template/base.py", function="render"),
     "nothing was profiled": lambda app: scene(app),
 }

@@ -75,7 +75,9 @@ def memory(
 ) -> Scene:
     app.write("src/bookshop/searching.py", SOURCE)
     boxes = (GrowingContainer(owner=owner, type=kind, before_count=60, after_count=60 + gained),) if owner else ()
-    live = LiveObjects(type=type_, before_count=100, after_count=int(100 + objects * requests), per_request_count=objects)
+    live = LiveObjects(
+        type=type_, before_count=100, after_count=int(100 + objects * requests), per_request_count=objects
+    )
     at = app.place("src/bookshop/searching.py", allocation, "start") if allocation else None
     body = Memory(
         requests_count=requests,
@@ -90,16 +92,28 @@ def memory(
 
 FILE = "src/bookshop/searching.py"
 FOUND = {
-    "a dict of the module": Found(lambda app: memory(app, "bookshop.searching._searches"), FILE, "# keeps", "medium", None, "_searches"),
+    "a dict of the module": Found(
+        lambda app: memory(app, "bookshop.searching._searches"), FILE, "# keeps", "medium", None, "_searches"
+    ),
     "a set": Found(lambda app: memory(app, "bookshop.searching._seen", kind="set"), FILE, "# adds", "medium"),
-    "a class's attribute": Found(lambda app: memory(app, "bookshop.searching.Search.by_id"), FILE, "# class attribute", "medium"),
-    "without allocations": Found(lambda app: memory(app, "bookshop.searching._searches", allocation=None), FILE, "# keeps", "medium"),
-    "much a request is high": Found(lambda app: memory(app, "bookshop.searching._searches", kept=400_000), FILE, "# keeps", "high"),
+    "a class's attribute": Found(
+        lambda app: memory(app, "bookshop.searching.Search.by_id"), FILE, "# class attribute", "medium"
+    ),
+    "without allocations": Found(
+        lambda app: memory(app, "bookshop.searching._searches", allocation=None), FILE, "# keeps", "medium"
+    ),
+    "much a request is high": Found(
+        lambda app: memory(app, "bookshop.searching._searches", kept=400_000), FILE, "# keeps", "high"
+    ),
     "an lru_cache without a bound": Found(
         lambda app: memory(app, "bookshop.searching.forever", kind="lru_cache"), FILE, "# unbounded", "medium"
     ),
-    "functools.cache": Found(lambda app: memory(app, "bookshop.searching.always", kind="lru_cache"), FILE, "# cache", "medium"),
-    "live objects and the line that allocates them": Found(lambda app: memory(app, objects=10.0), FILE, "# hits", "medium", None, "Hit"),
+    "functools.cache": Found(
+        lambda app: memory(app, "bookshop.searching.always", kind="lru_cache"), FILE, "# cache", "medium"
+    ),
+    "live objects and the line that allocates them": Found(
+        lambda app: memory(app, objects=10.0), FILE, "# hits", "medium", None, "Hit"
+    ),
     "some are let go": Found(lambda app: memory(app, "bookshop.searching._open"), FILE, "# opens", "medium"),
 }
 

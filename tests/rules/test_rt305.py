@@ -54,7 +54,13 @@ def library(app: App, module: str, cumulative_ms: float = 600.0, used: bool = Tr
 
 FOUND = {
     "a table computed at import": Found(
-        lambda app: started(app, customs(app)), "src/shop/customs.py", "# table", "medium", "# imports", "shop.customs", "src/shop/admin.py"
+        lambda app: started(app, customs(app)),
+        "src/shop/customs.py",
+        "# table",
+        "medium",
+        "# imports",
+        "shop.customs",
+        "src/shop/admin.py",
     ),
     "its file found by its name": Found(
         lambda app: started(app, customs(app, place=False)), "src/shop/customs.py", "# table", "medium"

@@ -90,11 +90,10 @@ def _runs(rule: Rule, app: ApplicationScene, limits: Limits) -> Iterable[tuple[s
 
 
 def merge(findings: Iterable[Finding], app: ApplicationScene) -> list[Finding]:
-    """One finding for one place and subject: the endpoint that it costs most, the others as `also`."""
-    same: dict[tuple[str, ...], list[Finding]] = {}
+    """One finding an id (rule, file, function, subject): where it costs most, the other endpoints as `also`."""
+    same: dict[str, list[Finding]] = {}
     for finding in findings:
-        place = finding.place
-        same.setdefault((finding.rule, place.file, str(place.line), finding.subject), []).append(finding)
+        same.setdefault(finding.id, []).append(finding)
     return [_merged(ranked(group, app)) for group in same.values()]
 
 

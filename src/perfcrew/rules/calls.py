@@ -15,7 +15,7 @@ from perfcrew.rules import source
 from perfcrew.rules.places import Site, named, own, place, site
 
 _ID = re.compile(
-    r"^(\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|[A-Za-z]*[-_]?\d[\w-]*|[\w.+-]+@[\w.-]+)$",
+    r"^(\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|\d[\w-]*|[A-Za-z]+[-_]\d[\w-]*|[\w.+-]+@[\w.-]+)$",
     re.IGNORECASE,
 )
 _VERSION = re.compile(r"^v\d+(\.\d+)*$", re.IGNORECASE)

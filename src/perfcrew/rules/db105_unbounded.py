@@ -91,7 +91,7 @@ def _finding(scene: Scene, traced: Traced, group: statements.Seen, sizes: int, l
         scene.endpoint.key,
         case,
         prose,
-        [traced.seen.evidence, scaling],
+        [traced.seen.evidence, scaling, scene.payload.evidence if scene.payload else None],
         [_hypothesis(scene, group, share.fraction, confidence)],
     )
 
