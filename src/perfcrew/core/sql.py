@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,18 @@ def tables(statement: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
+def aliases(statement: str) -> Mapping[str, str]:
+    """The table that each name in it stands for, by the name in lower case; without names that stand for several."""
+    from sqlglot import exp
+
+    tree = parse(statement)
+    named: dict[str, set[str]] = {}
+    for table in tree.find_all(exp.Table) if tree is not None else ():
+        named.setdefault(table.alias_or_name.lower(), set()).add(table.name)
+    return {alias: found.pop() for alias, found in named.items() if len(found) == 1}
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
 def is_read(statement: str) -> bool:
     """Whether it changes nothing, by its text: a SELECT that calls a function which writes counts as a read."""
     if not _READS.match(statement):
@@ -83,8 +95,11 @@ def _reads_by_tree(statement: str) -> bool:
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
-def parse(statement: str) -> exp.Expr | None:
-    """sqlglot's tree, placeholders as `:perfcrew_value`; None where it can't be read. Don't change what comes back."""
+def parse(statement: str, dialect: str | None = None) -> exp.Expr | None:
+    """sqlglot's tree, placeholders as `:perfcrew_value`; None where it can't be read. Don't change what comes back.
+
+    `dialect` is sqlglot's name of it; without one it is told by the text.
+    """
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -93,9 +108,9 @@ def parse(statement: str) -> exp.Expr | None:
         return None
     text = with_marks(statement, lambda number, mark: f":{_TAG}")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it takes as it is
-    dialect = "mysql" if "`" in statement else "sqlite" if re.search(r"\[[A-Za-z_]\w*\]", statement) else "postgres"
+    told = "mysql" if "`" in statement else "sqlite" if re.search(r"\[[A-Za-z_]\w*\]", statement) else "postgres"
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect)
+        tree = sqlglot.parse_one(text, dialect=dialect or told)
     except (SqlglotError, RecursionError):
         return None
     return None if isinstance(tree, exp.Command) else tree

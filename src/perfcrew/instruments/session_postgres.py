@@ -1,0 +1,162 @@
+"""PostgreSQL: EXPLAIN (ANALYZE, BUFFERS, SETTINGS), timed runs that are undone, time-outs by the server."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from perfcrew.core.evidence import PlanNode
+from perfcrew.core.sql_candidates import Engine, TableFacts
+from perfcrew.instruments import plan_nodes
+from perfcrew.instruments.binding import Bound
+from perfcrew.instruments.sessions import BUILD_S, LOCK_S, RUN_S, Index, Refused, TookTooLong, index_name
+
+_LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE)
+_TABLES = """
+SELECT c.oid, CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname,
+       c.relname, array(SELECT a.attname::text FROM pg_attribute a
+                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND lower(c.relname) = ANY(%s)
+"""
+# An expression among the keys has the number 0: no plain column, so the list ends before it.
+_INDEXES = """
+SELECT i.indisunique, i.indnkeyatts, array(SELECT a.attname::text
+  FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+  LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+  WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+WHERE i.indrelid = %s AND i.indpred IS NULL AND i.indisvalid AND m.amname = 'btree'
+"""
+_NAMES = "SELECT relname FROM pg_class"
+_STALE = """
+SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s OR NOT EXISTS (SELECT 1 FROM pg_statistic WHERE starelid = c.oid)
+FROM pg_class c WHERE c.oid = %s::regclass
+"""
+
+
+class PostgresSession:
+    """A session on a PostgreSQL clone."""
+
+    engine: Engine = "postgresql"
+
+    def __init__(self, db: psycopg.Connection[Any]) -> None:
+        db.rollback()
+        db.autocommit = True
+        db.cursor_factory = psycopg.ClientCursor
+        self._db = db
+
+    def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
+        """The plan; with `run` by EXPLAIN ANALYZE, which counts the rows of each node and the time it took."""
+        options = "ANALYZE, BUFFERS, SETTINGS, FORMAT JSON" if run else "SETTINGS, FORMAT JSON"
+        with self._undone(bound, read_only=not run or _may_be_read_only(bound)) as cursor:
+            cursor.execute(f"EXPLAIN ({options}) {bound.text}", bound.values)
+            return plan_nodes.of_postgres(cursor.fetchone()[0][0]["Plan"])
+
+    def run_ms(self, bound: Bound) -> float:
+        """Run it once and fetch all, in a transaction that is rolled back and may not write."""
+        with self._undone(bound, read_only=_may_be_read_only(bound)) as cursor:
+            started = time.perf_counter()
+            cursor.execute(bound.text, bound.values)
+            if cursor.description is not None:
+                cursor.fetchall()
+            return (time.perf_counter() - started) * 1000
+
+    def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
+        """Tables by their name, or schema and name outside of the search path; materialised views among them."""
+        with self._guarded(RUN_S):
+            rows = self._db.execute(_TABLES, [[name.lower() for name in names]]).fetchall()
+            return {known: self._table(oid, schema, name, columns) for oid, known, schema, name, columns in rows}
+
+    def refresh(self, facts: Mapping[str, TableFacts]) -> None:
+        """ANALYZE: a clone that was filled a moment ago has none of the statistics that autovacuum keeps."""
+        with self._guarded(BUILD_S):
+            for name, table in facts.items():
+                path = self._quoted(*name.split(".", 1))
+                stale = self._db.execute(_STALE, [table.rows, table.rows, path]).fetchone()
+                if table.rows and stale and stale[0]:
+                    self._db.execute(f"ANALYZE {path}")
+
+    def index(self, table: str, columns: tuple[str, ...]) -> Index:
+        """Its name and statement."""
+        with self._guarded(RUN_S):
+            taken = [name for (name,) in self._db.execute(_NAMES).fetchall()]
+            name = index_name(table, columns, taken)
+            on, listed = self._quoted(*table.split(".", 1)), ", ".join(self._quoted(c) for c in columns)
+            schema = f"{on.rpartition('.')[0]}." if "." in table else ""
+            return Index(name, f"{schema}{self._quoted(name)}", f"CREATE INDEX {self._quoted(name)} ON {on} ({listed})")
+
+    def build(self, index: Index) -> None:
+        """Build it; plain columns have their statistics already."""
+        with self._guarded(BUILD_S):
+            self._db.execute(index.ddl)
+
+    def drop(self, index: Index) -> None:
+        """Drop it again."""
+        with self._guarded(BUILD_S):
+            self._db.execute(f"DROP INDEX IF EXISTS {index.path}")
+
+    def size_bytes(self, index: Index) -> int | None:
+        """By pg_relation_size."""
+        with self._guarded(RUN_S):
+            row = self._db.execute("SELECT pg_relation_size(%s::regclass)", [index.path]).fetchone()
+        return int(row[0]) if row else None
+
+    def _table(self, oid: int, schema: str, name: str, columns: Sequence[str]) -> TableFacts:
+        found = self._db.execute(_INDEXES, [oid]).fetchall()
+        counted = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, name))
+        (rows,) = self._db.execute(counted).fetchone() or (0,)
+        plain = [(unique, tuple(_before_expression(keys)), len(keys)) for unique, _, keys in found]
+        return TableFacts(
+            columns=tuple(columns),
+            rows=rows,
+            indexes=tuple(keys for _, keys, _ in plain),
+            unique=tuple(keys for unique, keys, length in plain if unique and len(keys) == length),
+        )
+
+    def _quoted(self, *names: str) -> str:
+        """Identifiers as a person would write them: the server knows which need quotes."""
+        parts = (self._db.execute("SELECT quote_ident(%s)", [name]).fetchone() for name in names)
+        return ".".join(str(part[0]) for part in parts if part)
+
+    @contextmanager
+    def _undone(self, bound: Bound, *, read_only: bool) -> Iterator[Any]:
+        with self._guarded(RUN_S), self._db.transaction(force_rollback=True), self._db.cursor() as cursor:
+            if read_only:
+                cursor.execute("SET TRANSACTION READ ONLY")
+            yield cursor
+
+    @contextmanager
+    def _guarded(self, limit_s: float) -> Iterator[None]:
+        try:
+            self._db.execute(f"SET statement_timeout = {int(limit_s * 1000)}")
+            self._db.execute(f"SET lock_timeout = {int(LOCK_S * 1000)}")
+            yield
+        except psycopg.errors.QueryCanceled as error:
+            raise TookTooLong(f"it takes longer than {limit_s:g} s") from error
+        except psycopg.Error as error:
+            raise Refused(_first_line(error)) from error
+
+
+def _may_be_read_only(bound: Bound) -> bool:
+    """Rows can't be locked in a read-only transaction; what such a statement does is undone all the same."""
+    return not _LOCKS.search(bound.text)
+
+
+def _before_expression(keys: Iterable[str | None]) -> Iterator[str]:
+    for key in keys:
+        if key is None:
+            return
+        yield key
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """The server's message without its second line, which quotes the statement and may quote its values."""
+    return (error.diag.message_primary or str(error)).strip().splitlines()[0]

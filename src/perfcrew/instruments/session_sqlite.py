@@ -1,0 +1,147 @@
+"""SQLite: EXPLAIN QUERY PLAN, timed runs that may not write, time-outs by the progress handler."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from perfcrew.core.evidence import PlanNode
+from perfcrew.core.sql import aliases
+from perfcrew.core.sql_candidates import Engine, TableFacts
+from perfcrew.instruments import plan_nodes
+from perfcrew.instruments.binding import Bound
+from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, index_name
+
+_STEPS = 10_000
+"""Instructions of SQLite's machine between two looks at the clock, about 0.1 ms."""
+_PLAIN = re.compile(
+    r"(?!(?:add|all|alter|and|as|between|by|case|check|collate|commit|create|default|delete|desc|distinct|drop|else"
+    r"|escape|exists|foreign|from|group|having|in|index|insert|into|is|isnull|join|limit|not|notnull|null|on|or|order"
+    r"|primary|references|select|set|table|then|to|transaction|union|unique|update|using|values|when|where)\Z)"
+    r"[a-z_]\w*\Z",
+    re.IGNORECASE,
+)
+
+
+class SqliteSession:
+    """A session on a SQLite clone."""
+
+    engine: Engine = "sqlite"
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        db.isolation_level = None
+        self._db = db
+
+    def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
+        """The plan: SQLite counts no rows, so nothing is run for it."""
+        with self._guarded(RUN_S):
+            rows = self._db.execute(f"EXPLAIN QUERY PLAN {bound.text}", bound.values).fetchall()
+        return plan_nodes.of_sqlite(rows, aliases(bound.text))
+
+    def run_ms(self, bound: Bound) -> float:
+        """Run it once and fetch all, with writing forbidden."""
+        with self._guarded(RUN_S), self._reading():
+            started = time.perf_counter()
+            self._db.execute(bound.text, bound.values).fetchall()
+            return (time.perf_counter() - started) * 1000
+
+    def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
+        """Tables by their name, without views and virtual tables, which have no indexes of their own."""
+        wanted = {name.lower() for name in names}
+        with self._guarded(RUN_S):
+            rows = self._db.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
+            found = [name for (name,) in rows.fetchall() if name.lower() in wanted]
+            return {name: self._table(name) for name in found}
+
+    def refresh(self, facts: Mapping[str, TableFacts]) -> None:
+        """Nothing: SQLite has statistics only where its owner runs ANALYZE, and the clone has those."""
+
+    def index(self, table: str, columns: tuple[str, ...]) -> Index:
+        """Its name and statement."""
+        with self._guarded(RUN_S):
+            taken = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master").fetchall()]
+        name = index_name(table, columns, taken)
+        path, listed = _quoted(name), ", ".join(map(_quoted, columns))
+        return Index(name, path, f"CREATE INDEX {path} ON {_quoted(table)} ({listed})")
+
+    def build(self, index: Index) -> None:
+        """Build it, with statistics only where there are some: without them production has none either."""
+        with self._guarded(BUILD_S):
+            self._db.execute(index.ddl)
+            if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
+                self._db.execute(f"ANALYZE {index.path}")
+
+    def drop(self, index: Index) -> None:
+        """Drop it, its statistics with it."""
+        with self._guarded(BUILD_S):
+            self._db.execute(f"DROP INDEX IF EXISTS {index.path}")
+
+    def size_bytes(self, index: Index) -> int | None:
+        """Its pages; None where this SQLite was built without `dbstat`."""
+        try:
+            with self._guarded(RUN_S):
+                sized = "SELECT pgsize FROM dbstat WHERE name = ? AND aggregate = TRUE"
+                row = self._db.execute(sized, [index.name]).fetchone()
+        except Refused:
+            return None
+        return int(row[0]) if row else None
+
+    def _table(self, name: str) -> TableFacts:
+        columns = self._db.execute("SELECT name, pk, type FROM pragma_table_info(?) ORDER BY cid", [name]).fetchall()
+        key = tuple(column for column, _, _ in sorted((c for c in columns if c[1]), key=lambda c: int(c[1])))
+        alias = key if len(key) == 1 and any(c[1] and c[2].upper() == "INTEGER" for c in columns) else ()
+        indexes = [(self._keys(index, alias), unique) for index, unique in self._indexes(name)]
+        (rows,) = self._db.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()
+        return TableFacts(
+            columns=tuple(column for column, _, _ in columns),
+            rows=rows,
+            indexes=tuple(keys[0] for keys, _ in indexes) + ((key,) if key else ()),
+            unique=tuple(keys[1] for keys, unique in indexes if unique) + ((key,) if key else ()),
+        )
+
+    def _indexes(self, table: str) -> list[tuple[str, bool]]:
+        listed = 'SELECT name, "unique" FROM pragma_index_list(?) WHERE partial = 0'
+        return [(name, bool(unique)) for name, unique in self._db.execute(listed, [table]).fetchall()]
+
+    def _keys(self, index: str, rowid: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All that the index is sorted by, the row's own key last; and its key columns alone.
+
+        Both end at an expression, which serves no plain column.
+        """
+        rows = self._db.execute("SELECT cid, name, key FROM pragma_index_xinfo(?) ORDER BY seqno", [index]).fetchall()
+        whole: list[str] = []
+        for cid, name, _ in rows:
+            if cid == -2 or (cid == -1 and not rowid):
+                break
+            whole.append(rowid[0] if cid == -1 else name)
+        keys = [name for cid, name, key in rows if key and cid >= 0]
+        return tuple(whole), tuple(keys) if len(keys) == sum(bool(key) for _, _, key in rows) else ()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._db.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def _guarded(self, limit_s: float) -> Iterator[None]:
+        end = time.monotonic() + limit_s
+        self._db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        try:
+            yield
+        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+            if str(error) == "interrupted":
+                raise TookTooLong(f"it takes longer than {limit_s:g} s") from error
+            raise Refused(str(error)) from error
+        finally:
+            self._db.set_progress_handler(None, 0)
+
+
+def _quoted(name: str) -> str:
+    """An identifier as a person would write it: in quotes where it needs them."""
+    return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'

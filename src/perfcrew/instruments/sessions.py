@@ -1,0 +1,92 @@
+"""One connection to a clone, with what planning and trying an index need of it, in either engine's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, Literal, NamedTuple, Protocol
+
+from perfcrew.core.errors import Unmeasurable
+from perfcrew.core.evidence import PlanNode
+from perfcrew.core.sql_candidates import Engine, TableFacts
+from perfcrew.instruments.binding import Bound
+
+RUN_S = 10.0
+"""No statement is waited for longer, nor is an index that takes longer than `BUILD_S` to build."""
+BUILD_S = 120.0
+LOCK_S = 10.0
+
+
+class Clone(Protocol):
+    """What is needed of a clone of the target's database."""
+
+    @property
+    def engine(self) -> Literal["sqlite", "postgresql", "none"]: ...
+
+    def connect(self) -> Any:
+        """A DBAPI connection: sqlite3's or psycopg's."""
+
+
+class Refused(Exception):
+    """The engine did not do it; the text is the engine's first line. Stays within the instruments."""
+
+
+class TookTooLong(Refused):
+    """It was ended at its time-out."""
+
+
+class Index(NamedTuple):
+    """An index to build: its name as plans say it, the same as SQL takes it, and the statement that makes it."""
+
+    name: str
+    path: str
+    ddl: str
+
+
+class Session(Protocol):
+    """What can be asked of a clone. Every method raises Refused where the engine does, with the engine's words."""
+
+    engine: Engine
+
+    def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
+        """The plan; with `run` by running the statement where the engine counts rows that way."""
+
+    def run_ms(self, bound: Bound) -> float:
+        """Run it once, fetch every row, undo what it did: milliseconds."""
+
+    def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
+        """The tables of those plain names (in lower case or as they are), with rows and indexes."""
+
+    def refresh(self, facts: Mapping[str, TableFacts]) -> None:
+        """Give the planner up-to-date statistics, where production would have them."""
+
+    def index(self, table: str, columns: tuple[str, ...]) -> Index:
+        """The index that `build` would make: a free name, and its statement."""
+
+    def build(self, index: Index) -> None:
+        """Build it, with statistics where the planner goes by them."""
+
+    def drop(self, index: Index) -> None:
+        """Drop it again, if it is there."""
+
+    def size_bytes(self, index: Index) -> int | None:
+        """Its size; None where the engine can't tell."""
+
+
+@contextmanager
+def session(clone: Clone) -> Iterator[Session]:
+    """A session on that clone, ended with the block. Raises Unmeasurable where there is no database."""
+    from perfcrew.instruments.session_postgres import PostgresSession
+    from perfcrew.instruments.session_sqlite import SqliteSession
+
+    if clone.engine not in ("sqlite", "postgresql"):
+        raise Unmeasurable("there is no database to plan statements on", do="set `target.database_url`")
+    with closing(clone.connect()) as db:
+        yield SqliteSession(db) if clone.engine == "sqlite" else PostgresSession(db)
+
+
+def index_name(table: str, columns: Iterable[str], taken: Iterable[str], longest: int = 60) -> str:
+    """A name such as `ix_events_customer_id_happened_at` that is not taken."""
+    name = f"ix_{table.rpartition('.')[2]}_{'_'.join(columns)}"[:longest].lower()
+    used = {one.lower() for one in taken}
+    return next(n for n in (name, *(f"{name[: longest - 3]}_{i}" for i in range(2, len(used) + 3))) if n not in used)
