@@ -136,7 +136,18 @@ def _is_generic(name: str) -> bool:
 
 
 def _read(parameter: Parameter, key: str, harvest: Harvest) -> list[Choice]:
-    """Choices out of the items, those of the very listing before those of the same kind, then equal names."""
+    """Choices out of the items, those of the very listing before those of the same kind, then equal names.
+
+    Kept by the number of items, since the same are read again below each parent.
+    """
+    asked = (key, parameter.name, repr(parameter.definition), len(harvest.items))
+    found: list[Choice] | None = harvest.read.get(asked)
+    if found is None:
+        found = harvest.read[asked] = _ranked(parameter, key, harvest)
+    return found
+
+
+def _ranked(parameter: Parameter, key: str, harvest: Harvest) -> list[Choice]:
     ranked: dict[int, list[Choice]] = {0: [], 1: [], 2: []}
     above = key.rpartition("/")[0]
     kinds = {noun_of(above), entity(parameter.name)} - {""}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -118,8 +119,9 @@ def _drawn(definition: dict[str, Any], count: int) -> list[Any]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    with _elsewhere():
+    with _elsewhere(), warnings.catch_warnings():
         try:
+            warnings.simplefilter("ignore")  # of what it can't draw, an empty list tells
             settings(hypothesis.given(from_schema(definition))(keep))()
         except (hypothesis.errors.HypothesisException, re.error, ValueError, TypeError):
             return []  # the target's schema has no value, or a pattern of another engine: there is nothing to try

@@ -60,6 +60,8 @@ class Harvest:
     items: list[Item] = field(default_factory=list)
     links: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
+    read: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
+    """Choices read before: see `bindings`."""
 
     def take(self, endpoint: Endpoint, request: Request, answer: Answer) -> None:
         """Add what one answer of an endpoint tells, and the values that somebody knew to ask it with."""

@@ -108,11 +108,11 @@ class _Work:
     async def _ask(self, state: _State, candidate: Candidate) -> bool:
         one = await tried(self.client, candidate.request)
         if one.failure:
-            state.failed.append((candidate, one))
+            state.failed.append((candidate, one.without_body()))
             state.is_over = one.is_final
             return False
-        state.accepted.append(one)
         self.harvest.take(state.endpoint, one.request, one.answer)
+        state.accepted.append(one.without_body())
         return True
 
     def _candidates(self, state: _State) -> Iterator[Candidate]:

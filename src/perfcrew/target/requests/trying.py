@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from urllib.parse import urljoin, urlsplit
 
 from perfcrew.core.errors import TargetFailed
@@ -25,9 +26,15 @@ class Tried:
     is_final: bool = False
     """No other value would help: it hung, or it asks for fewer requests."""
 
-    @property
+    @cached_property
     def fingerprint(self) -> Fingerprint:
         return fingerprint(self.answer)
+
+    def without_body(self) -> Tried:
+        """The same for keeping: bodies of thousands of answers would fill the memory."""
+        bare = replace(self, answer=replace(self.answer, body=b""))
+        bare.__dict__["fingerprint"] = self.fingerprint
+        return bare
 
 
 async def tried(client: Client, request: Request) -> Tried:

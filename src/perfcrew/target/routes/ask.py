@@ -20,6 +20,7 @@ from perfcrew.core.project import Project
 _LAUNCH = Path(__file__).parent / "inside" / "launch.py"
 _TAIL_BYTES = 4096
 _PATH_OPTION = re.compile(r"--(?:app-dir|chdir|pythonpath)(?:=(.+))?")
+_PASSWORD = re.compile(r"://[^@/\s]*@")
 _OURS = ("VIRTUAL_ENV", "PYTHONHOME")
 
 
@@ -124,4 +125,4 @@ def _understood(text: str, marker: str) -> Inside | None:
 
 def _failure(code: int, tail: str) -> str:
     last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
-    return f"exit {code}: {last[:300]}"
+    return f"exit {code}: {_PASSWORD.sub('://***@', last[:300])}"

@@ -37,9 +37,7 @@ async def routes(
     """
     inside = await ask(project, environment, timeout_s)
     published = await openapi.fetched(client, project)
-    documents = [published] if published else [openapi.Document(**d) for d in inside.documents]
-    if published:
-        documents += [openapi.Document(**d) for d in inside.documents if d["prefix"]]
+    documents = [openapi.Document(**d) for d in inside.documents] + ([published] if published else [])
     asked = [route for route in map(_asked, inside.routes) if route is not None]
     described = openapi.endpoints(documents, {_shape(e.path) for e in asked})
     endpoints = _together(described, asked, project)
@@ -81,7 +79,9 @@ def _shape(path: str) -> str:
 
 def _together(described: Iterable[Endpoint], asked: Iterable[Endpoint], project: Project) -> tuple[Endpoint, ...]:
     """One endpoint a method and path: what the document describes, with the handler that the framework names."""
-    by_key = {(e.method, _shape(e.path)): e for e in described}
+    by_key: dict[tuple[str, str], Endpoint] = {}
+    for endpoint in described:
+        by_key.setdefault((endpoint.method, _shape(endpoint.path)), endpoint)
     for endpoint in asked:
         key = (endpoint.method, _shape(endpoint.path))
         known = by_key.get(key)

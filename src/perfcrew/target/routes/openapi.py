@@ -23,9 +23,10 @@ _BY_FRAMEWORK: dict[str, tuple[str, ...]] = {
 
 
 class Document(Noun):
-    """An OpenAPI document, and the path below which its application is mounted."""
+    """An OpenAPI document, the path below which its application is mounted, and where it was fetched."""
 
     prefix: str = ""
+    url: str = ""
     document: dict[str, Any]
 
 
@@ -37,7 +38,7 @@ async def fetched(client: Client, project: Project) -> Document | None:
         if answer.refused:
             return None
         if answer.status == 200 and (document := _document(answer)):
-            return Document(document=document)
+            return Document(document=document, url=path)
     return None
 
 
@@ -69,26 +70,38 @@ def _literals(source: str) -> list[str]:
 
 
 def endpoints(documents: Sequence[Document], known_shapes: Collection[str] = ()) -> Iterator[Endpoint]:
-    """The operations of the documents. `known_shapes` are the framework's own paths: they tell which of the document's
-    servers prefixes is meant."""
+    """The operations of the documents, with their whole paths.
+
+    `known_shapes` are the framework's own paths: they tell whether the path of the document's server belongs to them.
+    """
     for document in documents:
-        prefix = document.prefix or _server_prefix(document.document, known_shapes)
+        prefix = document.prefix or _server_prefix(document, known_shapes)
         for path, item in document.document["paths"].items():
             if isinstance(item, dict):
                 yield from _operations(document.document, prefix + path, item)
 
 
-def _server_prefix(document: Mapping[str, Any], known_shapes: Collection[str]) -> str:
-    """The path of the first server, where the framework knows more of the paths with it than without."""
-    servers = document.get("servers") or [{}]
-    url = servers[0].get("url", "") if isinstance(servers[0], dict) else ""
-    prefix = (urlsplit(url).path or document.get("basePath") or "").rstrip("/")
-    static = [path for path in document["paths"] if "{" not in path]
+def _server_prefix(document: Document, known_shapes: Collection[str]) -> str:
+    """The path of the first server, where the framework knows more of the paths with it than without.
+
+    Where the framework could not be asked, it counts for a document that was itself fetched from below that path.
+    """
+    content = document.document
+    servers = [server for server in _listed(content.get("servers")) if isinstance(server, dict)]
+    url = str(servers[0].get("url", "")) if servers else ""
+    prefix = (urlsplit(url).path or str(content.get("basePath") or "")).rstrip("/")
+    if not known_shapes:
+        return prefix if prefix and document.url.startswith(prefix + "/") else ""
+    static = [path for path in content["paths"] if "{" not in path]
     return prefix if sum((prefix + path in known_shapes) - (path in known_shapes) for path in static) > 0 else ""
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _operations(document: Mapping[str, Any], path: str, item: Mapping[str, Any]) -> Iterator[Endpoint]:
-    shared = item.get("parameters") or []
+    shared = _listed(item.get("parameters"))
     for method in _METHODS:
         operation = item.get(method)
         if isinstance(operation, dict):
@@ -102,7 +115,7 @@ def _operations(document: Mapping[str, Any], path: str, item: Mapping[str, Any])
 
 def _kept(document: Mapping[str, Any], operation: Mapping[str, Any], shared: Sequence[Any]) -> dict[str, object]:
     """What making requests needs of an operation; its answers' schemas would only fill the ledger."""
-    listed = [resolved(document, p) for p in [*shared, *(operation.get("parameters") or [])]]
+    listed = [resolved(document, p) for p in [*shared, *_listed(operation.get("parameters"))]]
     by_place = {(p.get("in"), p.get("name")): p for p in listed if isinstance(p, dict) and "name" in p}
     kept: dict[str, object] = {name: operation[name] for name in _KEPT if name in operation}
     kept["parameters"] = list(by_place.values())
@@ -113,22 +126,21 @@ def _kept(document: Mapping[str, Any], operation: Mapping[str, Any], shared: Seq
 
 def parameters(operation: Mapping[str, object]) -> list[dict[str, Any]]:
     """The parameters of an endpoint's operation, path, query and others."""
-    listed = operation.get("parameters")
-    return [p for p in listed if isinstance(p, dict)] if isinstance(listed, list) else []
+    return [p for p in _listed(operation.get("parameters")) if isinstance(p, dict)]
 
 
-def resolved(document: Mapping[str, Any], node: Any, depth: int = 0) -> Any:
-    """The node with its local references replaced; what is nested deeper than any request needs becomes `{}`."""
-    if depth > _DEPTH:
-        return {}
+def resolved(document: Mapping[str, Any], node: Any, within: tuple[str, ...] = ()) -> Any:
+    """The node with its local references replaced; what refers to itself, or is nested too deep, becomes `{}`."""
     if isinstance(node, list):
-        return [resolved(document, item, depth) for item in node]
+        return [resolved(document, item, within) for item in node]
     if not isinstance(node, dict):
         return node
     reference = node.get("$ref")
-    if isinstance(reference, str):
-        return resolved(document, _pointed(document, reference), depth + 1)
-    return {key: resolved(document, value, depth) for key, value in node.items()}
+    if not isinstance(reference, str):
+        return {key: resolved(document, value, within) for key, value in node.items()}
+    if reference in within or len(within) >= _DEPTH:
+        return {}
+    return resolved(document, _pointed(document, reference), (*within, reference))
 
 
 def _pointed(document: Mapping[str, Any], reference: str) -> Any:

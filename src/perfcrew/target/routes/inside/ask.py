@@ -25,6 +25,8 @@ def main() -> None:
     os.dup2(2, 1)  # what the application prints goes to the log, never between our markers
     try:
         answer = _answer(question)
+    except CannotAsk as error:
+        answer = {"error": str(error)}
     except BaseException as error:  # noqa: BLE001 - any failure of a stranger's import, SystemExit too, is the answer
         answer = {"error": f"{type(error).__name__}: {_first_line(error)}"}
     out.write(question["marker"] + json.dumps(answer, default=str) + question["marker"])
@@ -34,7 +36,9 @@ def main() -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]
+    """The first line alone, without a URL's password: what follows may repeat the values of settings."""
+    line = (str(error).strip().splitlines() or [""])[0][:300]
+    return re.sub(r"://[^@/\s]*@", "://***@", line)
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
