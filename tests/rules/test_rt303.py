@@ -21,6 +21,9 @@ def distance(left, right):
 def closest(title, titles):
     return sorted(distance(title, other) for other in titles)  # calls
 
+def squares(items):
+    return [item * item for item in items]  # comprehension
+
 def sign(text):
     return hashlib.pbkdf2_hmac("sha256", text, b"key", 20_000)  # pbkdf2
 
@@ -82,7 +85,19 @@ def library(
     return profiled(app, [line(defined, 0.02), inner], [inner])
 
 
+def comprehension(app: App) -> Scene:
+    """The profiler gives a comprehension a name of its own."""
+    app.write("similarity.py", SOURCE)
+    inner = Place(file="similarity.py", line=app.line("similarity.py", "# comprehension"), function="<listcomp>")
+    return profiled(
+        app, [line(app.place("similarity.py", "def squares", "squares"), 0.1), line(inner, 0.6)], [line(inner, 0.6)]
+    )
+
+
 FOUND = {
+    "a comprehension belongs to the function around it": Found(
+        comprehension, "similarity.py", "# comprehension", "medium", None, "squares"
+    ),
     "an edit distance in pure Python": Found(own, "similarity.py", "# inner", "medium", "# calls", "distance"),
     "much processor time": Found(lambda app: own(app, cpu_ms=400), "similarity.py", "# inner", "high"),
     "less than half of the profile": Found(lambda app: own(app, share=0.4), "similarity.py", "# inner", "medium"),

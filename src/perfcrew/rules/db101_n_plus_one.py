@@ -86,9 +86,8 @@ def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits, cold: boo
     growing = _growing(scene, seen)
     site = statements.with_loop(scene, seen.group)
     confidence = _confidence(seen, growing, limits) - (0.1 if cold else 0.0)
-    share = latency_share(
-        seen.busy_ms, seen.group.request_ms, "time of the repeated statements over the traced request"
-    )
+    basis = "time from the first to the last of these statements, with the work a row, over the traced request"
+    share = latency_share(seen.window_share, 1.0, basis)
     whole = seen.group.request_ms if cold else latency_ms(scene)
     at = _level(share.fraction, share.fraction * whole, growing, cold, limits)
     case = Case(
@@ -131,7 +130,7 @@ def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, gro
 def _hypotheses(scene: Scene, seen: Seen, site: Site, confidence: float) -> list[Hypothesis]:
     kind = flavour(scene.root, site.place, seen.group.spans[0].stack)
     read = is_read(seen.group.text)
-    improvement = round(seen.share * (1 - 1 / max(seen.repeats, 1)), 3)
+    improvement = round(seen.window_share * (1 - 1 / max(seen.repeats, 1)), 3)
     return [
         Hypothesis(
             id=f"{ID}-set",
@@ -139,10 +138,10 @@ def _hypotheses(scene: Scene, seen: Seen, site: Site, confidence: float) -> list
             f"{code(str(site.place))}",
             metric="latency",
             improvement=improvement,
-            because="the round trips of all repeats but one go away; the share is the traced time of those statements",
+            because="all round trips but one go away; at most their share, since some work a row remains",
             kind="code",
             recipe=(FETCH_THE_SET if read else WRITE_THE_SET)[kind],
-            scores=scores(seen.share, confidence, effort=4, risk=4, reversibility=5),
+            scores=scores(seen.window_share, confidence, effort=4, risk=4, reversibility=5),
             alternatives=(
                 "join the relation into the first statement, where each row has one of it",
                 "a data loader that batches by tick",

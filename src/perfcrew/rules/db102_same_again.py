@@ -21,7 +21,6 @@ from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span, Trace
 from perfcrew.rules import statements
 from perfcrew.rules.costs import (
-    busy_ms,
     fraction,
     latency_ms,
     latency_share,
@@ -86,7 +85,7 @@ def _wasted(scene: Scene, trace: Trace, name: str, by_value: dict[str, list[Span
     where = _main_site(scene, spans)
     if where is None:
         return None
-    wasted = busy_ms(s for group in again.values() for s in group[1:])
+    wasted = statements.window_ms(trace, spans) * (1 - len(again) / len(spans))
     return Repeated(name, where, tuple(spans), wasted, fraction(wasted, request_ms(trace)))
 
 
@@ -113,7 +112,9 @@ def _main_site(scene: Scene, spans: list[Span]) -> Site | None:
 def _finding(scene: Scene, traced: Traced, found: list[Repeated], limits: Limits) -> Finding:
     example = max(found, key=lambda r: len(r.spans))
     part = middle([r.share for r in found])
-    share = latency_share(part, 1.0, "time of the repeats, the first of each left out, over the traced request")
+    share = latency_share(
+        part, 1.0, "time from the first to the last of them, the first of each left out, over the traced request"
+    )
     place = example.site.place
     title = f"The same read again and again in {code(place.function or place.file)}"
     confidence = 0.9 if example.spans[0].stack else 0.7

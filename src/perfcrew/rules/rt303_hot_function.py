@@ -16,7 +16,7 @@ import ast
 import re
 from pathlib import Path
 
-from perfcrew.core.evidence import CpuProfile, ProfileLine
+from perfcrew.core.evidence import CpuProfile
 from perfcrew.core.findings import Finding, Hypothesis, Share
 from perfcrew.core.prose import Cited, Prose
 from perfcrew.core.scene import Scene, Seen
@@ -44,33 +44,37 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     profile = scene.profile
     if profile is None or profile.body.samples_count < limits.min_samples:
         return []
-    cost = _by_function(profile.body)
-    hot = [
-        (f, part)
-        for f, part in cost.items()
-        if part >= limits.min_share and part * _cpu_ms(scene, profile.body) >= limits.min_ms
-    ]
-    found = [(profile.body.functions.index(f), part) for f, part in hot if not _by_design(scene, profile.body, f)]
-    return [_finding(scene, profile, index, part, limits) for index, part in found]
+    cost = _by_function(scene.root, profile.body)
+    cpu_ms = _cpu_ms(scene, profile.body)
+    hot = [(i, part) for i, part in cost.items() if part >= limits.min_share and part * cpu_ms >= limits.min_ms]
+    named = [(i, part) for i, part in hot if not _by_design(scene, profile.body, i)]
+    return [_finding(scene, profile, index, part, limits) for index, part in named]
 
 
-def _by_function(profile: CpuProfile) -> dict[ProfileLine, float]:
-    """Application functions with their own share, and that of the computing that they hand to libraries."""
-    own = {_key(f.place): f for f in profile.functions if f.application}
-    cost = {key: f.own_share for key, f in own.items()}
+def _by_function(root: Path, profile: CpuProfile) -> dict[int, float]:
+    """Application functions, by their index, with their own share and that of the computing they hand to libraries.
+
+    Comprehensions and lambdas belong to the function around them.
+    """
+    own: dict[tuple[str, str], list[int]] = {}
+    for index, line in enumerate(profile.functions):
+        if line.application:
+            own.setdefault(_key(root, line.place), []).append(index)
+    cost = {key: sum(profile.functions[i].own_share for i in indexes) for key, indexes in own.items()}
     for line in profile.functions:
-        if (
-            not line.application
-            and line.trigger
-            and not _INFRASTRUCTURE.search(line.place.file)
-            and _key(line.trigger) in cost
-        ):
-            cost[_key(line.trigger)] += line.own_share
-    return {own[key]: min(1.0, part) for key, part in cost.items()}
+        computes = not line.application and not _INFRASTRUCTURE.search(line.place.file)
+        if computes and line.trigger and _key(root, line.trigger) in cost:
+            cost[_key(root, line.trigger)] += line.own_share
+    main = {key: max(indexes, key=lambda i: profile.functions[i].own_share) for key, indexes in own.items()}
+    return {main[key]: min(1.0, part) for key, part in cost.items()}
 
 
-def _key(place: Place) -> tuple[str, str]:
-    return place.file, place.function.rsplit(".", 1)[-1]
+def _key(root: Path, place: Place) -> tuple[str, str]:
+    """File and function, as profiler and source both name it: without its class."""
+    name = place.function.rsplit(".", 1)[-1]
+    text = source.read(root / place.file) if name.startswith("<") else None
+    around = text.function_at(place.line) if text else None
+    return place.file, around.name if around else name
 
 
 def _cpu_ms(scene: Scene, profile: CpuProfile) -> float:
@@ -83,23 +87,29 @@ def _cpu_ms(scene: Scene, profile: CpuProfile) -> float:
     return profile.request_ms
 
 
-def _by_design(scene: Scene, profile: CpuProfile, function: ProfileLine) -> bool:
+def _by_design(scene: Scene, profile: CpuProfile, index: int) -> bool:
     """Key stretching on its hottest line, or in the library that it calls."""
-    hottest = _hottest(profile, function)
-    called = [f.place for f in profile.functions if f.trigger and _key(f.trigger) == _key(function.place)]
-    return hashing(str(scene.root / hottest.file), hottest.line, hottest.function) or any(
-        HASHING.search(p.file.rsplit("/", 2)[-2] if "/" in p.file else p.file) or HASHING.search(p.function)
-        for p in called
-    )
+    root, key = scene.root, _key(scene.root, profile.functions[index].place)
+    hottest = _hottest(root, profile, index)
+    called = [f.place for f in profile.functions if f.trigger and _key(root, f.trigger) == key]
+    if hashing(str(root / hottest.file), hottest.line, hottest.function):
+        return True
+    return any(HASHING.search(p.file.rsplit("/", 2)[-2] if "/" in p.file else p.file + p.function) for p in called)
 
 
-def _hottest(profile: CpuProfile, function: ProfileLine) -> Place:
-    lines = [line for line in profile.lines if line.application and _key(line.place) == _key(function.place)]
+def _hottest(root: Path, profile: CpuProfile, index: int) -> Place:
+    """The line with most samples of its own; else the line that calls the library where they are."""
+    function = profile.functions[index].place
+    key = _key(root, function)
+    lines = [line for line in profile.lines if line.application and _key(root, line.place) == key]
     own = max(lines, key=lambda line: line.own_share, default=None)
-    calling = [line.trigger for line in profile.lines if line.trigger and _key(line.trigger) == _key(function.place)]
-    if own and own.own_share > 0:
-        return own.place
-    return calling[0] if calling else function.place
+    library = [line for line in profile.lines if line.trigger and _key(root, line.trigger) == key]
+    called = max(library, key=lambda line: line.own_share, default=None)
+    if called and called.trigger and called.own_share > (own.own_share if own else 0.0):
+        place = called.trigger
+    else:
+        place = own.place if own and own.own_share > 0 else function
+    return place.model_copy(update={"function": key[1]}) if function.function.startswith("<") else place
 
 
 def _site(root: Path, at: Place) -> Site:
@@ -122,8 +132,8 @@ def _site(root: Path, at: Place) -> Site:
 
 
 def _finding(scene: Scene, profile: Seen[CpuProfile], index: int, part: float, limits: Limits) -> Finding:
-    function = profile.body.functions[index]
-    site = _site(scene.root, _hottest(profile.body, function))
+    site = _site(scene.root, _hottest(scene.root, profile.body, index))
+    name = site.place.function
     confidence = 0.85 if part >= 0.5 else 0.7
     share = Share(
         fraction=round(part, 4),
@@ -131,8 +141,8 @@ def _finding(scene: Scene, profile: Seen[CpuProfile], index: int, part: float, l
         basis="samples in the function and in libraries that it calls to compute, over all samples",
     )
     at = level(part, part * _cpu_ms(scene, profile.body), limits)
-    title = f"A hot function: {code(function.place.function or site.place.function)}"
-    case = Case(title, at, site, share, confidence, function.place.function)
+    title = f"A hot function: {code(name or site.place.file)}"
+    case = Case(title, at, site, share, confidence, name)
     measured = scene.measured("cpu")
     prose = _prose(scene, profile, index, site)
     evidence = [profile.evidence, measured.evidence if measured else None]
@@ -144,7 +154,7 @@ def _prose(scene: Scene, profile: Seen[CpuProfile], index: int, site: Site) -> P
     name = next((n for n in ("p50", "mean", "value") if measured and n in measured.body.statistics), None)
     values: dict[str, Cited | str | None] = {
         "endpoint": code(scene.endpoint.key),
-        "function": code(profile.body.functions[index].place.function),
+        "function": code(site.place.function),
         "line": code(str(site.place)),
         "from": code(str(site.trigger)) if site.trigger else None,
         "own": profile.cite(f"functions.{index}.own_share"),

@@ -27,6 +27,7 @@ from perfcrew.rules import modules
 from perfcrew.rules.costs import fraction, scores
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site, is_application
+from perfcrew.rules.places import text as text_of
 from perfcrew.rules.recipes import python
 from perfcrew.rules.source import Source, dotted
 from perfcrew.rules.write import Case, code, finding, sentences
@@ -75,7 +76,14 @@ def _container(scene: Scene, memory: Memory, index: int, limits: Limits) -> Grow
     if found is None:
         if allocation is None:
             return None
-        return Growth(Site(memory.allocations[allocation].place, None), index, None, allocation, container.owner, 0.75)
+        return Growth(
+            Site(_named_place(scene, memory.allocations[allocation].place), None),
+            index,
+            None,
+            allocation,
+            container.owner,
+            0.75,
+        )
     text, name = found
     kept = _kept_at(text, name, container)
     if kept is None:
@@ -183,6 +191,13 @@ def _allocation(scene: Scene, memory: Memory, limits: Limits) -> int | None:
     return max(ours, key=lambda i: memory.allocations[i].per_request_bytes, default=None)
 
 
+def _named_place(scene: Scene, place: Place) -> Place:
+    """tracemalloc knows lines, not functions."""
+    code_ = text_of(scene.root, place)
+    function = code_.function_at(place.line) if code_ and not place.function else None
+    return place.model_copy(update={"function": function.name}) if function else place
+
+
 def _objects(scene: Scene, memory: Memory, limits: Limits) -> Growth | None:
     """A type that grows in step with the requests, with a line. Without a line it says too little."""
     allocation = _allocation(scene, memory, limits)
@@ -198,7 +213,12 @@ def _objects(scene: Scene, memory: Memory, limits: Limits) -> Growth | None:
         grown, key=lambda i: (memory.objects[i].type.startswith("builtins."), -memory.objects[i].per_request_count)
     )
     return Growth(
-        Site(memory.allocations[allocation].place, None), None, first, allocation, memory.objects[first].type, 0.75
+        Site(_named_place(scene, memory.allocations[allocation].place), None),
+        None,
+        first,
+        allocation,
+        memory.objects[first].type,
+        0.75,
     )
 
 

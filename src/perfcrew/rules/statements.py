@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ class Group(NamedTuple):
     site: Site
     spans: tuple[Span, ...]
     request_ms: float
+    window_ms: float
+    """From the first to the last of them, what else was waited for meanwhile left out: the work a row is in it."""
 
     @property
     def repeats(self) -> int:
@@ -62,6 +64,7 @@ class Seen(NamedTuple):
     distinct: float
     busy_ms: float
     share: float
+    window_share: float
     traces: int
 
 
@@ -84,7 +87,20 @@ def groups(root: Path, trace: Trace, handler: Place | None) -> list[Group]:
         key = (shape(text_of(span)), where.place.file, where.place.line)
         found.setdefault(key, (where, []))[1].append(span)
     total = request_ms(trace)
-    return [Group(key[0], where, tuple(spans), total) for key, (where, spans) in found.items()]
+    return [Group(key[0], where, tuple(spans), total, window_ms(trace, spans)) for key, (where, spans) in found.items()]
+
+
+def window_ms(trace: Trace, spans: Sequence[Span]) -> float:
+    """Time from the first to the last of these spans, without what other spans took of it."""
+    start, end = min(s.start_ns for s in spans), max(s.end_ns for s in spans)
+    ours = {s.span for s in spans}
+    others = [s for s in trace.of("database", "cache", "http", "model") if s.span not in ours]
+    clipped = [
+        s.model_copy(update={"start_ns": max(s.start_ns, start), "end_ns": min(s.end_ns, end)})
+        for s in others
+        if s.start_ns < end and s.end_ns > start
+    ]
+    return max(busy_ms(spans), (end - start) / 1e6 - busy_ms(clipped))
 
 
 def seen(scene: Scene, traced: Traced, warm: bool = True) -> list[Seen]:
@@ -105,6 +121,7 @@ def over(found: list[Group]) -> Seen:
         distinct=middle([g.distinct for g in found]),
         busy_ms=middle([g.busy_ms for g in found]),
         share=middle([g.share for g in found]),
+        window_share=middle([fraction(g.window_ms, g.request_ms) for g in found]),
         traces=len(found),
     )
 
