@@ -31,7 +31,12 @@ async def _echo(request: web.Request) -> web.Response:
 
 async def _encoded(request: web.Request) -> web.Response:
     kind = request.match_info["kind"]
-    packed = {"gzip": gzip.compress(TEXT), "deflate": zlib.compress(TEXT), "unknown": b"???", "broken": b"not gzip"}
+    packed = {
+        "gzip": gzip.compress(TEXT, mtime=0),
+        "deflate": zlib.compress(TEXT),
+        "unknown": b"???",
+        "broken": b"not gzip",
+    }
     name = "gzip" if kind == "broken" else kind
     return web.Response(body=packed[kind], headers={"Content-Encoding": name, "Content-Type": "text/plain"})
 
@@ -142,14 +147,15 @@ async def test_a_body_is_sent(base_url: str) -> None:
     assert answer["headers"]["content-type"] == "text/plain"
 
 
-@pytest.mark.parametrize(("kind", "packed"), [("gzip", gzip.compress(TEXT)), ("deflate", zlib.compress(TEXT))])
-async def test_bytes_are_counted_before_and_after_decoding(base_url: str, kind: str, packed: bytes) -> None:
+@pytest.mark.parametrize("kind", ["gzip", "deflate"])
+async def test_bytes_are_counted_before_and_after_decoding(base_url: str, kind: str) -> None:
     async with Client(base_url) as client:
         answer = await client.send(get(f"/encoded/{kind}"), accept_encoding=kind)
     assert answer.error is None
     assert answer.body == TEXT
     assert answer.decoded_bytes == len(TEXT)
-    assert abs(answer.sent_bytes - len(packed)) < 20  # gzip writes a time into its header
+    packed = {"gzip": gzip.compress(TEXT, mtime=0), "deflate": zlib.compress(TEXT)}
+    assert answer.sent_bytes == len(packed[kind])
     assert answer.first_byte_ms <= answer.elapsed_ms
 
 
