@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from . import callsite
 
-_MOST_TYPES = 300
+_MOST_TYPES = 2_000
 _MOST_CONTAINERS = 20
 _SHORTEST = 8
 _CONTAINERS = (dict, list, set, collections.deque)

@@ -224,7 +224,14 @@ def _hook_aiosqlite(module: Any) -> None:
 def _carried(function: Any) -> Any:
     """`function`, to be run in the worker thread with the caller's context and stack."""
     context = contextvars.copy_context()
-    # Only these begin a span; a stack for each row fetched would be wasted.
-    if getattr(function, "__name__", "").lstrip("_").startswith(("execute", "commit", "rollback", "connect")):
+    if _begins_span(function):
         context.run(callsite.handed.set, callsite.stack())
     return functools.partial(context.run, function)
+
+
+def _begins_span(function: Any) -> bool:
+    """A stack for each cursor made, row fetched and rollback of nothing would be wasted."""
+    name = getattr(function, "__name__", "").lstrip("_")
+    if name in ("commit", "rollback"):
+        return bool(getattr(function.__self__, "in_transaction", True))
+    return name.startswith(("execute", "connect"))

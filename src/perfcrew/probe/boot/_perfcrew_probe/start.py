@@ -11,7 +11,7 @@ def run() -> None:
     if not wanted.folder:
         return
     callsite.configure(wanted.root, wanted.deps)
-    writer.open_in(wanted.folder, wanted.mode if wanted.watches_requests else "none")
+    writer.open_in(wanted.folder, wanted.mode if wanted.watches_requests else "stdlib")
     imports.install()
     if wanted.watches_requests:
         _requests(wanted)
