@@ -1,0 +1,118 @@
+"""The report as one HTML file that asks the network for nothing, for light and dark, phone, keyboard and paper."""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from perfcrew.core.charts import Distribution
+from perfcrew.core.columns import COLUMNS, column
+from perfcrew.core.report import EndpointState, FindingSection, Report
+from perfcrew.core.units import read
+from perfcrew.report import html_charts as drawn
+from perfcrew.report import html_text as told
+from perfcrew.report.recipes import alert_rule, regression_test
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words
+
+_ASSETS = Path(__file__).parent / "assets"
+_STAGES = {
+    "sql": "db", "database": "db", "cache": "cache", "redis": "cache", "http": "http", "model": "model",
+    "serialization": "out", "rendering": "out", "template": "out", "endpoint": "own", "code": "own", "view": "own",
+    "dependencies": "deps",
+}  # fmt: skip
+
+
+def render(report: Report) -> str:
+    """The page."""
+    template = _environment().get_template("report.html")
+    return template.render(**_context(report))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        text=told.text,
+        cell=told.cell,
+        words=told.words,
+        recipe=told.recipe,
+        shell=shlex.join,
+        tone=tone,
+        percent=percent,
+    )
+    return environment
+
+
+def _context(report: Report) -> dict[str, Any]:
+    axis = drawn.latency_axis(report.charts.distributions)
+    return {
+        "report": report,
+        "style": (_ASSETS / "style.css").read_text(encoding="utf-8"),
+        "script": (_ASSETS / "script.js").read_text(encoding="utf-8"),
+        "verdict": verdict_words(report),
+        "counted": counted(report),
+        "columns": [c for c in COLUMNS if c.key not in ("database", "errors")],
+        "column": column,
+        "axis": axis,
+        "multiples": [_multiple(d, axis, report) for d in report.charts.distributions] if axis else [],
+        "grown": [(p, drawn.scaling(p)) for p in report.charts.scaling if p.growth not in ("constant", "unclear")],
+        "grouped": grouped(report.targets),
+        "outcomes": outcomes,
+        "machine": machine,
+        "sections": [_section(report, s) for s in report.findings],
+        "stage_names": _stage_names(report),
+    }
+
+
+def _multiple(distribution: Distribution, axis: drawn.Axis, report: Report) -> dict[str, Any]:
+    row = next(r for r in report.state if r.endpoint == distribution.endpoint)
+    marks = [(key, value) for key in ("p50", "p95") if (value := _milliseconds(row, key)) is not None]
+    return {"row": row, "svg": drawn.histogram(distribution, axis, marks), "count": len(distribution.samples_ms)}
+
+
+def _milliseconds(row: EndpointState, key: str) -> float | None:
+    shown = read(row.reading(key).value.text, "ms")
+    return shown.value if shown else None
+
+
+def _section(report: Report, section: FindingSection) -> dict[str, Any]:
+    """A finding with its drawings; those of an endpoint stand with its first finding alone."""
+    first = next(s for s in report.findings if s.endpoint == section.endpoint) is section
+    waterfall = next((w for w in report.charts.waterfalls if w.endpoint == section.endpoint), None) if first else None
+    flame = next((f for f in report.charts.flames if f.endpoint == section.endpoint), None) if first else None
+    own = [s.finding.place.file for s in report.findings]
+    return {
+        "told": section,
+        "test": regression_test(section),
+        "alert": alert_rule(section),
+        "waterfall": waterfall,
+        "rows": drawn.waterfall_rows(waterfall) if waterfall else [],
+        "flame": flame,
+        "boxes": drawn.flame_boxes(flame.root, own) if flame else [],
+    }
+
+
+def tone(name: str) -> str:
+    """The colour class of a stage or a span, the same all over the page."""
+    return next((tone for word, tone in _STAGES.items() if word in name.lower()), "rest")
+
+
+def percent(text: str) -> float:
+    """`55 %` → 55.0, for a bar's length."""
+    shown = read(text, "fraction")
+    return round(shown.value * 100, 3) if shown else 0.0
+
+
+def _stage_names(report: Report) -> list[str]:
+    names = [s.name for one in report.life for s in one.stages]
+    return list(dict.fromkeys(names))

@@ -1,0 +1,181 @@
+"""Drawings as inline SVG and plain markup. Each says in words what it shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from perfcrew.core.base import Noun
+from perfcrew.core.charts import Bar, Distribution, FlameFrame, ScalingPlot, Waterfall
+from perfcrew.core.metrics import METRICS
+from perfcrew.core.units import show
+
+WIDTH, HEIGHT, BINS = 240.0, 56.0, 48
+
+
+class Axis(Noun):
+    """A logarithmic axis shared by small multiples."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """0 to 1."""
+        span = math.log(self.high / self.low)
+        return min(1.0, max(0.0, math.log(max(value, self.low) / self.low) / span))
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Powers of ten inside, with how they are shown."""
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        return tuple((self.at(10.0**n), show(10.0**n, "ms")) for n in range(first, last + 1))
+
+
+def latency_axis(distributions: Sequence[Distribution]) -> Axis | None:
+    """From the fastest to the slowest request of all endpoints; None where there is nothing to draw."""
+    positive = [s for d in distributions for s in d.samples_ms if s > 0]
+    if not positive:
+        return None
+    low, high = min(positive) / 1.15, max(positive) * 1.15
+    return Axis(low=low, high=high)
+
+
+def histogram(distribution: Distribution, axis: Axis, marks: Sequence[tuple[str, float]]) -> Markup:
+    """One distribution on the shared axis, with marks such as (`p95`, 61.2)."""
+    counts = [0] * BINS
+    for sample in distribution.samples_ms:
+        counts[min(BINS - 1, int(axis.at(sample) * BINS))] += 1
+    tallest, step = max(counts), WIDTH / BINS
+    bars = Markup().join(
+        Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(
+            _n(n * step), _n(HEIGHT - HEIGHT * 0.92 * c / tallest), _n(step - 0.6), _n(HEIGHT * 0.92 * c / tallest)
+        )
+        for n, c in enumerate(counts)
+        if c
+    )
+    lines = Markup().join(_mark(name, axis.at(value) * WIDTH) for name, value in marks)
+    ticks = Markup().join(
+        Markup('<line class="tick" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(_n(at * WIDTH), _n(HEIGHT))
+        for at, _ in axis.ticks
+    )
+    return Markup(
+        '<svg class="hist" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}<g>{}</g>{}</svg>'
+    ).format(_n(WIDTH), _n(HEIGHT), ticks, bars, lines)
+
+
+def _mark(name: str, x: float) -> Markup:
+    return Markup('<line class="mark {0}" x1="{1}" x2="{1}" y1="0" y2="{2}"/>').format(name, _n(x), _n(HEIGHT))
+
+
+def scaling(plot: ScalingPlot) -> Markup:
+    """Sizes against values, linear from zero, so that growth looks like growth."""
+    width, height, left, bottom = 240.0, 130.0, 34.0, 18.0
+    most_x, most_y = max((*plot.sizes, 1e-9)), max((*plot.values, 1e-9))
+    points = [
+        (left + (width - left - 8) * x / most_x, height - bottom - (height - bottom - 12) * y / most_y)
+        for x, y in zip(plot.sizes, plot.values, strict=False)
+    ]
+    path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
+    dots = Markup().join(Markup('<circle cx="{}" cy="{}" r="3"/>').format(_n(x), _n(y)) for x, y in points)
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<path class="axis" d="M{l},8 V{b} H{r}"/><text x="{tl}" y="14" text-anchor="end">{top}</text>'
+        '<text x="{tl}" y="{b}" text-anchor="end">0</text><text x="{r}" y="{h2}" text-anchor="end">{most} {by}</text>'
+        '<polyline points="{path}"/>{dots}</svg>'
+    ).format(
+        w=_n(width), h=_n(height), label=_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
+        tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=show(most_x, "count"), by=plot.by,
+        path=path, dots=dots,
+    )  # fmt: skip
+
+
+def amount(metric: str, value: float) -> str:
+    """A value of a metric as it is shown."""
+    known = METRICS.get(metric)
+    return show(value, known.unit if known and known.unit not in ("rows",) else "count")
+
+
+def _in_words(plot: ScalingPlot) -> str:
+    pairs = ", ".join(
+        f"{amount(plot.metric, y)} at {show(x, 'count')}" for x, y in zip(plot.sizes, plot.values, strict=False)
+    )
+    return f"{plot.metric} of {plot.endpoint} by {plot.by}: {pairs}; growth {plot.growth}"
+
+
+class Row(Noun):
+    """A row of a waterfall: a span, or many of one kind folded into one."""
+
+    bar: Bar
+    left: float
+    width: float
+    times: int = 1
+    total_ms: float
+
+    @property
+    def shown(self) -> str:
+        return show(self.total_ms, "ms")
+
+    @property
+    def start(self) -> str:
+        return show(self.bar.start_ms, "ms")
+
+
+def waterfall_rows(waterfall: Waterfall) -> list[Row]:
+    """Spans in order; from the third on, a run of the same work from the same line is one row."""
+    rows: list[Row] = []
+    for bar in waterfall.bars:
+        left = 100 * bar.start_ms / waterfall.total_ms
+        end = 100 * (bar.start_ms + bar.duration_ms) / waterfall.total_ms
+        last = rows[-1] if rows else None
+        again = last and (last.bar.name, last.bar.place) == (bar.name, bar.place) and bar.repeated
+        if last and again and last.bar.repeated:
+            folded = {
+                "times": last.times + 1,
+                "width": max(0.3, end - last.left),
+                "total_ms": last.total_ms + bar.duration_ms,
+            }
+            rows[-1] = last.model_copy(update=folded)
+        else:
+            rows.append(Row(bar=bar, left=left, width=max(0.3, end - left), total_ms=bar.duration_ms))
+    return rows
+
+
+class FlameBox(Noun):
+    """A frame of the flame graph: percentages of the whole, depth from the top."""
+
+    name: str
+    left: float
+    width: float
+    depth: int
+    samples: int
+    application: bool
+
+
+def flame_boxes(root: FlameFrame, application: Sequence[str]) -> list[FlameBox]:
+    """The frames from the top down, without the root. `application`: files that are the target's own."""
+    boxes: list[FlameBox] = []
+
+    def lay(frame: FlameFrame, start: int, depth: int) -> None:
+        at = start
+        for child in frame.children:
+            boxes.append(
+                FlameBox(
+                    name=child.name,
+                    left=100 * at / root.samples,
+                    width=100 * child.samples / root.samples,
+                    depth=depth,
+                    samples=child.samples,
+                    application=any(f in child.name for f in application),
+                )
+            )
+            lay(child, at, depth + 1)
+            at += child.samples
+
+    lay(root, 0, 0)
+    return boxes
+
+
+def _n(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
