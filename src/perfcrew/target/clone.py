@@ -63,6 +63,12 @@ class Template:
             base = await self._seed(size)
         return await asyncio.to_thread(self._copy, base, name)
 
+    async def copy(self, base: Clone, name: str) -> Clone:
+        """A fresh copy of a clone of this template, with all that was done to it."""
+        if self._base is None:
+            return self._empty(name)
+        return await asyncio.to_thread(self._copy, base, name)
+
     async def make(self) -> None:
         """Make what clones are copied from: the user's databases, or new ones by migrations and seeds."""
         if not self.sources:

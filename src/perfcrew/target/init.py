@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -224,10 +225,17 @@ def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(str(k))} = {_toml(v)}" for k, v in value.items() if v is not None) + " }"
     if isinstance(value, tuple) and value and all(isinstance(word, str) for word in value):
-        return _string(shlex.join(value))
+        return _string(_typed(value))
     if isinstance(value, Sequence):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return _string(str(value))
+
+
+def _typed(words: Sequence[str]) -> str:
+    """The command as a person would type it: our placeholders need no quotes."""
+    quoted = shlex.join(words)
+    plainer = re.sub(r"'([\w{}:=./-]+)'", r"\1", quoted)
+    return plainer if shlex.split(plainer) == list(words) else quoted
 
 
 def _string(text: str) -> str:

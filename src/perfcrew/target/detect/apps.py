@@ -75,7 +75,7 @@ class Apps:
         """`class Shop(Flask)` makes `Shop(…)` an application, in whichever file it is called."""
         for path in paths:
             names = imports(self.tree.parse(path))
-            for node in ast.walk(self.tree.parse(path) or ast.Module([], [])):
+            for node in self.tree.nodes(path):
                 if isinstance(node, ast.ClassDef):
                     bases = (CLASSES.get(resolve(dotted(base), names)) for base in node.bases)
                     if framework := next((b for b in bases if b), None):
@@ -158,7 +158,7 @@ class Apps:
         if not app.required:
             return app
         for path in paths:
-            for node in ast.walk(self.tree.parse(path) or ast.Module([], [])):
+            for node in self.tree.nodes(path):
                 if (
                     isinstance(node, ast.Call)
                     and dotted(node.func).rpartition(".")[2] == app.attribute

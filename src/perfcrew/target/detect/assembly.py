@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,10 @@ from perfcrew.target.detect.launches import Launch
 from perfcrew.target.detect.packaging import project_name
 from perfcrew.target.detect.tree import Tree
 
+KEYS = (
+    *("name", "framework", "python", "app", "settings", "manage", "workdir", "start", "migrate", "prepare", "seed"),
+    *("health", "database_url", "database_variable", "database_files", "tests", "frontend"),
+)
 HIDDEN = "(not shown)"
 Words = tuple[str, ...]
 
@@ -33,7 +37,7 @@ class Survey:
     launch: Launch
     interpreter: Interpreter
     variables: Mapping[str, Variable]
-    releases: tuple[Words, ...] = ()
+    releases: tuple[Chore, ...] = ()
     python_given: bool = False
 
 
@@ -49,7 +53,7 @@ class Assembly:
         one, target = self.survey, self.survey.config.target
         app = self._app()
         fields: dict[str, object] = {
-            "root": one.tree.root,
+            "root": one.tree.home,
             "name": target.name
             or self._noted("name", project_name(one.launch.workdir), "pyproject.toml or folder", "its name"),
             "framework": self._framework(),
@@ -69,7 +73,9 @@ class Assembly:
             "frontend": self._frontend(),
             **self._plain(),
         }
-        return Project.model_validate({**fields, "detected": tuple(self.detected)})
+        order = [*KEYS, *(f"environment.{name}" for name in self.environment)]
+        ordered = sorted(self.detected, key=lambda d: order.index(d.key) if d.key in order else len(order))
+        return Project.model_validate({**fields, "detected": tuple(ordered)})
 
     def _plain(self) -> dict[str, object]:
         """What is only ever given."""
@@ -135,7 +141,7 @@ class Assembly:
         one = self.survey
         if one.config.target.manage is not None:
             self._given("manage", one.config.target.manage)
-            return one.tree.root / one.config.target.manage if one.config.target.manage else None
+            return one.tree.home / one.config.target.manage if one.config.target.manage else None
         if one.launch.framework != "django":
             return None
         nearby = [one.launch.manage, one.launch.workdir / "manage.py", *one.tree.named(r"manage\.py")]
@@ -174,7 +180,8 @@ class Assembly:
         if one.config.target.prepare is not None:
             self._given("prepare", one.config.target.prepare)
             return tuple(one.interpreter.resolved(words) for words in one.config.target.prepare)
-        found = [w for w in dict.fromkeys((*one.releases, *one.launch.prepare)) if not chores.is_migration(w)]
+        before = [chore for chore in self._before() if not chores.is_migration(chore.words)]
+        found = list(dict.fromkeys(chore.words for chore in before))
         left = (
             f"; left out, as it writes into the project: {', '.join(one.launch.left_out)}"
             if one.launch.left_out
@@ -182,8 +189,19 @@ class Assembly:
         )
         if found or left:
             shown = "; ".join(" ".join(words) for words in found)
-            self._note("prepare", shown, one.launch.source, f"run before the server there{left}")
+            self._note(
+                "prepare",
+                shown,
+                before[0].source if before else one.launch.source,
+                f"run before the server there{left}",
+            )
         return tuple(one.interpreter.resolved(words) for words in found)
+
+    def _before(self) -> list[Chore]:
+        """The commands that the project's files run before the server."""
+        one = self.survey
+        own = [Chore(words, one.launch.source, "run before the server there") for words in one.launch.prepare]
+        return [*one.releases, *own]
 
     def _chore(self, key: str, given: Words | None, find: Callable[[], Chore | None]) -> Words:
         """A command: the given one, or the one found."""
@@ -198,9 +216,9 @@ class Assembly:
 
     def _migration(self) -> Chore | None:
         one = self.survey
-        ran: Sequence[Words] = [w for w in (*one.releases, *one.launch.prepare) if chores.is_migration(w)]
-        if ran:
-            return Chore(ran[0], one.launch.source, "run before the server there")
+        ran = [chore for chore in self._before() if chores.is_migration(chore.words)]
+        if ran or one.launch.package:
+            return ran[0] if ran else None
         return chores.migration(one.tree, one.launch.workdir, one.launch.framework, one.launch.app, one.interpreter)
 
     def _tests(self) -> Chore | None:
@@ -215,7 +233,7 @@ class Assembly:
         given = one.config.target.frontend
         if given is not None:
             self._given("frontend", given)
-            return Path(os.path.normpath(one.tree.root / given)) if given else None
+            return Path(os.path.normpath(one.tree.home / given)) if given else None
         found = chores.frontend(one.tree)
         if found:
             self._note(
@@ -240,7 +258,7 @@ class Assembly:
     def environment(self) -> Mapping[str, str]:
         """The target's variables: the files', the start command's, the settings module, then the given."""
         one = self.survey
-        defaults = database.with_default(one.tree, one.launch.workdir)
+        defaults = database.with_default(self._reads)
         merged: dict[str, str] = {}
         for variable in without_services(one.variables, defaults).values():
             merged[variable.name] = variable.value
@@ -255,6 +273,10 @@ class Assembly:
             merged[name] = resolved(value, f"{FILE} [target.environment] {name}")
             self._given(f"environment.{name}", value)
         return {name: value for name, value in merged.items() if "\0" not in value}
+
+    @cached_property
+    def _reads(self) -> tuple[database.Read, ...]:
+        return database.reads_of(self.survey.tree, self.survey.launch.workdir)
 
     def _database(self) -> dict[str, object]:
         one, target = self.survey, self.survey.config.target
@@ -277,14 +299,14 @@ class Assembly:
             self._note("database_variable", variable, found.source, "the variable that carries the URL")
         if target.database_files is not None:
             self._given("database_files", target.database_files)
-            files = tuple(Path(os.path.normpath(one.tree.root / name)) for name in target.database_files)
+            files = tuple(Path(os.path.normpath(one.tree.home / name)) for name in target.database_files)
         return {"database_url": url, "database_variable": variable, "database_files": files}
 
     def _found_database(self) -> database.Database | None:
         one, launch = self.survey, self.survey.launch
         sources = {name: v.source for name, v in one.variables.items()}
         instance = launch.framework == "flask" and "flask_sqlalchemy" in one.interpreter.modules
-        written = database.find(one.tree, launch.workdir, self.environment, sources, instance=instance)
+        written = database.find(one.tree, self._reads, launch.workdir, self.environment, sources, instance=instance)
         if launch.framework != "django" or not self._settings:
             return written
         answer = django.ask(one.interpreter.path, launch.workdir, self._settings, self.environment)

@@ -140,7 +140,7 @@ def _cli(tree: Tree, workdir: Path, app: App | None) -> Iterator[Chore]:
     if app is None or app.framework not in ("flask", "quart"):
         return
     for path in tree.containing(r"cli\.command|@click\.command"):
-        for node in ast.walk(tree.parse(path) or ast.Module([], [])):
+        for node in tree.nodes(path):
             for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(decorator, ast.Call) and dotted(decorator.func).endswith(".command"):
                     default = getattr(node, "name", "").replace("_", "-")

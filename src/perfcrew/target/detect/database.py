@@ -33,7 +33,7 @@ class Database:
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """A place in the source that names the database: a variable, a default, or both."""
 
     variable: str | None
@@ -48,29 +48,32 @@ def hidden(url: str) -> str:
 
 
 def find(
-    tree: Tree, workdir: Path, environment: Mapping[str, str], sources: Mapping[str, str], *, instance: bool = False
+    tree: Tree,
+    reads: Sequence[Read],
+    workdir: Path,
+    environment: Mapping[str, str],
+    sources: Mapping[str, str],
+    *,
+    instance: bool = False,
 ) -> Database | None:
-    """The database that the source and its environment name; None where nothing does.
+    """The database that the source (`reads`) and its environment name; None where nothing does.
 
     `sources` tells which file each variable of the environment came from; `instance` says that relative SQLite
     paths lie in Flask's instance folder.
     """
-    reads = sorted(
-        _reads(tree, workdir, environment),
-        key=lambda r: (bool(r.variable and ASIDE.search(r.variable)), not r.variable),
-    )
+    reads = sorted(reads, key=lambda r: (bool(r.variable and ASIDE.search(r.variable)), not r.variable))
     for read in reads:
         if read.variable and (value := environment.get(read.variable)) and URL.fullmatch(value):
             where = sources.get(read.variable, "environment")
             return _database(tree, value, read, workdir, instance, where, f"{read.variable}, read in {read.source}")
     for name, value in environment.items():
         if VARIABLE.fullmatch(name) and URL.fullmatch(value) and not ASIDE.search(name):
-            read = _Read(name, value, sources.get(name, "environment"), workdir / ".env")
+            read = Read(name, value, sources.get(name, "environment"), workdir / ".env")
             return _database(tree, value, read, workdir, instance, read.source, f"the variable {name}")
     return _by_source(tree, reads, workdir, instance)
 
 
-def _by_source(tree: Tree, reads: Sequence[_Read], workdir: Path, instance: bool) -> Database | None:
+def _by_source(tree: Tree, reads: Sequence[Read], workdir: Path, instance: bool) -> Database | None:
     with_default = next((r for r in reads if r.url and r.variable), None)
     variable = next((r for r in reads if r.variable and not ASIDE.search(r.variable)), None)
     literal = next((r for r in reads if r.url), None)
@@ -79,7 +82,7 @@ def _by_source(tree: Tree, reads: Sequence[_Read], workdir: Path, instance: bool
             tree, with_default.url, with_default, workdir, instance, with_default.source, "the default in the source"
         )
     if literal and variable and (literal.path == variable.path or len({r.variable for r in reads if r.variable}) == 1):
-        both = _Read(variable.variable, literal.url, literal.source, literal.path)
+        both = Read(variable.variable, literal.url, literal.source, literal.path)
         return _database(tree, literal.url, both, workdir, instance, literal.source, f"default of {variable.variable}")
     if literal:
         return _database(tree, literal.url, literal, workdir, instance, literal.source, "written in the source")
@@ -89,7 +92,7 @@ def _by_source(tree: Tree, reads: Sequence[_Read], workdir: Path, instance: bool
 
 
 def _database(
-    tree: Tree, url: str | None, read: _Read, workdir: Path, instance: bool, source: str, why: str
+    tree: Tree, url: str | None, read: Read, workdir: Path, instance: bool, source: str, why: str
 ) -> Database | None:
     if url is None:
         return None
@@ -117,38 +120,37 @@ def workdir_of_instance(tree: Tree, workdir: Path) -> Path:
     return found or workdir / "instance"
 
 
-def _reads(tree: Tree, workdir: Path, environment: Mapping[str, str]) -> Iterator[_Read]:
-    """Every place in the Python source that names a database, nearest to the working directory first."""
+def reads_of(tree: Tree, workdir: Path) -> tuple[Read, ...]:
+    """Every place in the Python source that names a database, those below the working directory first."""
     paths = [p for p in tree.containing(MENTIONS) if "alembic" not in p.parts[len(tree.root.parts) :]]
-    for path in sorted(paths, key=lambda p: not p.is_relative_to(workdir)):
-        module = tree.parse(path)
-        if module is not None:
-            yield from _of_module(tree, path, module)
+    ordered = sorted(paths, key=lambda p: not p.is_relative_to(workdir))
+    return tuple(read for path in ordered if (module := tree.parse(path)) for read in _of_module(tree, path, module))
 
 
-def _of_module(tree: Tree, path: Path, module: ast.Module) -> Iterator[_Read]:
+def _of_module(tree: Tree, path: Path, module: ast.Module) -> Iterator[Read]:
     evaluator = Evaluator(path, assignments(module))
     claimed: set[ast.AST] = set()
-    for node in ast.walk(module):
-        where = tree.shown(path, getattr(node, "lineno", None))
+    for node in tree.nodes(path):
         if isinstance(node, ast.ClassDef) and any("Settings" in dotted(b) or "Config" in dotted(b) for b in node.bases):
             yield from _fields(tree, path, node, evaluator)
-        elif isinstance(node, ast.BoolOp) and (name := _named(node.values[0])):
+            continue
+        asked = node.values[0] if isinstance(node, ast.BoolOp) else node
+        name = _named(asked, evaluator) if node not in claimed else None
+        default = node
+        if isinstance(node, ast.Call) and dotted(node.func).endswith("dj_database_url.config"):
+            name, default = "DATABASE_URL", keyword(node, "default") or ast.Constant(None)
+        if name:
             claimed.update(ast.walk(node))
-            yield _Read(name, _url(evaluator.text(node)), where, path)
-        elif node not in claimed and (name := _named(node)):
-            yield _Read(name, _url(evaluator.text(node)), where, path)
-        elif isinstance(node, ast.Call) and dotted(node.func).endswith("dj_database_url.config"):
-            yield _Read("DATABASE_URL", _url(evaluator.text(keyword(node, "default"))), where, path)
-    yield from _literals(tree, path, module, evaluator)
+            yield Read(name, _url(evaluator.text(default)), tree.shown(path, getattr(node, "lineno", None)), path)
+    yield from _literals(tree, path, evaluator)
 
 
-def _named(node: ast.AST) -> str | None:
-    name = environment_read(node)
+def _named(node: ast.AST, evaluator: Evaluator) -> str | None:
+    name = environment_read(node, evaluator.names)
     return name if name and VARIABLE.fullmatch(name) else None
 
 
-def _fields(tree: Tree, path: Path, node: ast.ClassDef, evaluator: Evaluator) -> Iterator[_Read]:
+def _fields(tree: Tree, path: Path, node: ast.ClassDef, evaluator: Evaluator) -> Iterator[Read]:
     """`database_url: str = "sqlite:///…"` in a settings class is read from its name in capitals."""
     prefix = evaluator.text(assignments(node).get("env_prefix")) or ""
     for call in ast.walk(node):
@@ -166,12 +168,12 @@ def _fields(tree: Tree, path: Path, node: ast.ClassDef, evaluator: Evaluator) ->
                 )
                 name = alias or name
                 default = keyword(default, "default") or (default.args[0] if default.args else None)
-            yield _Read(name, _url(evaluator.text(default)), tree.shown(path, item.lineno), path)
+            yield Read(name, _url(evaluator.text(default)), tree.shown(path, item.lineno), path)
 
 
-def _literals(tree: Tree, path: Path, module: ast.Module, evaluator: Evaluator) -> Iterator[_Read]:
+def _literals(tree: Tree, path: Path, evaluator: Evaluator) -> Iterator[Read]:
     """Addresses that are written out: assigned, given by a keyword or in a dictionary, or handed to an engine."""
-    for node in ast.walk(module):
+    for node in tree.nodes(path):
         values: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             values = [node.value]
@@ -181,13 +183,13 @@ def _literals(tree: Tree, path: Path, module: ast.Module, evaluator: Evaluator) 
             values = node.values
         for value in values:
             if not isinstance(value, ast.Name) and (url := _url(evaluator.text(value))):
-                yield _Read(None, url, tree.shown(path, value.lineno), path)
+                yield Read(None, url, tree.shown(path, value.lineno), path)
 
 
 def _url(text: str | None) -> str | None:
     return text if text and URL.fullmatch(text) else None
 
 
-def with_default(tree: Tree, workdir: Path) -> set[str]:
-    """The variables of the source that name a database or a cache and have a default there."""
-    return {read.variable for read in _reads(tree, workdir, {}) if read.variable and read.url}
+def with_default(reads: Sequence[Read]) -> set[str]:
+    """The variables that name a database and have a default in the source."""
+    return {read.variable for read in reads if read.variable and read.url}

@@ -16,6 +16,7 @@ SERVING = re.compile(
     r"uvicorn\.(main\.)?(run|Server|Config)|hypercorn\.\w+\.serve|waitress\.serve|werkzeug\.serving\.run_simple|"
     r"granian\.Granian|gunicorn\.app\.\w+\.\w+Application|gevent\.pywsgi\.WSGIServer|(.*\.)?socketio\.run"
 )
+MENTIONS = re.compile(r"uvicorn|hypercorn|waitress|granian|gunicorn|run_simple|pywsgi|\.run\(")
 PORT = re.compile(r"([A-Z][A-Z0-9_]*_)?PORT")
 OTHER_PORT = re.compile(
     r".*(DB|DATABASE|PG|POSTGRES\w*|MYSQL|REDIS|SMTP|MAIL|EMAIL|GRPC|METRICS|PROMETHEUS|MONGO\w*|KAFKA|RABBIT\w*|AMQP|"
@@ -46,7 +47,7 @@ def look_into(tree: Tree, apps: Apps, path: Path, given: tuple[str, ...] = ()) -
     text = tree.text(path)
     if "execute_from_command_line" in text:
         return Entry(path, "django", ("runserver", "{host}:{port}", "--noreload"), tellable=True)
-    if "FlaskGroup" in text or (_is_group(text) and _near_flask_group(tree, path)):
+    if _is_flask_group(tree, path):
         return Entry(path, "flask", ("run", "--host", "{host}", "--port", "{port}"), tellable=True)
     files = list(_reachable(tree, path))
     calls = [(f, call) for f in files for call in _serving_calls(tree, apps, f)]
@@ -56,10 +57,11 @@ def look_into(tree: Tree, apps: Apps, path: Path, given: tuple[str, ...] = ()) -
     subcommand = () if set(given) & set(SUBCOMMANDS) else _subcommand(tree, files, where, call)
     options = _options(tree, files, where, call)
     variables = () if options else _variables(tree, files)
+    tail = (*options, *subcommand) if _before_subcommand(tree, files) else (*subcommand, *options)
     return Entry(
         path,
         "server",
-        (*_without_port(given), *subcommand, *options),
+        (*_without_port(given), *tail),
         tuple((name, "{port}") for name in variables),
         tellable=bool(options or variables),
         reloads=any(_true(keyword(call, k)) for k in ("reload", "debug", "use_reloader")),
@@ -68,12 +70,10 @@ def look_into(tree: Tree, apps: Apps, path: Path, given: tuple[str, ...] = ()) -
     )
 
 
-def _is_group(text: str) -> bool:
-    return "click" in text and ".group(" in text
-
-
-def _near_flask_group(tree: Tree, path: Path) -> bool:
-    return any("FlaskGroup" in tree.text(p) for p in path.parent.glob("*.py"))
+def _is_flask_group(tree: Tree, path: Path) -> bool:
+    """Whether the program, or what it imports at once, is a click group with Flask's own commands."""
+    root = tree.import_root(path)
+    return any("FlaskGroup" in tree.text(p) for p in (path, *_imported_files(tree, path, root)))
 
 
 def _reachable(tree: Tree, path: Path) -> Iterator[Path]:
@@ -88,7 +88,7 @@ def _reachable(tree: Tree, path: Path) -> Iterator[Path]:
 
 
 def _imported_files(tree: Tree, path: Path, root: Path) -> Iterator[Path]:
-    for node in ast.walk(tree.parse(path) or ast.Module([], [])):
+    for node in tree.nodes(path):
         if isinstance(node, ast.ImportFrom):
             base = root if not node.level else path.parents[node.level - 1]
             module = (node.module or "").replace(".", "/")
@@ -102,11 +102,11 @@ def _imported_files(tree: Tree, path: Path, root: Path) -> Iterator[Path]:
 
 
 def _serving_calls(tree: Tree, apps: Apps, path: Path) -> Iterator[ast.Call]:
-    module = tree.parse(path)
+    module = tree.parse(path) if MENTIONS.search(tree.text(path)) else None
     names = imports(module)
     makers = {a.attribute for a in apps.all if a.framework in ("flask", "quart")}
     held = assignments(module) if module else {}
-    for node in ast.walk(module) if module else ():
+    for node in tree.nodes(path) if module else ():
         if not isinstance(node, ast.Call):
             continue
         name = resolve(dotted(node.func), names)
@@ -166,7 +166,7 @@ def _subcommand(tree: Tree, files: list[Path], where: Path, call: ast.Call) -> t
     parsers = {
         name
         for f in files[:10]
-        for node in ast.walk(tree.parse(f) or ast.Module([], []))
+        for node in tree.nodes(f)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_parser"
         if node.args and (name := text_of(node.args[0]))
     }
@@ -179,7 +179,7 @@ def _has_group(tree: Tree, files: list[Path]) -> bool:
 
 
 def _commands(tree: Tree, path: Path) -> Iterator[tuple[str, ast.AST]]:
-    for node in ast.walk(tree.parse(path) or ast.Module([], [])):
+    for node in tree.nodes(path):
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ():
             call = decorator.func if isinstance(decorator, ast.Call) else decorator
             if dotted(call).endswith(".command"):
@@ -202,6 +202,20 @@ def _options(tree: Tree, files: list[Path], where: Path, call: ast.Call) -> tupl
     return tuple(found) if "--port" in found else ()
 
 
+def _before_subcommand(tree: Tree, files: list[Path]) -> bool:
+    """Whether `--port` belongs to argparse's main parser: then it must stand before the subcommand."""
+    for path in files:
+        module = tree.parse(path) if re.search(r"[\"']--port[\"']", tree.text(path)) else None
+        held = assignments(module) if module else {}
+        for node in tree.nodes(path) if module else ():
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+                maker = held.get(dotted(node.func.value))
+                made = dotted(maker.func) if isinstance(maker, ast.Call) else ""
+                if "--port" in [text_of(a) for a in node.args]:
+                    return made.endswith("ArgumentParser")
+    return False
+
+
 def _without_port(given: tuple[str, ...]) -> tuple[str, ...]:
     kept: list[str] = []
     skip = False
@@ -219,7 +233,7 @@ def _variables(tree: Tree, files: list[Path]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for path in files:
         module = tree.parse(path) or ast.Module([], [])
-        for node in ast.walk(module):
+        for node in tree.nodes(path):
             text = text_of(node)
             if text and PORT.fullmatch(text) and not OTHER_PORT.fullmatch(text):
                 found[text] = None

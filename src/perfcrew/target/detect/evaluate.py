@@ -49,15 +49,19 @@ def assignments(body: ast.AST) -> dict[str, ast.expr]:
     return found
 
 
-def environment_read(node: ast.AST) -> str | None:
-    """The variable that `os.environ["X"]`, `os.getenv("X")`, `config("X")` or `env.str("X")` reads."""
+def environment_read(node: ast.AST, names: Mapping[str, ast.expr] | None = None) -> str | None:
+    """The variable that `os.environ["X"]`, `os.getenv("X")`, `config("X")` or `env.str("X")` reads.
+
+    `names` are the module's assignments, for the reads that name a constant: `os.getenv(ENV_URL)`.
+    """
+    asked: ast.expr | None = None
     if isinstance(node, ast.Subscript) and dotted(node.value).endswith("environ"):
-        return text_of(node.slice)
-    if isinstance(node, ast.Call) and node.args:
+        asked = node.slice
+    elif isinstance(node, ast.Call) and node.args:
         name = dotted(node.func)
-        known = name in ENVIRONMENT_CALLS or name.endswith(("environ.get", ".getenv"))
-        return text_of(node.args[0]) if known else None
-    return None
+        if name in ENVIRONMENT_CALLS or name.endswith(("environ.get", "getenv")):
+            asked = node.args[0]
+    return text_of((names or {}).get(asked.id, asked) if isinstance(asked, ast.Name) else asked)
 
 
 @dataclass
@@ -101,7 +105,7 @@ class Evaluator:
         return left + right if isinstance(node.op, ast.Add) else None
 
     def _reference(self, node: ast.AST, depth: int) -> str | None:
-        name = environment_read(node)
+        name = environment_read(node, self.names)
         if name is not None:
             return self.environment.get(name) or self._default(node, depth)
         if isinstance(node, ast.Call):

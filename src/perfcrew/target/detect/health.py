@@ -38,8 +38,8 @@ def find(tree: Tree, workdir: Path) -> Health | None:
 
 def _routes(tree: Tree, path: Path) -> Iterator[tuple[int, Health]]:
     module = tree.parse(path)
-    prefixes = _prefixes(module)
-    for node in ast.walk(module) if module else ():
+    prefixes = _prefixes(module, tree.nodes(path))
+    for node in tree.nodes(path) if module else ():
         if not isinstance(node, ast.Call) or not node.args:
             continue
         holder, _, verb = dotted(node.func).rpartition(".")
@@ -65,13 +65,16 @@ def _answers_get(node: ast.Call) -> bool:
     return methods is None or "GET" in ast.unparse(methods).upper()
 
 
-def _prefixes(module: ast.Module | None) -> dict[str, str]:
+def _prefixes(module: ast.Module | None, nodes: list[ast.AST]) -> dict[str, str]:
     """Routers and blueprints of the file with the prefix that they are made with."""
     found: dict[str, str] = {}
-    for node in ast.walk(module) if module else ():
+    seen: set[str] = set()
+    for node in [*module.body, *nodes] if module else ():
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             given = text_of(keyword(node.value, "prefix") or keyword(node.value, "url_prefix"))
-            found.update({dotted(t): given for t in node.targets if given})
+            names = {dotted(t) for t in node.targets} - seen
+            seen |= names
+            found.update(dict.fromkeys(names, given) if given else {})
     return found
 
 

@@ -24,11 +24,12 @@ MODULES = (
 )
 PACKAGE_OF = {"waitress-serve": "waitress", "fastapi": "fastapi_cli", "django-admin": "django"}
 _ASK = """
-import importlib.util, importlib.metadata, json, sys
+import importlib.util, importlib.metadata, json, re, sys
+web = re.compile("(fastapi|flask|django|starlette|quart)(?![A-Za-z0-9_.-])", re.IGNORECASE)
 names = [n for n in sys.argv[1:] if importlib.util.find_spec(n)]
 scripts = {}
 for d in importlib.metadata.distributions():
-    if d.read_text("REQUESTED") is not None:
+    if d.read_text("REQUESTED") is not None and any(web.match(r) for r in d.requires or ()):
         for e in d.entry_points:
             if e.group == "console_scripts":
                 scripts[e.name] = [e.value, str(d.locate_file("")), d.metadata["Name"]]
@@ -38,7 +39,7 @@ print(json.dumps({"names": names, "scripts": scripts, "prefix": sys.prefix, "ver
 
 @dataclass(frozen=True)
 class Installed:
-    """A console script of a package that somebody asked to have installed."""
+    """A console script of a package that somebody asked to have installed, and that needs a web framework."""
 
     name: str
     target: str

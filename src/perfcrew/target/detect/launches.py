@@ -53,6 +53,8 @@ class Launch:
     name: str = ""
     health: str | None = None
     manage: Path | None = None
+    package: Path | None = None
+    """Where the sources lie, for a target that is installed instead of lying in the root."""
 
     @property
     def origin(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from perfcrew.target.detect.tree import Tree, read
 
-_SETUP_SCRIPT = re.compile(r"[\"']\s*([\w.-]+)\s*=\s*([\w.]+:[\w.]+)\s*[\"']")
+_SETUP_SCRIPT = re.compile(r"(?:[\"']|^)\s*([\w.-]+)\s*=\s*([\w.]+:[\w.]+)\s*(?:[\"']|$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

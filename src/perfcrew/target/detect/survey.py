@@ -14,6 +14,7 @@ from perfcrew.target.detect import environment, interpreter, placing, shell
 from perfcrew.target.detect.apps import Apps
 from perfcrew.target.detect.assembly import Assembly, Survey
 from perfcrew.target.detect.choose import choose, ordered, with_server
+from perfcrew.target.detect.chores import Chore
 from perfcrew.target.detect.entry import look_into
 from perfcrew.target.detect.interpreter import Installed, Interpreter
 from perfcrew.target.detect.launches import PREPARES, Launch, Reader
@@ -38,6 +39,8 @@ def detect(root: Path, *, app: str | None = None, python: Path | None = None, co
 
 @dataclass
 class _Search:
+    """One search: what was asked for, and what the interpreters answered so far."""
+
     root: Path
     config: Config
     wanted: str | None
@@ -50,10 +53,17 @@ class _Search:
         reader = Reader(tree, Apps(tree), self._known(tree, (self.root,)))
         entries = written(tree, reader.environment)
         launch = self._launch(reader, entries)
+        read = Tree(launch.package, shown_from=self.root) if launch.package else tree
         survey = Survey(
-            tree, reader.apps, self.config, launch, self._interpreter(launch), self._variables(tree, launch)
+            read,
+            Apps(read) if launch.package else reader.apps,
+            self.config,
+            launch,
+            self._interpreter(launch),
+            self._variables(tree, launch),
+            self._releases(reader, entries, launch),
+            self.python is not None,
         )
-        survey = replace(survey, releases=self._releases(reader, entries, launch), python_given=self.python is not None)
         return Assembly(survey).project()
 
     def _known(self, tree: Tree, folders: tuple[Path, ...]) -> dict[str, str]:
@@ -152,17 +162,28 @@ class _Search:
             return None
         if (tree.python and not wanted) or (not found.path.is_relative_to(self.root) and not wanted):
             return None
-        able = [s for s in found.scripts[:MANY_SCRIPTS] if wanted in (None, s.name, s.package)]
-        launches = [launch for script in able if (launch := self._of_installed(script, found))]
-        named = [one for one in launches if one.name in (wanted, *(s.package for s in able))]
-        return (named or launches)[0] if launches else None
+        named = [s for s in found.scripts[:MANY_SCRIPTS] if wanted in (None, s.name, s.package)]
+        able = {s.target: s for s in sorted(named, key=lambda s: s.name == s.package)}
+        launches = [launch for script in able.values() if (launch := self._of_installed(script, found))]
+        return self._meant(launches) if launches else None
+
+    def _meant(self, launches: list[Launch]) -> Launch:
+        """The one that the folder is named after, else the only one. Raises NotDetected where there are several."""
+        related = [one for one in launches if self.root.name.lower() in one.name.lower()]
+        if len(launches) == 1 or related:
+            return (related or launches)[0]
+        names = ", ".join(f"--app {one.name}" for one in launches)
+        raise NotDetected(
+            "several installed applications could be meant", where=str(self.root), do=f"choose one: {names}"
+        )
 
     def _of_installed(self, script: Installed, found: Interpreter) -> Launch | None:
         module, _, function = script.target.partition(":")
         package = script.site / module.partition(".")[0]
         tree = Tree(package)
         placed = placing.place(tree, module, [script.site]) if package.is_dir() else None
-        entry = look_into(tree, Apps(tree), placed.path) if placed and function else None
+        apps = Apps(tree)
+        entry = look_into(tree, apps, placed.path) if placed and function else None
         if placed is None or entry is None or not entry.tellable or not found.program(script.name):
             return None
         framework = entry.app.framework if entry.app else placing.framework_of(tree, placed.path)
@@ -175,24 +196,27 @@ class _Search:
             self.root,
             words,
             framework,
-            environment=dict(entry.environment),
+            entry.app,
+            dict(entry.environment),
             name=script.name,
+            package=package,
         )
 
     @staticmethod
-    def _releases(reader: Reader, entries: Sequence[Written], launch: Launch) -> tuple[tuple[str, ...], ...]:
+    def _releases(reader: Reader, entries: Sequence[Written], launch: Launch) -> tuple[Chore, ...]:
         """What a Procfile's `release:` and compose services such as `prestart` run before the server."""
-        found: list[tuple[str, ...]] = []
+        found: list[Chore] = []
         for entry in entries:
             named = entry.release or bool(entry.name and entry.kind == "compose" and PREPARES.search(entry.name))
             if named and launch.workdir.is_relative_to(entry.folder) | entry.folder.is_relative_to(launch.workdir):
-                found += reader.preparation(entry.commands, launch.workdir)[0]
+                words = reader.preparation(entry.commands, launch.workdir)[0]
+                found += [Chore(w, entry.source, f"{entry.kind} runs it as {entry.name}") for w in words]
         return tuple(dict.fromkeys(found))
 
 
 def _above(root: Path) -> list[Path]:
-    """The folders above the root that belong to the same repository: an environment may lie at its top."""
+    """The folders above the root that may hold its environment: those of its repository, or the next one."""
     for i, folder in enumerate(root.parents[:4]):
         if (folder / ".git").exists():
             return list(root.parents[: i + 1])
-    return []
+    return list(root.parents[:1])

@@ -23,10 +23,12 @@ class Tree:
     What stands aside is only left out below the root: a root that is itself called `examples` is read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shown_from: Path | None = None) -> None:
         self.root = root
+        self.home = shown_from or root
         self._parsed: dict[Path, ast.Module | None] = {}
         self._texts: dict[Path, str] = {}
+        self._nodes: dict[Path, list[ast.AST]] = {}
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -79,9 +81,16 @@ class Tree:
                 self._parsed[path] = None
         return self._parsed[path]
 
+    def nodes(self, path: Path) -> list[ast.AST]:
+        """All nodes of a Python file's syntax tree, outer ones first; none where it can't be parsed."""
+        if path not in self._nodes:
+            module = self.parse(path)
+            self._nodes[path] = list(ast.walk(module)) if module else []
+        return self._nodes[path]
+
     def shown(self, path: Path, line: int | None = None) -> str:
         """The path as a reader of the project would write it, with the line."""
-        text = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        text = path.relative_to(self.home).as_posix() if path.is_relative_to(self.home) else str(path)
         return f"{text}:{line}" if line else text
 
     @cached_property

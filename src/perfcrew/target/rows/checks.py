@@ -70,9 +70,12 @@ def _parts(tree: Any) -> Iterator[Any]:
 
 
 def _bare(tree: Any) -> Any:
-    """Without parentheses and casts."""
+    """Without parentheses and casts. PostgreSQL writes -7 as '-7'::integer: that becomes the number again."""
     while isinstance(tree, exp.Paren | exp.Cast):
+        number = isinstance(tree, exp.Cast) and tree.to.is_type(*exp.DataType.NUMERIC_TYPES)
         tree = tree.this
+        if number and isinstance(tree, exp.Literal) and tree.is_string:
+            return exp.Literal(this=tree.this, is_string=False)
     return tree
 
 

@@ -26,8 +26,10 @@ class Filler:
         existing: Mapping[tuple[str, ...], Sequence[Key]],
         parents: Mapping[ForeignKey, Sequence[Key]],
         maker: Maker,
+        old: Mapping[str, int],
     ) -> None:
-        """`existing`: the values of every key and foreign key so far; `parents`: the keys that may be referred to."""
+        """`existing`: the values of every key and foreign key so far; `parents`: the keys that may be referred to;
+        `old`: how many rows each table had before anything was made."""
         self.table, self.pattern, self.maker = table, pattern, maker
         self.random = random.Random(f"{maker.seed} {table.name} keys")
         self.short = ""
@@ -35,7 +37,11 @@ class Filler:
         self._next = {c.name: self._first(c, existing) for c in table.columns if c.kind == "int"}
         self._parents = {
             key: Parents(
-                parents[key], [k for k in existing[key.columns] if None not in k], self._alone(key), self.random
+                parents[key],
+                old.get(key.table, 0),
+                [k for k in existing[key.columns] if None not in k],
+                self._alone(key),
+                self.random,
             )
             for key in table.foreign_keys
             if key in parents and key.table != table.name
@@ -96,6 +102,8 @@ class Filler:
     def _value(self, column: Column, model: Row | None, position: float, counter: int) -> Any:
         if column.name in self._linked:
             return None
+        if column.name in self.table.sequences and column.name not in self._keyed:
+            return self._following(column)
         if model is not None and column.name not in self._keyed:
             return model[column.name]
         if model is not None and isinstance(model[column.name], str) and column.kind == "text":

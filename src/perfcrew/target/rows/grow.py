@@ -75,10 +75,11 @@ class _Growing:
     seed: int
     choices: Choices
     tables: dict[str, Table] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
 
     def grow(self, target: int, bound: int, largest: int) -> Wanted:
         self.tables = {name: self._with_choices(table) for name, table in self.store.reflect().items()}
-        before = self.store.count()
+        self.before = before = self.store.count()
         plan = wanted(self.tables, before, target, bound, largest)
         grown = []
         for name, rows in plan.rows.items():
@@ -100,10 +101,10 @@ class _Growing:
     def _fill(self, table: Table, count: int, plan: Wanted) -> str:
         """Add rows to one table; gives why they are fewer than wanted, empty where they aren't."""
         parents = {key: self._keys(key) for key in table.foreign_keys if key not in plan.broken}
-        columns = {*table.keys, *(key.columns for key in table.foreign_keys)}
+        columns = {*table.keys, *(key.columns for key in table.foreign_keys), *((c,) for c in table.sequences)}
         existing = {names: self.store.keys(table, names, _KEYS) for names in columns}
         pattern = self.store.sample(table, _PATTERN_ROWS)
-        filler = Filler(table, pattern, existing, parents, Maker(table.name, self.seed))
+        filler = Filler(table, pattern, existing, parents, Maker(table.name, self.seed), self.before)
         rows = filler.rows(count)
         names = [c.name for c in table.columns if not _left_to_default(c, rows)]
         inserted = self.store.insert(table, names, [tuple(row[n] for n in names) for row in rows])

@@ -17,14 +17,15 @@ _ENDS_WEIGHT = 8.0
 class Parents:
     """Draws parents for one foreign key."""
 
-    def __init__(self, keys: Sequence[Key], taken: Sequence[Key], alone: bool, chance: random.Random) -> None:
-        """`keys`: all parents; `taken`: those of the rows that are there; `alone`: each parent at most once."""
+    def __init__(self, keys: Sequence[Key], old: int, taken: Sequence[Key], alone: bool, chance: random.Random) -> None:
+        """`keys`: all parents, the first `old` of which were there before; `taken`: the parents of the rows that are
+        there; `alone`: each parent at most once."""
         self.random = chance
         self.alone = alone
         used = set(taken)
         self.keys = [k for k in keys if k not in used] if alone else list(keys)
         self._left: Iterator[Key] = iter(self.keys)
-        weights = self._patterned(taken) if taken else self._skewed()
+        weights = self._patterned(taken, old) if taken else self._skewed()
         self._weights = list(accumulate(weights)) if self.keys else []
 
     def draw(self) -> Key | None:
@@ -37,10 +38,9 @@ class Parents:
         ends = max(1, round(len(self.keys) * _ENDS_SHARE))
         return [_ENDS_WEIGHT if i < ends or i >= len(self.keys) - ends else 1.0 for i in range(len(self.keys))]
 
-    def _patterned(self, taken: Sequence[Key]) -> list[float]:
-        """Parents without children yet are given as many as parents have that do (and as often none)."""
+    def _patterned(self, taken: Sequence[Key], old: int) -> list[float]:
+        """New parents are given as many as the old ones have, and as often none; the old ones keep theirs."""
         counts = Counter(taken)
-        old = [float(counts[k]) for k in self.keys if k in counts]
-        pattern = old or [1.0]
-        weights = [0.0 if k in counts else self.random.choice(pattern) for k in self.keys]
+        pattern = [float(counts[k]) for k in self.keys[:old]] or [1.0]
+        weights = [0.0] * old + [self.random.choice(pattern) for _ in self.keys[old:]]
         return weights if any(weights) else [1.0] * len(self.keys)

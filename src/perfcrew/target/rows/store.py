@@ -122,11 +122,10 @@ class PostgresStore:
         ]
 
     def insert(self, table: Table, columns: Sequence[str], rows: Sequence[Key]) -> Inserted:
-        command = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
-            postgres.identifier(table.name),
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join(sql.Placeholder() * len(columns)),
-        )
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        into = sql.SQL("INSERT INTO {} ({})").format(postgres.identifier(table.name), names).as_string(self.db)
+        marks = ", ".join(["%s"] * len(columns))
+        command = f"{into.replace('%', '%%')} OVERRIDING SYSTEM VALUE VALUES ({marks})".encode()
         try:
             with self.db.transaction(), self.db.cursor() as cursor:
                 cursor.executemany(command, rows)
@@ -134,7 +133,7 @@ class PostgresStore:
             return self._one_by_one(command, rows)
         return Inserted(len(rows))
 
-    def _one_by_one(self, command: sql.Composed, rows: Sequence[Key]) -> Inserted:
+    def _one_by_one(self, command: bytes, rows: Sequence[Key]) -> Inserted:
         count, in_a_row, refused = 0, 0, ""
         for row in rows:
             try:

@@ -8,6 +8,7 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from perfcrew.target.rows import words
@@ -27,7 +28,10 @@ _EPOCH = re.compile(r"(_at|_on|_ts|time|timestamp|epoch)$", re.I)
 _ENUM_LIKE = re.compile(
     r"(^|_)(type|kind|status|state|role|level|mode|method|stage|visibility|gender|scope|provider)$", re.I
 )
-_PLURAL = re.compile(r"(s|list|array|ids)$", re.I)
+_BIRTH = re.compile(r"birth|dob|^born", re.I)
+_PLURAL = re.compile(
+    r"(?<!setting)(?<!option)(?<!preference)(?<!attribute)(?<!propertie)(?<!param)(?<!header)s$|list$|array$", re.I
+)
 
 _NUMBERS: tuple[tuple[re.Pattern[str], float, float], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), low, high)
@@ -51,6 +55,17 @@ _NUMBERS: tuple[tuple[re.Pattern[str], float, float], ...] = tuple(
 )
 
 
+@lru_cache(maxsize=8192)
+def _says(pattern: re.Pattern[str], name: str) -> bool:
+    return pattern.search(name) is not None
+
+
+@lru_cache(maxsize=2048)
+def _usual(name: str) -> tuple[float, float]:
+    """The range that numbers of that name usually lie in."""
+    return next(((low, high) for matcher, low, high in _NUMBERS if matcher.search(name)), (0.0, 100.0))
+
+
 @dataclass
 class Maker:
     """Makes values, always the same for the same seed. `today` is the end of the year that its times lie in."""
@@ -69,10 +84,10 @@ class Maker:
         choices = self._choices(column)
         if choices and column.kind != "bool":
             return self.random.choice(choices)
-        if column.nullable and (_ABSENT.search(column.name) or column.kind in ("other", "tsvector")):
+        if column.nullable and (_says(_ABSENT, column.name) or column.kind in ("other", "tsvector")):
             return None
         default = literal(column.default)
-        if column.kind in ("text", "int") and _ENUM_LIKE.search(column.name):
+        if column.kind in ("text", "int") and _says(_ENUM_LIKE, column.name):
             if default is not None:
                 return default
             if column.nullable:
@@ -90,7 +105,7 @@ class Maker:
         return maker(column, position, counter) if maker else literal(column.default)
 
     def _int(self, column: Column, position: float, counter: int) -> int:
-        if _EPOCH.search(column.name) and column.digits != 4:
+        if _says(_EPOCH, column.name) and column.digits != 4:
             return int(self._moment(column, position).replace(tzinfo=UTC).timestamp())
         low, high = self._range(column, 1.0)
         return self.random.randint(math.ceil(low), max(math.ceil(low), math.floor(high)))
@@ -109,7 +124,7 @@ class Maker:
 
     def _range(self, column: Column, step: float) -> tuple[float, float]:
         """The bounds by name, narrowed by what digits and checks allow; `step` keeps off an open bound."""
-        low, high = next(((a, b) for matcher, a, b in _NUMBERS if matcher.search(column.name)), (0.0, 100.0))
+        low, high = _usual(column.name)
         most = 10.0 ** (column.digits - (column.places or 0)) - step if column.digits else math.inf
         allowed_low, allowed_high = -most, most
         if column.domain.low is not None:
@@ -124,7 +139,7 @@ class Maker:
 
     def _bool(self, column: Column, position: float, counter: int) -> bool | int:
         default = literal(column.default)
-        true = default if isinstance(default, bool) else not _OFF.search(column.name)
+        true = default if isinstance(default, bool) else not _says(_OFF, column.name)
         if isinstance(default, int):
             true = bool(default)
         return bool(true) if column.native else int(true)
@@ -138,15 +153,15 @@ class Maker:
     def _moment(self, column: Column, position: float) -> datetime:
         """Rows follow each other through the year; what comes later in a row's life is later."""
         moment = self.today - timedelta(days=365 * (1 - position), seconds=86400)
-        if _FAR.search(column.name):
+        if _says(_FAR, column.name):
             return self.today + timedelta(days=30 + self.random.randrange(300))
-        return moment + timedelta(seconds=self.random.randrange(40_000, 80_000) if _LATER.search(column.name) else 0)
+        return moment + timedelta(seconds=self.random.randrange(40_000, 80_000) if _says(_LATER, column.name) else 0)
 
     def _datetime(self, column: Column, position: float, counter: int) -> str:
         return self._moment(column, position).strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def _date(self, column: Column, position: float, counter: int) -> str:
-        if re.search(r"birth|dob", column.name, re.IGNORECASE):
+        if _says(_BIRTH, column.name):
             return (self.today - timedelta(days=self.random.randrange(7000, 25000))).strftime("%Y-%m-%d")
         return self._moment(column, position).strftime("%Y-%m-%d")
 
@@ -160,7 +175,7 @@ class Maker:
         default = literal(column.default)
         if isinstance(default, str) and default[:1] in ("{", "["):
             return default
-        return "[]" if _PLURAL.search(column.name) else "{}"
+        return "[]" if _says(_PLURAL, column.name) else "{}"
 
     def _uuid(self, column: Column, position: float, counter: int) -> str:
         made = uuid.UUID(int=self.random.getrandbits(128), version=4)
@@ -183,6 +198,7 @@ class Maker:
         return self.random.choice(words.pool("word", self.seed))
 
 
+@lru_cache(maxsize=2048)
 def literal(default: str | None) -> Any:
     """The constant of a column's DEFAULT, None where it is an expression."""
     if default is None:

@@ -47,6 +47,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
 _MATCHERS = tuple((re.compile(pattern, re.IGNORECASE), pool) for pattern, pool in _TEXTS)
 
 
+@lru_cache(maxsize=4096)
 def pool_of(column: str, table: str = "") -> str:
     """The pool that fits a column's name; a bare `name` of people's tables is a person's."""
     if column.lower() == "name" and re.search(
@@ -76,7 +77,7 @@ def pool(name: str, seed: int) -> tuple[str, ...]:
         "last_name": faker.last_name,
         "name": lambda: f"{faker.first_name()} {faker.last_name()}",
         "label": lambda: " ".join(faker.words(2)).capitalize(),
-        "slug": lambda: "-".join(faker.words(3)),
+        "slug": lambda: "-".join(faker.words(3)).lower(),
         "image": lambda: f"images/{faker.word()}-{faker.random_int()}.jpg",
         "file": lambda: f"files/{faker.word()}-{faker.random_int()}.pdf",
         "url": lambda: f"https://example.com/{faker.word()}/{faker.random_int()}",
