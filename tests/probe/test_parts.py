@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +107,5 @@ def test_a_long_folder_gets_a_socket_elsewhere(new_probe: Callable[..., Probe]) 
         until(lambda: bool(running.records.all))
         assert not running.records.hello["control"].startswith(str(probe.folder))
         assert ask(running, "ping") == {"pid": running.pid}
+        control = Path(running.records.hello["control"])
+    assert not control.parent.exists(), "it is taken away at the end"

@@ -16,6 +16,7 @@ from .settings import Settings
 
 # Unix socket names are bounded (108 bytes on Linux, 104 on macOS).
 _LONGEST_PATH = 100
+_ELSEWHERE = "perfcrew-control-"
 _LINE_BYTES = 65_536
 _SECONDS_A_LINE = 30.0
 _server: _Server
@@ -85,6 +86,9 @@ def _listen(folder: str, actions: dict[str, Callable[[], dict[str, Any]]]) -> No
 def _remove() -> None:
     if os.path.exists(_server.path):
         os.unlink(_server.path)
+    folder = os.path.dirname(_server.path)
+    if os.path.basename(folder).startswith(_ELSEWHERE):
+        os.rmdir(folder)
 
 
 def _path(folder: str) -> str:
@@ -92,4 +96,4 @@ def _path(folder: str) -> str:
     near = os.path.join(folder, name)
     if len(os.fsencode(near)) <= _LONGEST_PATH:
         return near
-    return os.path.join(tempfile.mkdtemp(prefix="perfcrew-"), name)
+    return os.path.join(tempfile.mkdtemp(prefix=_ELSEWHERE), name)
