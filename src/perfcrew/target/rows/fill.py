@@ -36,13 +36,7 @@ class Filler:
         self._used = {key: set(existing[key]) for key in table.keys}
         self._next = {c.name: self._first(c, existing) for c in table.columns if c.kind == "int"}
         self._parents = {
-            key: Parents(
-                parents[key],
-                old.get(key.table, 0),
-                [k for k in existing[key.columns] if None not in k],
-                self._alone(key),
-                self.random,
-            )
+            key: self._choosing(key, parents[key], old.get(key.table, 0), existing[key.columns])
             for key in table.foreign_keys
             if key in parents and key.table != table.name
         }
@@ -51,6 +45,9 @@ class Filler:
         }
         self._linked = {c for key in table.foreign_keys for c in key.columns}
         self._keyed = {c for key in table.keys for c in key}
+
+    def _choosing(self, key: ForeignKey, parents: Sequence[Key], old: int, taken: Sequence[Key]) -> Parents:
+        return Parents(parents, old, [k for k in taken if None not in k], self._alone(key), self.random)
 
     def _alone(self, key: ForeignKey) -> bool:
         return any(set(unique) <= set(key.columns) for unique in self.table.keys)

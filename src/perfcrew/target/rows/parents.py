@@ -43,4 +43,4 @@ class Parents:
         counts = Counter(taken)
         pattern = [float(counts[k]) for k in self.keys[:old]] or [1.0]
         weights = [0.0] * old + [self.random.choice(pattern) for _ in self.keys[old:]]
-        return weights if any(weights) else [1.0] * len(self.keys)
+        return weights if any(weights) else [counts[k] + 0.01 for k in self.keys]
