@@ -351,6 +351,14 @@ class Judgement(Noun):
     ref: Ref | None = None
 
 
+class Instance(Noun):
+    """What one started instance gave for one endpoint (blob `run`), or its start; `combine` makes measurements of them."""
+
+    kind: Literal["instance"] = "instance"
+    index: int
+    start_ms: float
+
+
 class Timing(Noun):
     """How long a run took as a whole, and how much of it the target was under measurement."""
 
@@ -359,14 +367,6 @@ class Timing(Noun):
     measuring_ms: float
     overhead_share: float
     """What was neither measuring nor waiting for the target to start or end: our own work."""
-
-
-class Draft(Noun):
-    """A report before the gate has spoken; the whole is in the blob `report`."""
-
-    kind: Literal["draft"] = "draft"
-    number: int
-    withheld: tuple[str, ...] = ()
 
 
 class Published(Noun):
@@ -395,8 +395,8 @@ Body = Annotated[
     | Failure
     | NotMeasured
     | Findings
+    | Instance
     | Timing
-    | Draft
     | Published,
     Field(discriminator="kind"),
 ]

@@ -10,14 +10,16 @@ from langgraph.errors import NodeError
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from perfcrew.core.evidence import Draft, Evidence, Findings, Timing
+from perfcrew.core.evidence import Evidence, Findings, Timing
 from perfcrew.core.findings import Finding
+from perfcrew.core.report import GateResult
 from perfcrew.crew import cards, rulebook
 from perfcrew.gate import check, seal
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.state import SpecialistTask, State
-from perfcrew.report import compose, publish_files
+from perfcrew.report.compose import compose
+from perfcrew.report.publish import publish_files
 from perfcrew.rules import book, silence
 
 BOOK = "findings/rule book"
@@ -76,45 +78,47 @@ async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 async def reviewer(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Tries to refute; what stands is what is reported."""
-    context = runtime.context
+    """Tries to refute; what stands is what is reported. What the gate refused is struck."""
+    context, number = runtime.context, state.get("rewrites", 0)
     card = cards.card(context.policy.reviewer, context.root)
     held = {e.id: e for e in context.ledger.find(context.run)}
-    context.put(FINAL, rulebook.refute(card, _findings(context, RANKED), held), context.method("perfcrew crew"))
+    refused = dict.fromkeys(state.get("withheld", []), "the gate refused what was written of it")
+    body = rulebook.refute(card, _findings(context, RANKED), held, refused)
+    context.put(f"{FINAL}/{number}", body, context.method("perfcrew crew"))
     return {}
 
 
 async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """A draft, without the findings that the gate refused before."""
-    context, withheld = runtime.context, tuple(state.get("withheld", ()))
-    number = state.get("rewrites", 0)
+    """A draft of everything that the ledger holds."""
+    context = runtime.context
     context.progress("report").note("writing")
     _timing(context)
-    report = compose(context.ledger, context.run, withheld=withheld)
-    blobs = {"report": report.model_dump_json().encode()}
-    context.put(
-        f"draft/{number}", Draft(number=number, withheld=withheld), context.method("perfcrew report"), blobs=blobs
-    )
+    context.draft = compose(context.ledger, context.run)
     return {}
 
 
-async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["write", "publish"]]:
+async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["reviewer", "publish"]]:
     """Code decides. A report that is refused goes back, at most as often as the policy allows."""
     context, number = runtime.context, state.get("rewrites", 0)
-    report = context.draft(number)
+    report = context.draft or compose(context.ledger, context.run)
     result = check(report, context.ledger, context.settings.gate)
-    faulty = [] if result.passed else context.faulty(report)
+    known = set(state.get("withheld", []))
+    faulty = {s.finding.id for s in report.findings if _blamed(s.finding.id, result)} - known
     if result.passed or not faulty or number >= context.policy.rewrites:
         return Command(goto="publish", update={"passed": result.passed})
-    withheld = sorted({*state.get("withheld", []), *faulty})
-    return Command(goto="write", update={"rewrites": number + 1, "withheld": withheld})
+    return Command(goto="reviewer", update={"rewrites": number + 1, "withheld": sorted(known | faulty)})
+
+
+def _blamed(finding: str, result: GateResult) -> bool:
+    return any(finding in reason for check_result in result.failed for reason in check_result.reasons)
 
 
 async def publish(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Seal the report with the verdict and render it; a refused one says so at its head."""
     context = runtime.context
-    sealed = seal(context.draft(state.get("rewrites", 0)), context.ledger, context.settings.gate)
-    publish_files(sealed, context.ledger, context.out)
+    report = context.draft or compose(context.ledger, context.run)
+    context.published = seal(report, context.ledger, context.settings.gate)
+    publish_files(context.published, context.ledger, context.out)
     return {}
 
 

@@ -6,20 +6,24 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from perfcrew import __version__
 from perfcrew.core.base import Noun
-from perfcrew.core.evidence import Body, Evidence, Failure, Frame, Log, Method, Survey
+from perfcrew.core.evidence import Body, Evidence, Failure, Frame, Log, Measurement, Method, Survey
 from perfcrew.core.project import Project
+from perfcrew.core.report import Report
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Policy
 from perfcrew.graphs import scenes
+from perfcrew.graphs.data import Data
 from perfcrew.graphs.progress import Progress, Tell
+from perfcrew.instruments.load import Aim
 from perfcrew.ledger import Ledger
 from perfcrew.probe import inject
 from perfcrew.settings import Settings
@@ -27,11 +31,9 @@ from perfcrew.target import auth
 from perfcrew.target.client import Client
 from perfcrew.target.clone import Clone
 from perfcrew.target.config import Config
+from perfcrew.target.detect import detect
 from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
-
-if TYPE_CHECKING:
-    from perfcrew.graphs.data import Data
 
 APPLICATION = "application"
 
@@ -55,6 +57,12 @@ class Instance:
     clone: Clone
     credentials: auth.Credentials
     probe_dir: Path | None
+    timeout_s: float
+
+    @property
+    def aim(self) -> Aim:
+        """What the load drivers need to ask this instance as the same user."""
+        return Aim(self.running.base_url, self.credentials.headers, self.credentials.cookies, self.timeout_s)
 
 
 @dataclass
@@ -77,16 +85,29 @@ class Context:
     """On the monotonic clock: what is not measured by then is listed as not measured."""
     measuring_s: float = 0.0
     """Spent with the target under measurement; the rest of a run is our own doing."""
-    _data: Data | None = field(default=None, repr=False)
+    began: float = field(default_factory=time.monotonic)
+    draft: Report | None = None
+    published: Report | None = None
+
+    @cached_property
+    def data(self) -> Data:
+        """The clones of this run, made when first needed."""
+        return Data(self)
+
+    def close(self) -> None:
+        """Remove the clones, if any were made."""
+        if "data" in self.__dict__:
+            self.data.drop()
 
     @property
     def frame(self) -> Frame:
         """What the run is about; LedgerError before it is framed."""
         return scenes.slot_body(self.ledger, self.run, "frame", Frame)
 
-    @property
+    @cached_property
     def project(self) -> Project:
-        return self.frame.project
+        """The target, detected anew in each process: the ledger's copy of it holds no values of variables."""
+        return detect(self.root, app=self.wanted.app, python=self.wanted.python, config=self.config)
 
     @property
     def survey(self) -> Survey:
@@ -101,13 +122,14 @@ class Context:
     def progress(self, stage: str) -> Progress:
         return Progress(self.tell, stage)
 
-    def method(self, tool: str, version: str = __version__, **settings: object) -> Method:
+    def method(self, tool: str, version: str = __version__, command: Sequence[str] = (), **settings: object) -> Method:
         """A method taken in this run's environment."""
         environment = self.ledger.slot(self.run, "environment")
         return Method.model_validate(
             {
                 "tool": tool,
                 "version": version,
+                "command": command,
                 "settings": settings,
                 "environment": environment.id if environment else None,
             }
@@ -126,11 +148,17 @@ class Context:
     def has(self, slot: str) -> bool:
         return self.ledger.slot(self.run, slot) is not None
 
-    def failed(self, stage: str, what: str, error: Exception, subject: str = APPLICATION) -> Evidence:
+    def failed(self, stage: str, what: str, error: BaseException | str, subject: str = APPLICATION) -> Evidence:
         """Something did not work: kept as evidence, told, and the run goes on."""
         self.progress(stage).note(f"{what}: {str(error).splitlines()[0]}")
         body = Failure(stage=stage, what=what, error=str(error))
         return self.put(f"failure/{stage}/{what}", body, self.method("perfcrew"), subject)
+
+    def baseline(self, key: str, metric: str = "latency") -> float | None:
+        """The median of an endpoint's baseline in the metric's unit, None where it has none."""
+        found = [e.body for e in self.ledger.find(self.run, "measurement", key) if isinstance(e.body, Measurement)]
+        one = next((m for m in found if m.metric == metric and "p50" in m.statistics), None)
+        return one.statistics["p50"].value if one else None
 
     def spent(self) -> bool:
         """Whether the time for measuring is used up."""
@@ -149,18 +177,21 @@ class Context:
         began = time.monotonic()
         clone = await self.data.clone(name, size)
         probe_dir = self.workspace / f"probe-{name}" if parts else None
-        extra = dict(environment or {}) | self._probe(probe_dir, parts)
+        extra = dict(environment or {}) | self._probe(probe_dir, parts, clone)
         try:
-            async with launch(
-                self.project,
-                data=clone,
-                workspace=self.workspace,
-                registry=self.registry,
-                environment=extra,
-                name=name,
-            ) as running:
-                async with self._client(running) as (client, credentials):
-                    yield Instance(running, client, clone, credentials, probe_dir)
+            async with (
+                launch(
+                    self.project,
+                    data=clone,
+                    workspace=self.workspace,
+                    registry=self.registry,
+                    environment=extra,
+                    name=name,
+                ) as running,
+                self._client(running) as (client, credentials),
+            ):
+                timeout_s = self.settings.measuring.request_timeout_s
+                yield Instance(running, client, clone, credentials, probe_dir, timeout_s)
         finally:
             clone.drop()
             self._keep_log(name)
@@ -173,12 +204,12 @@ class Context:
         async with Client(running.base_url, credentials.headers, credentials.cookies, timeout_s) as client:
             yield client, credentials
 
-    def _probe(self, probe_dir: Path | None, parts: Iterable[str]) -> dict[str, str]:
+    def _probe(self, probe_dir: Path | None, parts: Iterable[str], clone: Clone) -> dict[str, str]:
         if probe_dir is None:
             return {}
         probe_dir.mkdir(parents=True, exist_ok=True)
         deps = inject.dependencies(cache_folder() / "probe")
-        return inject.environment(probe_dir, self.root, parts=parts, deps=deps, pythonpath="")
+        return inject.environment(probe_dir, clone.source_root or self.root, parts=parts, deps=deps, pythonpath="")
 
     def _keep_log(self, name: str) -> None:
         file = self.workspace / f"{name}.log"
@@ -186,15 +217,6 @@ class Context:
             content = file.read_bytes()
             body = Log(size_bytes=len(content), tail=content[-2000:].decode(errors="replace"))
             self.put(f"log/{name}", body, self.method("perfcrew"), blobs={"log": content})
-
-    @property
-    def data(self) -> Data:
-        """The clones of this run, made when first needed."""
-        from perfcrew.graphs.data import Data
-
-        if self._data is None:
-            self._data = Data(self)
-        return self._data
 
 
 def cache_folder() -> Path:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import NodeError
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, Send
 
 from perfcrew.crew.cards import Policy
 from perfcrew.graphs import conclude, measure
@@ -38,7 +37,7 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     graph.add_node("rank", traced("rank", conclude.rank), defer=True)
     graph.add_node("reviewer", traced("reviewer", conclude.reviewer))
     graph.add_node("write", traced("write", conclude.write))
-    graph.add_node("gate", traced("gate", conclude.gate), destinations=("write", "publish"))
+    graph.add_node("gate", traced("gate", conclude.gate), destinations=("reviewer", "publish"))
     graph.add_node("publish", traced("publish", conclude.publish))
     _chain(graph, ["rank", "reviewer", "write", "gate"])
     graph.add_edge("publish", END)
@@ -46,8 +45,5 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
 
 
 def _chain(graph: StateGraph[State, Context, State, State], names: Sequence[str]) -> None:
-    for one, next_one in zip(names, names[1:], strict=False):
+    for one, next_one in pairwise(names):
         graph.add_edge(one, next_one)
-
-
-__all__ = ["Command", "NodeError", "Review", "Send", "build"]

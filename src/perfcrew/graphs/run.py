@@ -22,7 +22,6 @@ from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
 from perfcrew.ledger import Ledger
-from perfcrew.target import clone
 from perfcrew.target.config import load
 from perfcrew.target.leftovers import Registry
 
@@ -40,11 +39,16 @@ class Outcome:
     level: Level
     seconds: float
 
+    @property
+    def passed(self) -> bool:
+        """Whether the gate passed the report."""
+        return self.report.verdict is not None and self.report.verdict.passed
+
     def summary(self) -> dict[str, Any]:
         """For machines: the run, the verdict, the findings' places, the report's paths."""
         return {
             "run": self.run,
-            "passed": self.report.gate.passed,
+            "passed": self.passed,
             "findings": [
                 {"id": f.id, "rule": f.rule, "level": f.level, "endpoint": f.endpoint, "place": str(f.place)}
                 for f in self.findings
@@ -99,20 +103,22 @@ async def _carry_out(ledger: Ledger, run: Run, tell: Tell, out: Path | None = No
     began = time.monotonic()
     root = Path(run.root)
     registry = Registry(root / ".perfcrew" / "leftovers", run.id)
-    registry.sweep(clone.drop_database)
+    registry.sweep()
     async with workspace(registry, run.id) as folder:
         context = _context(ledger, run, registry, folder, tell, out)
         try:
             await _through(context)
         finally:
-            await context.close()
-    report = context.published()
+            context.close()
+    report = context.published
+    if report is None:
+        report = Report.model_validate_json((context.out / "report.json").read_bytes())
     return Outcome(
         run=run.id,
         root=root,
         folder=context.out,
         report=report,
-        findings=context.findings(),
+        findings=tuple(section.finding for section in report.findings),
         level=context.settings.level,
         seconds=time.monotonic() - began,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from perfcrew.core.errors import UsageError
 from perfcrew.rules import catalog
 
 
@@ -15,9 +14,5 @@ def command(options: argparse.Namespace) -> int:
             print(f"{entry.id}  {entry.title}")
         print("\n`perfcrew rules ID` explains one.")
         return 0
-    known = {entry.id: entry for entry in catalog.entries()}
-    entry = known.get(options.rule.upper())
-    if entry is None:
-        raise UsageError(f"no rule {options.rule!r}", do=f"choose one of {', '.join(known)}")
-    print(entry.doc)
+    print(catalog.explain(options.rule))
     return 0

@@ -1,0 +1,94 @@
+"""The data of a run: one template, grown to each size once, and a fresh copy for each started instance."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from perfcrew.core.evidence import Data as DataEvidence
+from perfcrew.target import rows
+from perfcrew.target.clone import Clone, Template, prepare
+
+if TYPE_CHECKING:
+    from perfcrew.graphs.context import Context
+
+
+class Data:
+    """Clones at the sizes of the run. The baseline is measured at the largest size, the scaling probe at each."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._template: Template | None = None
+        self._grown: dict[int, Clone] = {}
+        self._sizes: tuple[int, ...] = ()
+
+    async def sizes(self) -> tuple[int, ...]:
+        """The sizes that this project's data can be brought to, smallest first; empty where it has no database."""
+        await self._prepared()
+        return self._sizes
+
+    async def clone(self, name: str, size: int | None = None) -> Clone:
+        """A fresh copy at a size; without one, at the size that the baseline is measured at."""
+        template = await self._prepared()
+        size = size if size is not None else (self._sizes[-1] if self._sizes else None)
+        if size is None:
+            return await template.clone(name)
+        if template.seeds_sizes:
+            made = await template.clone(name, size)
+            self._said(
+                size, made, DataEvidence(engine=made.engine, how="seeded", before={}, after=made.tables(), size=size)
+            )
+            return made
+        return await template.copy(await self._grow(template, size), name)
+
+    def drop(self) -> None:
+        """Remove the template and what was grown from it."""
+        for clone in self._grown.values():
+            clone.drop()
+        if self._template:
+            self._template.drop()
+
+    async def _prepared(self) -> Template:
+        if self._template is None:
+            context = self._context
+            context.progress("data").note("preparing the clone of the database")
+            self._template = await prepare(context.project, workspace=context.workspace, registry=context.registry)
+            self._sizes = await self._decide(self._template)
+        return self._template
+
+    async def _decide(self, template: Template) -> tuple[int, ...]:
+        plan = self._context.project.data
+        if template.engine == "none":
+            return ()
+        if template.seeds_sizes:
+            return plan.sizes
+        found = await template.clone("count")
+        try:
+            largest = max(found.tables().values(), default=0)
+        finally:
+            found.drop()
+        if not plan.generate or largest >= plan.rows:
+            return (max(largest, 1),)
+        return tuple(size for size in plan.sizes if size > largest) or (max(largest, 1),)
+
+    async def _grow(self, template: Template, size: int) -> Clone:
+        if size not in self._grown:
+            clone = await template.clone(f"size-{size}")
+            self._grown[size] = clone
+            if self._context.project.data.generate:
+                self._context.progress("data").note(f"growing the clone to {size} rows a table")
+                evidence = await asyncio.to_thread(self._rows, clone, size)
+            else:
+                counts = clone.tables()
+                evidence = DataEvidence(engine=clone.engine, how="as found", before=counts, after=counts)
+            self._said(size, clone, evidence.model_copy(update={"size": size}))
+        return self._grown[size]
+
+    def _rows(self, clone: Clone, size: int) -> DataEvidence:
+        bound = self._context.project.data.rows
+        return rows.grow(clone, size, bound=bound, largest=self._sizes[-1])
+
+    def _said(self, size: int, clone: Clone, evidence: DataEvidence) -> None:
+        tool = "the project's seed command" if evidence.how == "seeded" else "perfcrew rows"
+        notes = list(self._template.notes) if self._template else []
+        self._context.put(f"data/{size}", evidence, self._context.method(tool, engine=clone.engine, notes=notes))

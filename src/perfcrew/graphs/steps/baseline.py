@@ -1,0 +1,87 @@
+"""The baseline: each endpoint on three started instances or more, nothing instrumented."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from perfcrew.core.evidence import Instance as InstanceRun
+from perfcrew.core.evidence import NotMeasured
+from perfcrew.core.web import Plan
+from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps.each import each
+from perfcrew.instruments.baseline import BaselineRun, measure_baseline
+from perfcrew.instruments.combine import Combined, combine, values
+from perfcrew.instruments.load import Driver
+
+_RUNS = TypeAdapter(BaselineRun)
+
+
+async def baseline(context: Context) -> None:
+    """Measure on each instance what it has not measured yet, then combine what all of them gave."""
+    runs = context.settings.measuring.runs
+    async with Driver() as driver:
+        for index in range(runs):
+            await _instance(context, index, driver)
+    for plan in context.plans:
+        found = [run for run in (_read(context, index, plan) for index in range(runs)) if run]
+        if len(found) == runs:
+            for number, one in enumerate(combine(found)):
+                _keep(context, f"baseline/{plan.endpoint.key}/{number}", one, plan.endpoint.key)
+        else:
+            _unmeasured(context, plan, len(found))
+    starts = [context.ledger.slot(context.run, f"start/{index}") for index in range(runs)]
+    start_ms = [e.body.start_ms for e in starts if e and isinstance(e.body, InstanceRun)]
+    if start_ms:
+        _keep(context, "baseline/startup", values("startup", "start", start_ms, "cold"), "application")
+
+
+async def _instance(context: Context, index: int, driver: Driver) -> None:
+    measuring, workload = context.settings.measuring, context.project.workload
+
+    async def work(instance: Instance, plan: Plan) -> None:
+        key = plan.endpoint.key
+        context.put(
+            f"start/{index}",
+            InstanceRun(index=index, start_ms=instance.running.start_ms),
+            context.method("perfcrew launch", command=list(context.project.start)),
+        )
+        first = _read(context, 0, plan)
+        run = await measure_baseline(
+            instance.running,
+            plan,
+            instance.aim,
+            run_index=index,
+            seconds=measuring.seconds,
+            minimum=measuring.minimum_requests,
+            concurrency=workload.concurrency,
+            rate=first.rate if first else None,
+            driver=driver,
+        )
+        body = InstanceRun(index=index, start_ms=instance.running.start_ms)
+        blob = _RUNS.dump_json(run)
+        context.put(_slot(index, plan), body, context.method("perfcrew load"), key, {"run": blob})
+
+    left = [p for p in context.plans if not context.has(_slot(index, p))]
+    await each(context, f"baseline {index + 1}", left, work)
+
+
+def _slot(index: int, plan: Plan) -> str:
+    return f"instance/{index}/{plan.endpoint.key}"
+
+
+def _read(context: Context, index: int, plan: Plan) -> BaselineRun | None:
+    item = context.ledger.slot(context.run, _slot(index, plan))
+    return _RUNS.validate_json(context.ledger.blob(item.blobs["run"])) if item else None
+
+
+def _keep(context: Context, slot: str, combined: Combined, subject: str) -> None:
+    blobs = {"histogram": combined.histogram} if combined.histogram is not None else {}
+    load = combined.measurement.load
+    method = context.method("perfcrew load", load=load, driver="aiohttp, uvloop, HdrHistogram")
+    context.put(slot, combined.measurement, method, subject, blobs)
+
+
+def _unmeasured(context: Context, plan: Plan, found: int) -> None:
+    key = plan.endpoint.key
+    reason = f"it was measured on {found} of {context.settings.measuring.runs} instances only; the failures say why"
+    context.put(f"not measured/{key}", NotMeasured(reason=reason), context.method("perfcrew"), key)

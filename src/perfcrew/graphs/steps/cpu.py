@@ -1,0 +1,40 @@
+"""Where the processor time of each endpoint goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perfcrew.core.web import Plan
+from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps.each import each
+from perfcrew.instruments.load import Driver
+from perfcrew.instruments.pyspy import RATE_HZ, measure_profile
+
+LEAST_CPU_MS = 4.0
+"""Endpoints that take less processor time a request are not profiled: their samples would be the framework's."""
+
+
+async def profile(context: Context) -> None:
+    """Sample each endpoint that takes noticeable processor time, on an instance without the probe."""
+    seconds = context.settings.measuring.profile_seconds
+    async with Driver() as driver:
+
+        async def work(instance: Instance, plan: Plan) -> None:
+            key = plan.endpoint.key
+            found = await measure_profile(
+                instance.running, instance.aim, plan, _ran_in(context, instance), seconds=seconds, driver=driver
+            )
+            method = context.method("py-spy", command=("py-spy", "record", "--rate", str(RATE_HZ), "--format", "raw"))
+            context.put(f"profile/{key}", found.body, method, key, {"raw": found.raw, "speedscope": found.speedscope})
+
+        left = [p for p in context.plans if not context.has(f"profile/{p.endpoint.key}") and _works(context, p)]
+        await each(context, "profile", left, work)
+
+
+def _works(context: Context, plan: Plan) -> bool:
+    cpu_ms = context.baseline(plan.endpoint.key, "cpu")
+    return cpu_ms is None or cpu_ms >= LEAST_CPU_MS
+
+
+def _ran_in(context: Context, instance: Instance) -> Path:
+    return instance.clone.source_root or context.root

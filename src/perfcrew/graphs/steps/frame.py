@@ -1,0 +1,55 @@
+"""Phase 0: what is reviewed, held to what, and everything that was assumed."""
+
+from __future__ import annotations
+
+from perfcrew.core.evidence import Frame
+from perfcrew.core.project import Project
+from perfcrew.graphs.context import Context
+from perfcrew.instruments.environment import measure_environment
+from perfcrew.target.clone import dropper
+from perfcrew.target.hints import redact
+
+
+async def frame(context: Context) -> None:
+    """Detect the target and write down the frame and the environment."""
+    context.progress("frame").note("finding out what the project is")
+    context.registry.sweep(dropper(context.project))
+    if not context.has("frame"):
+        context.put("frame", _framed(context, context.project), context.method("perfcrew detect"))
+    if not context.has("environment"):
+        context.put("environment", await measure_environment(context.project), context.method("perfcrew"))
+
+
+def _framed(context: Context, project: Project) -> Frame:
+    settings = context.settings
+    return Frame(
+        project=without_secrets(project),
+        profile=settings.profile,
+        primary_metric=settings.profile.targets[0].metric,
+        scope=context.wanted.scope,
+        base=context.wanted.base,
+        assumptions=tuple(_assumptions(project, context)),
+        settings=settings.measuring.model_dump(mode="json"),
+    )
+
+
+def _assumptions(project: Project, context: Context) -> list[str]:
+    """What nobody said, and was therefore taken for granted."""
+    found = [f"{d.key}: {d.value} ({d.why}, from {d.source})" for d in project.detected if d.key not in _PLAIN]
+    if project.workload.peak_rps is None:
+        found.append("the expected peak is not given: half of the measured capacity is taken for it")
+    if not project.workload.shares:
+        found.append("the shares of the endpoints are not given: each endpoint counts the same")
+    found.append(f"the targets are those of the profile {context.settings.profile.name}")
+    return found
+
+
+_PLAIN = ("environment", "tests", "frontend", "python", "name")
+
+
+def without_secrets(project: Project) -> Project:
+    """The project as it may be kept: variables by name, their values only where they are no secrets."""
+    hidden = project.environment
+    text = redact(project.model_dump_json(), hidden)
+    kept = Project.model_validate_json(text)
+    return kept.model_copy(update={"environment": {name: "(set)" for name in hidden}})

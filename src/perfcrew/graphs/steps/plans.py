@@ -1,0 +1,85 @@
+"""The plans of the statements that cost, and the indexes tried for them on a clone."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from perfcrew.core.errors import PerfcrewError
+from perfcrew.core.evidence import IndexTrial
+from perfcrew.core.scene import Scene
+from perfcrew.core.sql import is_read, shape
+from perfcrew.core.trace import Span
+from perfcrew.graphs import scenes
+from perfcrew.graphs.context import Context
+from perfcrew.instruments import index_trial
+from perfcrew.instruments import plans as instrument
+from perfcrew.target.clone import Clone
+
+LEAST_MS = 0.3
+"""Statements that take less than this in all are not explained: no index would be felt."""
+MOST = 4
+"""Statements explained for each endpoint, the costliest first."""
+
+
+@dataclass
+class _Cost:
+    """All executions of one shape within the traced requests of an endpoint."""
+
+    example: Span
+    total_ms: float = 0.0
+    times: int = 0
+
+
+async def plans(context: Context) -> None:
+    """Explain the costly reads of each endpoint with their real parameters, and try indexes where they scan."""
+    application = scenes.application(context.ledger, context.run)
+    if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
+        return
+    clone = await context.data.clone("plans")
+    try:
+        for scene in context.progress("plans").over(application.scenes, lambda s: s.endpoint.key):
+            for text, cost in _costly(scene):
+                await asyncio.to_thread(_explained, context, clone, scene.endpoint.key, text, cost)
+    finally:
+        clone.drop()
+
+
+def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
+    costs: dict[str, _Cost] = {}
+    largest = scene.traced[-1] if scene.traced else None
+    requests = largest.warm if largest else ()
+    for span in (s for trace in requests for s in trace.of("database")):
+        statement = str(span.attributes.get("db.query.text") or "")
+        if statement and is_read(statement):
+            cost = costs.setdefault(shape(statement), _Cost(span))
+            cost.total_ms += span.duration_ms / len(requests)
+            cost.times += 1
+            if span.duration_ms > cost.example.duration_ms:
+                cost.example = span
+    ranked = sorted(costs.items(), key=lambda item: item[1].total_ms, reverse=True)
+    return [item for item in ranked if item[1].total_ms >= LEAST_MS][:MOST]
+
+
+def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost) -> None:
+    slot = f"plan/{key}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    if context.has(slot):
+        return
+    statement = str(cost.example.attributes["db.query.text"])
+    parameters = _parameters(cost.example)
+    try:
+        body = instrument.explain(clone, statement, parameters)
+        tried = index_trial.try_index(clone, statement, parameters, body)
+    except PerfcrewError as error:
+        context.failed("plans", f"{key} {slot[-12:]}", error, key)
+        return
+    update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
+    context.put(slot, body.model_copy(update=update), context.method(f"EXPLAIN on {clone.engine}"), key)
+
+
+def _parameters(span: Span) -> object:
+    given = span.attributes.get("perfcrew.db.parameters")
+    return json.loads(given) if isinstance(given, str) else given

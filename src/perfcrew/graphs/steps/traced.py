@@ -1,0 +1,95 @@
+"""Traced requests at each size of the data, and how the counts grow with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+from perfcrew.core.evidence import Counts, Traces
+from perfcrew.core.web import Plan, Request
+from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps.each import each
+from perfcrew.instruments import scaling as instrument
+from perfcrew.instruments.traces import TracedRun, relocated, run_traced
+
+PARTS = ("spans", "watchdog", "orm")
+PAGE_SIZES = (5, 10, 20)
+"""Asked of listings that take a page size: an N+1 within a page is constant in the rows, and grows with the page."""
+
+
+async def traces(context: Context) -> None:
+    """Each endpoint cold and warm with the probe, at each size; the largest is the size of the baseline."""
+    for size in await context.data.sizes() or (None,):
+        await _at(context, size)
+
+
+async def _at(context: Context, size: int | None) -> None:
+    largest = size is None or size == (await context.data.sizes())[-1]
+    measuring = context.settings.measuring
+    name = f"traces-{size}" if size else "traces"
+
+    async def work(instance: Instance, plan: Plan) -> None:
+        assert instance.probe_dir is not None
+        asked = plan if largest else _one(plan)
+        run = await run_traced(
+            instance.client, asked, instance.probe_dir, repeats=measuring.trace_repeats if largest else 1, size=size
+        )
+        _keep(context, instance, _slot(size, plan), run, plan)
+        if largest and plan.page_size_parameter:
+            await _pages(context, instance, plan)
+
+    left = [p for p in context.plans if not context.has(_slot(size, p))]
+    await each(context, name, left, work, size=size, parts=PARTS)
+
+
+def _slot(size: int | None, plan: Plan) -> str:
+    return f"traces/{size or 'as found'}/{plan.endpoint.key}"
+
+
+def _one(plan: Plan) -> Plan:
+    return plan.model_copy(update={"requests": plan.requests[:1], "fingerprints": plan.fingerprints[:1]})
+
+
+def _keep(context: Context, instance: Instance, slot: str, run: TracedRun, plan: Plan) -> None:
+    if instance.clone.source_root is not None:
+        run = relocated(run, instance.clone.source_root, context.root)
+    method = context.method(f"probe ({run.body.mode})", parts=list(PARTS), notes=list(run.body.notes))
+    context.put(slot, run.body, method, plan.endpoint.key, {"traces": run.blob})
+
+
+async def _pages(context: Context, instance: Instance, plan: Plan) -> None:
+    """The first request at several page sizes: only the counts are kept."""
+    assert instance.probe_dir is not None
+    points = []
+    for page in PAGE_SIZES:
+        asked = _one(plan).model_copy(
+            update={"requests": (paged(plan.requests[0], plan.page_size_parameter or "", page),)}
+        )
+        run = await run_traced(instance.client, asked, instance.probe_dir, repeats=1)
+        if run.body.instrumented:
+            points.append((float(page), run.body.counts))
+    _fitted(context, plan.endpoint.key, points, "page size")
+
+
+def paged(request: Request, parameter: str, page: int) -> Request:
+    """The request with another page size."""
+    path, _, query = request.target.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != parameter]
+    return request.model_copy(update={"target": f"{path}?{urlencode([*kept, (parameter, page)])}"})
+
+
+async def scaling(context: Context) -> None:
+    """How the counts of each endpoint grow with the rows."""
+    for plan in context.plans:
+        key = plan.endpoint.key
+        found = [e.body for e in context.ledger.find(context.run, "traces", key) if isinstance(e.body, Traces)]
+        points = [(float(t.size), t.counts) for t in found if t.size and t.instrumented]
+        _fitted(context, key, points, "rows")
+
+
+def _fitted(
+    context: Context, key: str, points: Sequence[tuple[float, Counts]], by: Literal["rows", "page size"]
+) -> None:
+    for body in instrument.scale(points, by):
+        context.put(f"scaling/{by}/{key}/{body.metric}", body, context.method("perfcrew scaling", by=by), key)

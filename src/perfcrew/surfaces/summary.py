@@ -1,0 +1,60 @@
+"""What a review came to, in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from perfcrew.core.findings import LEVELS, Finding
+from perfcrew.core.report import Report
+from perfcrew.graphs.run import Outcome
+
+_STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
+
+
+def summary(outcome: Outcome, console: Console | None = None) -> None:
+    """Findings by cost, what was not measured, the verdict, and where the report is."""
+    console = console or Console()
+    report = outcome.report
+    console.print()
+    if outcome.findings:
+        console.print(_table(outcome.findings))
+    else:
+        console.print("Nothing found.")
+    console.print(_counted(report, outcome.seconds), style="dim")
+    _verdict(report, console)
+    for name in ("report.html", "report.md", "report.json", "report.sarif"):
+        console.print(Text(f"  {outcome.folder / name}"), soft_wrap=True)
+
+
+def _table(findings: tuple[Finding, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("", "rule", "where", "endpoint"):
+        table.add_column(heading, overflow="fold")
+    for finding in sorted(findings, key=lambda f: (f.status != "open", -LEVELS.index(f.level))):
+        level = finding.level if finding.status == "open" else finding.status
+        table.add_row(
+            Text(level, style=_STYLES.get(level, "dim")),
+            Text(f"{finding.rule} {finding.title}"),
+            Text(f"{finding.place.file}:{finding.place.line}"),
+            Text(finding.endpoint or "the application"),
+        )
+    return table
+
+
+def _counted(report: Report, seconds: float) -> str:
+    unmeasured = f", {len(report.not_measured)} not measured" if report.not_measured else ""
+    failed = f", {len(report.failures)} steps failed (they are in the report)" if report.failures else ""
+    return f"{len(report.state)} endpoints measured{unmeasured}{failed}, in {seconds:.0f} s. Nothing was changed."
+
+
+def _verdict(report: Report, console: Console) -> None:
+    verdict = report.verdict
+    if verdict is not None and verdict.passed:
+        console.print("gate: passed", style="bold green")
+        return
+    console.print("gate: FAILED", style="bold red")
+    for check in verdict.failed if verdict else ():
+        for reason in check.reasons[:3]:
+            console.print(Text(f"  {check.name}: {reason}"), soft_wrap=True)
