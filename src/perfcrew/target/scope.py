@@ -87,7 +87,7 @@ class _Sources:
                 yield f"{', '.join(statement.names) or 'module level'} ({changed}:{line})"
 
     def _depends(self, function: Function, file: str, changed: str, statement: Statement) -> bool:
-        if file == changed:
+        if file == changed and not statement.is_import:
             return True
         code = self._of(file)
         words = {word for line, word in code.words if function.first_line <= line <= function.last_line}
