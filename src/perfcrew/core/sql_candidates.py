@@ -173,6 +173,8 @@ class _Reader:
     def _condition(self, node: exp.Expr, scope: Scope) -> None:
         from sqlglot import exp
 
+        if node.args.get("negate"):
+            return
         if isinstance(node, (exp.EQ, exp.Is, exp.GT, exp.GTE, exp.LT, exp.LTE)):
             self._comparison(node, node.this, node.expression, scope)
             self._comparison(node, node.expression, node.this, scope)

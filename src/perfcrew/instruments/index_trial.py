@@ -17,6 +17,7 @@ from perfcrew.instruments.binding import Bound, bind
 from perfcrew.instruments.plans import reason
 from perfcrew.instruments.sessions import Clone, Index, Refused, Session, session
 
+NO_CANDIDATE = "what it compares and orders by is indexed, inside functions, or in small tables"
 MOST_TRIED = 4
 RUNS = 7
 _WARM_UPS = 2
@@ -44,7 +45,7 @@ def try_index(
         try:
             candidates = candidate_indexes(statement, db.facts(tables(statement)), db.engine)
             if not candidates:
-                return "no index could serve it that is not there, by the columns that it compares and orders"
+                return NO_CANDIDATE
             return _Trials(db, bound, budget_s).best(_ranked(candidates, before.nodes))
         except Refused as error:
             return f"the statement can't be timed: {reason(bound, error)}"
@@ -97,7 +98,7 @@ class _Trials:
         try:
             with self._built(index):
                 nodes = self._db.plan(self._bound, run=False)
-                used = any(node.index == index.name for node in nodes)
+                used = not self._db.names(index).isdisjoint({node.index for node in nodes})
                 after_ms = self._samples() if used else ()
                 size_bytes = self._db.size_bytes(index)
         except Refused as error:

@@ -12,7 +12,7 @@ from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import PlanNode, QueryPlan
 from perfcrew.core.sql import is_read, tables
 from perfcrew.instruments.binding import Bound, bind, refused
-from perfcrew.instruments.sessions import Clone, Refused, Session, TookTooLong, session
+from perfcrew.instruments.sessions import Clone, Refused, Session, TookTooLong, Unknown, session
 
 _RUNS = 3
 _LONG_MS = 1000.0
@@ -50,7 +50,7 @@ def _planned(db: Session, bound: Bound, *, run: bool) -> tuple[tuple[PlanNode, .
     try:
         execution_ms = _median_ms(db, bound)
         return db.plan(bound, run=True), execution_ms
-    except TookTooLong:
+    except (TookTooLong, Unknown):
         return db.plan(bound, run=False), None
 
 

@@ -35,6 +35,10 @@ SELECT i.indisunique, i.indnkeyatts, array(SELECT a.attname::text
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = %s AND i.indpred IS NULL AND i.indisvalid AND m.amname = 'btree'
 """
+_PARTS = """
+SELECT relname, pg_relation_size(oid) FROM pg_class
+WHERE oid = %s::regclass OR oid IN (SELECT relid FROM pg_partition_tree(%s::regclass))
+"""
 _NAMES = "SELECT relname FROM pg_class"
 _STALE = """
 SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s OR NOT EXISTS (SELECT 1 FROM pg_statistic WHERE starelid = c.oid)
@@ -98,16 +102,21 @@ class PostgresSession:
         with self._guarded(BUILD_S):
             self._db.execute(index.ddl)
 
+    def names(self, index: Index) -> frozenset[str]:
+        """Its own, and those on the partitions."""
+        with self._guarded(RUN_S):
+            rows = self._db.execute(_PARTS, [index.path, index.path]).fetchall()
+        return frozenset([index.name, *(name for name, _ in rows)])
+
     def drop(self, index: Index) -> None:
         """Drop it again."""
         with self._guarded(BUILD_S):
             self._db.execute(f"DROP INDEX IF EXISTS {index.path}")
 
     def size_bytes(self, index: Index) -> int | None:
-        """By pg_relation_size."""
+        """By pg_relation_size, over all partitions."""
         with self._guarded(RUN_S):
-            row = self._db.execute("SELECT pg_relation_size(%s::regclass)", [index.path]).fetchone()
-        return int(row[0]) if row else None
+            return sum(size for _, size in self._db.execute(_PARTS, [index.path, index.path]).fetchall())
 
     def _table(self, oid: int, schema: str, name: str, columns: Sequence[str]) -> TableFacts:
         found = self._db.execute(_INDEXES, [oid]).fetchall()
@@ -143,6 +152,8 @@ class PostgresSession:
             raise TookTooLong(f"it takes longer than {limit_s:g} s") from error
         except psycopg.Error as error:
             raise Refused(_first_line(error)) from error
+        except UnicodeEncodeError as error:
+            raise Refused(str(error)) from error
 
 
 def _may_be_read_only(bound: Bound) -> bool:

@@ -13,10 +13,11 @@ from perfcrew.core.sql import aliases
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments import plan_nodes
 from perfcrew.instruments.binding import Bound
-from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, index_name
+from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, Unknown, index_name
 
 _STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock, about 0.1 ms."""
+_UNKNOWN = re.compile(r"no such (?P<kind>function|collation sequence): (?P<name>\w+)")
 _PLAIN = re.compile(
     r"(?!(?:add|all|alter|and|as|between|by|case|check|collate|commit|create|default|delete|desc|distinct|drop|else"
     r"|escape|exists|foreign|from|group|having|in|index|insert|into|is|isnull|join|limit|not|notnull|null|on|or|order"
@@ -34,15 +35,33 @@ class SqliteSession:
     def __init__(self, db: sqlite3.Connection) -> None:
         db.isolation_level = None
         self._db = db
+        self._stood_in: set[str] = set()
 
     def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
-        """The plan: SQLite counts no rows, so nothing is run for it."""
-        with self._guarded(RUN_S):
-            rows = self._db.execute(f"EXPLAIN QUERY PLAN {bound.text}", bound.values).fetchall()
-        return plan_nodes.of_sqlite(rows, aliases(bound.text))
+        """The plan: SQLite counts no rows, so nothing is run for it, and the application's own functions do no harm."""
+        while True:
+            try:
+                with self._guarded(RUN_S):
+                    rows = self._db.execute(f"EXPLAIN QUERY PLAN {bound.text}", bound.values).fetchall()
+                return plan_nodes.of_sqlite(rows, aliases(bound.text))
+            except Unknown as error:
+                self._stand_in(error)
+
+    def _stand_in(self, error: Unknown) -> None:
+        """Define the function or collation that the application defines, so that the statement can be planned."""
+        found = _UNKNOWN.match(str(error))
+        if found is None or found["name"] in self._stood_in:
+            raise error
+        self._stood_in.add(found["name"])
+        if found["kind"] == "function":
+            self._db.create_function(found["name"], -1, lambda *_: None)
+        else:
+            self._db.create_collation(found["name"], lambda a, b: (a > b) - (a < b))
 
     def run_ms(self, bound: Bound) -> float:
         """Run it once and fetch all, with writing forbidden."""
+        if self._stood_in:
+            raise Unknown(f"the application defines {', '.join(sorted(self._stood_in))} on its own connections")
         with self._guarded(RUN_S), self._reading():
             started = time.perf_counter()
             self._db.execute(bound.text, bound.values).fetchall()
@@ -73,6 +92,10 @@ class SqliteSession:
             self._db.execute(index.ddl)
             if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
                 self._db.execute(f"ANALYZE {index.path}")
+
+    def names(self, index: Index) -> frozenset[str]:
+        """Its own."""
+        return frozenset([index.name])
 
     def drop(self, index: Index) -> None:
         """Drop it, its statistics with it."""
@@ -134,10 +157,10 @@ class SqliteSession:
         self._db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
         try:
             yield
-        except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError) as error:
             if str(error) == "interrupted":
                 raise TookTooLong(f"it takes longer than {limit_s:g} s") from error
-            raise Refused(str(error)) from error
+            raise (Unknown if _UNKNOWN.match(str(error)) else Refused)(str(error)) from error
         finally:
             self._db.set_progress_handler(None, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import PlanNode
@@ -21,7 +21,8 @@ class Clone(Protocol):
     """What is needed of a clone of the target's database."""
 
     @property
-    def engine(self) -> Literal["sqlite", "postgresql", "none"]: ...
+    def engine(self) -> str:
+        """`sqlite`, `postgresql` or `none`."""
 
     def connect(self) -> Any:
         """A DBAPI connection: sqlite3's or psycopg's."""
@@ -33,6 +34,10 @@ class Refused(Exception):
 
 class TookTooLong(Refused):
     """It was ended at its time-out."""
+
+
+class Unknown(Refused):
+    """It calls what the application defines on its own connections: it can be planned, and not run."""
 
 
 class Index(NamedTuple):
@@ -65,6 +70,9 @@ class Session(Protocol):
 
     def build(self, index: Index) -> None:
         """Build it, with statistics where the planner goes by them."""
+
+    def names(self, index: Index) -> frozenset[str]:
+        """What plans call it once it is built: a partitioned table has one of it on each partition."""
 
     def drop(self, index: Index) -> None:
         """Drop it again, if it is there."""
