@@ -6,12 +6,12 @@ site; on demand also event-loop stalls, executed functions, loaded columns, live
 One set of hooks serves both modes; a carrier gives their spans identity and parents. In mode "otel" that is
 OpenTelemetry's SDK (`otel.py`), otherwise context variables of our own (`carrier.py`).
 
-OpenTelemetry's instrumentors are not used for what the hooks cover, because theirs are less exact there:
-SQLAlchemy's ends before the rows are fetched, knows neither rows nor parameters and doubles every statement
-that a driver's instrumentor sees too; sqlite3's misses `connection.execute()`; asyncpg's misses statements
-prepared beforehand, which is how SQLAlchemy sends all of them; redis' knows neither hit nor bytes; those of
-the HTTP clients never see an answer's body, those of the servers no streamed body's end. Installed
-instrumentors for libraries without a hook are used (`breadth.py`).
+OpenTelemetry's instrumentors are not used for what the hooks cover. By their source (0.66b1) those of the
+databases end with the call that sends the statement and count no rows that are fetched afterwards; SQLAlchemy's
+and the driver's together make two spans of one statement; redis' tells neither hit nor bytes; the HTTP clients'
+look at no body, so at no tokens; and sqlite3's was seen to miss `connection.execute()`. Hooks for all of that are
+needed in mode "stdlib" anyway, and with two ways of seeing a statement its count would depend on the mode.
+Installed instrumentors for libraries without a hook are used (`breadth.py`).
 
 It refuses to raise into the target, to write outside its folder, and to import before it is needed: a
 process that loads none of the watched libraries pays for an import hook and nothing else.
