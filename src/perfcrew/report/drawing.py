@@ -16,7 +16,7 @@ from perfcrew.core.evidence import Evidence, Measurement, Scaling
 from perfcrew.core.trace import Span, Trace
 from perfcrew.report.book import Book
 
-BARS = 40
+BARS = 400
 SAMPLES = 2000
 SMALLEST_SHARE = 0.004
 DEEPEST = 60

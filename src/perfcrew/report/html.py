@@ -11,14 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from perfcrew.core.charts import Distribution
 from perfcrew.core.columns import COLUMNS, column
-from perfcrew.core.report import EndpointState, FindingSection, Report
+from perfcrew.core.report import EndpointState, FindingSection, LoadState, Report
 from perfcrew.core.units import read
 from perfcrew.report import html_charts as drawn
 from perfcrew.report import html_text as told
 from perfcrew.report.recipes import alert_rule, regression_test
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
 
 _ASSETS = Path(__file__).parent / "assets"
+_ROWS = 40
+"""Of a waterfall, after equal spans were folded."""
 _STAGES = {
     "sql": "db", "database": "db", "cache": "cache", "redis": "cache", "http": "http", "model": "model",
     "serialization": "out", "rendering": "out", "template": "out", "endpoint": "own", "code": "own", "view": "own",
@@ -64,14 +66,24 @@ def _context(report: Report) -> dict[str, Any]:
         "columns": [c for c in COLUMNS if c.key not in ("database", "errors")],
         "column": column,
         "axis": axis,
+        "loads": list(dict.fromkeys(s.load for s in report.load)),
+        "loaded": _loaded(report),
         "multiples": [_multiple(d, axis, report) for d in report.charts.distributions] if axis else [],
         "grown": [(p, drawn.scaling(p)) for p in report.charts.scaling if p.growth not in ("constant", "unclear")],
         "grouped": grouped(report.targets),
         "outcomes": outcomes,
+        "worst_first": worst_first,
         "machine": machine,
         "sections": [_section(report, s) for s in report.findings],
         "stage_names": _stage_names(report),
     }
+
+
+def _loaded(report: Report) -> dict[str, dict[str, LoadState]]:
+    """The steps of the load by endpoint, the slowest endpoint first as in the table above it."""
+    order = {row.endpoint: n for n, row in enumerate(report.state)}
+    endpoints = sorted(dict.fromkeys(s.endpoint for s in report.load), key=lambda e: order.get(e, -1))
+    return {key: {s.load: s for s in report.load if s.endpoint == key} for key in endpoints}
 
 
 def _multiple(distribution: Distribution, axis: drawn.Axis, report: Report) -> dict[str, Any]:
@@ -91,12 +103,14 @@ def _section(report: Report, section: FindingSection) -> dict[str, Any]:
     waterfall = next((w for w in report.charts.waterfalls if w.endpoint == section.endpoint), None) if first else None
     flame = next((f for f in report.charts.flames if f.endpoint == section.endpoint), None) if first else None
     own = [s.finding.place.file for s in report.findings]
+    rows = drawn.waterfall_rows(waterfall) if waterfall else []
     return {
         "told": section,
         "test": regression_test(section),
         "alert": alert_rule(section),
         "waterfall": waterfall,
-        "rows": drawn.waterfall_rows(waterfall) if waterfall else [],
+        "rows": rows[:_ROWS],
+        "cut": len(rows) > _ROWS,
         "flame": flame,
         "boxes": drawn.flame_boxes(flame.root, own) if flame else [],
     }

@@ -9,7 +9,7 @@ from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
 
 LINES = 700
 """A reader's patience: DOCTRINE B."""
@@ -115,7 +115,7 @@ def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
 
 
 def _target(name: str, judged: Sequence[JudgedTarget]) -> list[str]:
-    worst = next(t for outcome in ("missed", "not measured", "met") for t in judged if t.outcome == outcome)
+    worst = worst_first(judged)[0]
     bound = f"{worst.target.operator} {inline(worst.bound)}"
     shown = f"`{worst.subject}`: {inline(worst.shown)}"
     return [escape(name), bound, outcomes(judged), shown, escape(worst.target.measured_by)]

@@ -37,7 +37,7 @@ def section_lines(section: FindingSection, n: int) -> list[str]:
     return [
         f"### {n}. {f.rule}: {escape(f.title)}",
         "",
-        f"{f.level} · {where(f)} · `{section.endpoint}` · found by {section.specialist} · `{f.id}`",
+        f"{f.level} · {where(f)} · `{section.endpoint}` · found by the {section.specialist} specialist · `{f.id}`",
         "",
         f"**Problem identified.** {inline(section.problem)}{escape(also)}",
         "",

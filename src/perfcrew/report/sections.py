@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perfcrew.core.columns import GENERAL, STARTUP
-from perfcrew.core.evidence import Evidence, Findings
+from perfcrew.core.evidence import Findings
 from perfcrew.core.findings import Finding
 from perfcrew.core.prose import Prose, Ref, join
 from perfcrew.core.report import FindingSection, JudgedTarget, Reading, Step
@@ -86,15 +86,12 @@ def _kind(finding: Finding) -> str:
 
 
 def _profiling(book: Book, finding: Finding) -> Prose:
+    """What the traces show, and what further evidence shows that the finding's own text does not tell already."""
     traces = book.traces(finding.endpoint) if finding.endpoint else None
-    items: list[Evidence | None] = [traces, *map(book.get, finding.evidence)]
-    told = [seen(e) for e in {e.id: e for e in items if e is not None and _same_traces(e, traces)}.values()]
-    return join(told) if any(p.text for p in told) else Prose(text="What was seen stands in the text above.")
-
-
-def _same_traces(item: Evidence, traces: Evidence | None) -> bool:
-    """Of the traces at several sizes only those that the baseline belongs to are told again."""
-    return item.kind != "traces" or traces is None or item.id == traces.id
+    told = {r.evidence for f in finding.prose.figures for r in f.refs}
+    others = [e for e in map(book.get, finding.evidence) if e is not None and e.kind != "traces" and e.id not in told]
+    said = [seen(e) for e in ([traces] if traces else []) + others]
+    return join(said) if any(p.text for p in said) else Prose(text="What was seen stands in the text above.")
 
 
 def _benchmark(book: Book, finding: Finding) -> tuple[Reading, ...]:

@@ -49,3 +49,9 @@ def machine(row: EnvironmentRow) -> str:
     memory = f"{host.memory_bytes / 1e9:.1f} GB"
     facts = [host.cpu_model, f"{host.cores} cores", memory, f"kernel {host.kernel}", f"Python {host.python}"]
     return ", ".join([*facts, f"load average {host.load_average:g} at the start"])
+
+
+def worst_first(judged: Sequence[JudgedTarget]) -> list[JudgedTarget]:
+    """Missed ones before those that were not measured, and those that were met at the end."""
+    order = ("missed", "not measured", "met")
+    return sorted(judged, key=lambda j: order.index(j.outcome))
