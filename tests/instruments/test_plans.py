@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perfcrew.core.errors import ToolFailed, Unmeasurable
 from perfcrew.instruments.binding import bind
@@ -126,6 +130,25 @@ def test_what_cannot_be_bound(statement: str, parameters: Any) -> None:
 def test_placeholders(statement: str, parameters: Any, engine: Any, text: str, values: tuple[Any, ...]) -> None:
     bound = bind(statement, parameters, engine)
     assert (bound.text, bound.values) == (text, values)
+
+
+STYLES = {"dollar": "${n}", "numbered": "?{n}", "format": "%s", "pyformat": "%(v{n})s", "named": ":v{n}", "plain": "?"}
+
+
+@given(
+    values=st.lists(st.integers(-(2**63), 2**63 - 1) | st.text(max_size=30) | st.booleans(), min_size=1, max_size=12),
+    order=st.randoms(use_true_random=False),
+    style=st.sampled_from(sorted(STYLES)),
+)
+def test_every_value_comes_where_it_belongs(values: list[Any], order: Random, style: str) -> None:
+    numbers = list(range(1, len(values) + 1))
+    if style not in ("format", "plain"):
+        order.shuffle(numbers)
+    marks = ", ".join(STYLES[style].format(n=n) for n in numbers)
+    by_name = {f"v{n}": value for n, value in enumerate(values, 1)}
+    bound = bind(f"SELECT {marks} -- ${{1}} %s ?", by_name if style in ("pyformat", "named") else values, "sqlite")
+    with closing(sqlite3.connect(":memory:")) as db:
+        assert list(db.execute(bound.text, bound.values).fetchone()) == [values[n - 1] for n in numbers]
 
 
 def test_a_read_that_locks_its_rows_is_timed(clone: TestClone) -> None:

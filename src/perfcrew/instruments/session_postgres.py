@@ -116,7 +116,7 @@ class PostgresSession:
     def size_bytes(self, index: Index) -> int | None:
         """By pg_relation_size, over all partitions."""
         with self._guarded(RUN_S):
-            return sum(size for _, size in self._db.execute(_PARTS, [index.path, index.path]).fetchall())
+            return sum(int(size) for _, size in self._db.execute(_PARTS, [index.path, index.path]).fetchall())
 
     def _table(self, oid: int, schema: str, name: str, columns: Sequence[str]) -> TableFacts:
         found = self._db.execute(_INDEXES, [oid]).fetchall()
