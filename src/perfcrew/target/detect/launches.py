@@ -179,7 +179,7 @@ class Reader:
         workdir: Path,
         paths: dict[str, str],
     ) -> Launch | None:
-        app = found.app
+        app = found.app or self._likely(found)
         if not found.tellable or (found.reloads and app and not app.required):
             return self._instead(written, found, app, workdir) if app and not app.required else None
         framework = app.framework if app else _framework(self.tree, found)
@@ -195,6 +195,13 @@ class Reader:
             name=written.name,
             manage=found.path if found.kind == "django" and found.path.name == "manage.py" else None,
         )
+
+    def _likely(self, found: entry.Entry) -> App | None:
+        """The only application of the program's own package that bears a usual name."""
+        package = self.tree.module_name(found.path).partition(".")[0]
+        usable = [a for a in self.apps.all if not a.required and a.attribute in placing.ATTRIBUTES]
+        inside = [a for a in usable if a.module.partition(".")[0] == package and a.framework != "django"]
+        return inside[0] if len(inside) == 1 else None
 
     def _instead(self, written: Written, found: entry.Entry, app: App, workdir: Path) -> Launch:
         """The program's application on a server of ours, as the program can't be told a port or reloads."""

@@ -21,8 +21,6 @@ from perfcrew.target.detect.launches import PREPARES, Launch, Reader
 from perfcrew.target.detect.sources import Written, written
 from perfcrew.target.detect.tree import Tree
 
-MANY_SCRIPTS = 200
-
 
 def detect(root: Path, *, app: str | None = None, python: Path | None = None, config: Config | None = None) -> Project:
     """Everything that can be found out of the project in `root`; `config` replaces what it gives.
@@ -162,20 +160,18 @@ class _Search:
             return None
         if (tree.python and not wanted) or (not found.path.is_relative_to(self.root) and not wanted):
             return None
-        named = [s for s in found.scripts[:MANY_SCRIPTS] if wanted in (None, s.name, s.package)]
+        named = [s for s in found.scripts if wanted in (None, s.name, s.package)]
         able = {s.target: s for s in sorted(named, key=lambda s: s.name == s.package)}
-        launches = [launch for script in able.values() if (launch := self._of_installed(script, found))]
-        return self._meant(launches) if launches else None
-
-    def _meant(self, launches: list[Launch]) -> Launch:
-        """The one that the folder is named after, else the only one. Raises NotDetected where there are several."""
-        related = [one for one in launches if self.root.name.lower() in one.name.lower()]
-        if len(launches) == 1 or related:
-            return (related or launches)[0]
-        names = ", ".join(f"--app {one.name}" for one in launches)
-        raise NotDetected(
-            "several installed applications could be meant", where=str(self.root), do=f"choose one: {names}"
-        )
+        for related in (True, False):
+            scripts = [s for s in able.values() if (self.root.name.lower() in s.name.lower()) == related]
+            launches = [launch for script in scripts if (launch := self._of_installed(script, found))]
+            if launches and (related or len(launches) == 1 or wanted):
+                return launches[0]
+        if launches:
+            names = ", ".join(f"--app {one.name}" for one in launches)
+            what = "several installed applications could be meant"
+            raise NotDetected(what, where=str(found.path), do=f"choose one: {names}")
+        return None
 
     def _of_installed(self, script: Installed, found: Interpreter) -> Launch | None:
         module, _, function = script.target.partition(":")
