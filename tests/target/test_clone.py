@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,6 +25,8 @@ from perfcrew.target.clones import postgres, sqlite, urls
 from perfcrew.target.digest import tree_digest
 from perfcrew.target.launch import launch
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.rows import grow
+from perfcrew.target.rows.models import Allowed, allowed
 
 UVICORN = ("python", "-m", "uvicorn", "orm_app:app", "--port", "{port}", "--log-level", "warning")
 
@@ -43,10 +46,10 @@ class Shop:
     async def prepare(self, what: Project) -> clone.Template:
         return await clone.prepare(what, workspace=self.workspace, registry=self.registry)
 
-    async def ask(self, what: Project, data: clone.Clone) -> dict[str, object]:
+    async def ask(self, what: Project, data: clone.Clone, path: str = "/") -> Any:
         async with launch(what, data=data, workspace=self.workspace, registry=self.registry) as running:
-            with urllib.request.urlopen(running.base_url, timeout=10) as answer:
-                return dict(json.load(answer))
+            with urllib.request.urlopen(running.base_url + path, timeout=10) as answer:
+                return json.load(answer)
 
 
 @pytest.fixture
@@ -237,6 +240,25 @@ def test_postgres_urls(url: str, name: str, told: str, shown: str) -> None:
     assert urls.without_password(url) == shown
 
 
+@pytest.mark.target
+async def test_grown_rows_hold_only_what_the_models_allow(shop: Shop) -> None:
+    what = shop.project(database_url="sqlite:///shop.db", database_variable="SHOP_DB", app="orm_app:app")
+    async with await shop.prepare(what) as template:
+        data = await template.clone("one")
+        known = await allowed(what, data, workspace=shop.workspace, registry=shop.registry)
+        assert known == Allowed({"letter": {"mood": ("GLAD", "SAD")}})
+        assert grow(data, 40, choices=known.choices).after == {"book": 40, "letter": 40}
+        assert set(await shop.ask(what, data, "/letters")) == {"GLAD", "SAD"}
+
+
+@pytest.mark.target
+async def test_models_that_can_not_be_read_are_noted(shop: Shop) -> None:
+    what = shop.project(app="no_such_module:app")
+    data = await (await shop.prepare(what)).clone("one")
+    known = await allowed(what, data, workspace=shop.workspace, registry=shop.registry)
+    assert "No module named 'no_such_module'" in known.note
+
+
 DJANGO = {
     "manage.py": """
         import os, sys
@@ -376,7 +398,7 @@ async def test_a_postgres_database_that_is_missing_is_made_anew(shop: Shop, serv
     what = shop.project(database_url=url, database_variable="SHOP_DB", data=DataPlan(seed=seed))
     async with await shop.prepare(what) as template:
         one, two = await template.clone("one", 10), await template.clone("two", 20)
-        assert (one.tables(), two.tables()) == ({"book": 10}, {"book": 20})
+        assert (one.tables()["book"], two.tables()["book"]) == (10, 20)
         one.drop()
         two.drop()
     assert not {n for n in _databases(server) if n.startswith(postgres.PREFIX) or n == "not_there"}

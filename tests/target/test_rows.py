@@ -136,7 +136,8 @@ def test_postgresqls_own_types(database: str, tmp_path: Path) -> None:
         CREATE TABLE side.person (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
           mood mood NOT NULL, grade grade NOT NULL);
         CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n serial,
-          person_id int NOT NULL REFERENCES side.person, tags text[] NOT NULL, doc jsonb NOT NULL, raw bytea NOT NULL, ip inet NOT NULL, span interval NOT NULL,
+          person_id int NOT NULL REFERENCES side.person, tags text[] NOT NULL,
+          doc jsonb NOT NULL, raw bytea NOT NULL, ip inet NOT NULL, span interval NOT NULL,
           words tsvector, place point, whole int4range NOT NULL DEFAULT '[1,2]', at timestamptz NOT NULL,
           twice int GENERATED ALWAYS AS (1 + 1) STORED,
           status varchar CHECK (status::text = ANY (ARRAY['x'::varchar, 'y'::varchar]::text[])));

@@ -18,7 +18,7 @@ from perfcrew.target import spawn
 from perfcrew.target.clones import django, postgres, sqlite, urls
 from perfcrew.target.clones.instance import DEFAULT, Clone, Source, file_of
 from perfcrew.target.clones.tellers import Teller, teller
-from perfcrew.target.environment import command_of, environment_of
+from perfcrew.target.environment import BYTECODE, command_of, environment_of
 from perfcrew.target.framework_tables import FRAMEWORK_TABLES
 from perfcrew.target.leftovers import Registry
 
@@ -183,7 +183,7 @@ class Template:
         await spawn.run(
             [clone.moved(word) for word in command_of(self.project, list(command))],
             cwd=clone.workdir or self.project.workdir,
-            environment=environment_of(self.project, clone),
+            environment=environment_of(self.project, clone, bytecode=self.workspace / BYTECODE),
             log=self.workspace / f"{_plain(what)}.log",
             registry=self.registry,
             what=what,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfcrew.core.project import Project
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from perfcrew.target.clone import Clone
 
 HOST = "127.0.0.1"
+BYTECODE = "bytecode"
+"""Folder of the workspace that all starts share."""
 _OURS_ONLY = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 
 
@@ -29,9 +32,18 @@ def command_of(project: Project, command: Sequence[str]) -> list[str]:
 
 
 def environment_of(
-    project: Project, data: Clone | None, extra: Mapping[str, str] | None = None, port: int | None = None
+    project: Project,
+    data: Clone | None,
+    extra: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    bytecode: Path | None = None,
 ) -> dict[str, str]:
-    """The target's environment: ours without our virtual environment, the project's, the clone's, then `extra`."""
+    """The target's environment: ours without our virtual environment, the project's, the clone's, then `extra`.
+
+    Compiled modules go to the folder `bytecode`, so that the tree stays untouched and only the first start has to
+    compile what was installed without them; without that folder none are written.
+    """
     layers = [project.environment, data.environment if data else {}, extra or {}]
     merged = {k: v for k, v in os.environ.items() if k not in _OURS_ONLY}
     for layer in layers:
@@ -42,6 +54,9 @@ def environment_of(
         merged["PYTHONPATH"] = path
     merged["PATH"] = f"{project.python.parent}{os.pathsep}{merged.get('PATH', os.defpath)}"
     merged["PYTHONDONTWRITEBYTECODE"] = "1"
+    if bytecode is not None:
+        del merged["PYTHONDONTWRITEBYTECODE"]
+        merged["PYTHONPYCACHEPREFIX"] = str(bytecode)
     if port is not None:
         merged.update(_port_variables(project, merged, port))
     return merged

@@ -17,7 +17,7 @@ import psutil
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.project import Project
 from perfcrew.target import hints, process
-from perfcrew.target.environment import HOST, environment_of, start_command
+from perfcrew.target.environment import BYTECODE, HOST, environment_of, start_command
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.spawn import Child, spawn, uninterrupted
 from perfcrew.target.startup import ask, until_up
@@ -169,7 +169,9 @@ def _begin(start: _Start, port: int) -> Running:
     temporary = Path(tempfile.gettempdir()) / f"perfcrew-{os.getpid()}-{start.name[:20]}-{port}"
     folder = start.registry.temporary(temporary)
     temporary.mkdir(mode=0o700, exist_ok=True)
-    environment = environment_of(start.project, start.data, start.environment, port)
+    environment = environment_of(
+        start.project, start.data, start.environment, port=port, bytecode=start.workspace / BYTECODE
+    )
     environment["TMPDIR"] = str(temporary)
     try:
         child = spawn(

@@ -13,22 +13,24 @@ if TYPE_CHECKING:
     from perfcrew.target.launch import Running
 
 _HEALTH_GRACE_S = 10.0
-_ELSEWHERE_S = 3.0
+_LOOK_EVERY_S = 1.0
+_ELSEWHERE_LOOKS = 3
 
 
 async def until_up(running: Running) -> None:
+    """Wait for the first answer and note when it came. Raises TargetFailed where none comes in time."""
     project, child = running.project, running.child
     until = child.exec_at + project.start_timeout_s
-    elsewhere_since: float | None = None
+    elsewhere = _Elsewhere(running)
     while time.monotonic() < until:
         if child.exit is not None:
             raise running.failed("the target ended before it answered")
         if process.is_listening(running.port):
             await _first_answer(running, until)
-            running.child.remember()
+            child.remember()
             return
-        elsewhere_since = _elsewhere(running, elsewhere_since)
-        await asyncio.sleep(0.01 if time.monotonic() - child.exec_at < 2 else 0.05)
+        elsewhere.look()
+        await asyncio.sleep(0.01 if time.monotonic() - child.exec_at < 2 else 0.03)
     raise running.failed(
         f"the target did not listen on port {running.port} within {project.start_timeout_s:g} s",
         do=hints.what_to_do(running.tail(), project.python)
@@ -36,23 +38,27 @@ async def until_up(running: Running) -> None:
     )
 
 
-def _elsewhere(running: Running, since: float | None) -> float | None:
-    """Since when it listens on other ports only. Raises TargetFailed once that has lasted."""
-    now = time.monotonic()
-    if since is not None and now - since < _ELSEWHERE_S:
-        return since
-    if since is None and now - running.child.exec_at < 1:
-        return None
-    others = {found.port for found in process.listeners(running.processes())}
-    if not others or running.port in others:
-        return None
-    if since is None:
-        return now
-    ports = ", ".join(map(str, sorted(others)))
-    raise running.failed(
-        f"the target listens on port {ports}, not on {running.port} as it was told",
-        do="put `{port}` into `target.start` (or into the variable that carries the port) in perfcrew.toml",
-    )
+class _Elsewhere:
+    """Notices a target that listens on other ports only. Looks seldom: to look costs what the start needs itself."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.next_at = running.child.exec_at + _LOOK_EVERY_S
+        self.times = 0
+
+    def look(self) -> None:
+        """Raise TargetFailed once it was seen `_ELSEWHERE_LOOKS` times in a row."""
+        if time.monotonic() < self.next_at:
+            return
+        others = {found.port for found in process.listeners(self.running.processes())}
+        self.times = self.times + 1 if others and self.running.port not in others else 0
+        self.next_at = time.monotonic() + _LOOK_EVERY_S
+        if self.times >= _ELSEWHERE_LOOKS:
+            ports = ", ".join(map(str, sorted(others)))
+            raise self.running.failed(
+                f"the target listens on port {ports}, not on {self.running.port} as it was told",
+                do="put `{port}` into `target.start` (or into the variable that carries the port) in perfcrew.toml",
+            )
 
 
 async def _first_answer(running: Running, until: float) -> None:

@@ -1,5 +1,6 @@
 """A small FastAPI application on SQLAlchemy; its database is named by SHOP_DB, else by a file beside it."""
 
+import enum
 import os
 from pathlib import Path
 
@@ -15,10 +16,21 @@ class Base(DeclarativeBase):
     pass
 
 
+class Mood(enum.Enum):
+    GLAD = 1
+    SAD = 2
+
+
 class Book(Base):
     __tablename__ = "book"
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(String(80))
+
+
+class Letter(Base):
+    __tablename__ = "letter"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mood: Mapped[Mood]
 
 
 Base.metadata.create_all(engine)
@@ -31,6 +43,12 @@ def count() -> dict[str, object]:
         session.add(Book(title="written by the target"))
         session.commit()
         return {"books": session.scalar(select(func.count()).select_from(Book)), "file": __file__}
+
+
+@app.get("/letters")
+def letters() -> list[str]:
+    with Session(engine) as session:
+        return [letter.mood.name for letter in session.scalars(select(Letter))]
 
 
 def seed(rows: int) -> None:

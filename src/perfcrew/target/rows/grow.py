@@ -18,7 +18,7 @@ from perfcrew.target.rows.values import Maker
 _PATTERN_ROWS = 1000
 _KEYS = 200_000
 
-Choices = Mapping[str, Mapping[str, tuple[str, ...]]]
+Choices = Mapping[str, Mapping[str, tuple[str | int, ...]]]
 """Table → column → the values that the application's models allow."""
 
 
