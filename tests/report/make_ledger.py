@@ -566,7 +566,7 @@ def make(
 ) -> Ledger:
     """The ledger of one finished run in `folder/.perfcrew`."""
     maker = Maker(folder, seed, load_steps, tuple(s for s in SHOP if s.key not in without))
-    _frame(maker, folder)
+    write_frame(maker, folder)
     for shop in maker.shops:
         maker.baseline(shop)
     maker.whole(Shop("application", 1, 1, 0, 0, 0), "startup", 1871.0, 1840.0, 1902.0)
@@ -605,7 +605,7 @@ def make(
     return maker.ledger
 
 
-def _frame(maker: Maker, folder: Path) -> None:
+def write_frame(maker: Maker, folder: Path) -> None:
     maker.put(
         "environment",
         Environment(

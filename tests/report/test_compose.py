@@ -1,0 +1,129 @@
+"""What a composed report says of a run, and that it says the same each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfcrew.core.errors import LedgerError
+from perfcrew.core.evidence import Measurement, Method, Traces
+from perfcrew.core.numerals import touching, uncited
+from perfcrew.core.report import Report, digest
+from perfcrew.gate.held import texts
+from perfcrew.ledger import Ledger
+from perfcrew.report import markdown
+from perfcrew.report.compose import compose
+from tests.report.make_ledger import RUN, SHOP, Maker, make, write_frame
+
+
+def test_the_same_ledger_gives_the_same_report(shop_ledger: Ledger, report: Report) -> None:
+    assert compose(shop_ledger, RUN) == report
+    assert digest(compose(shop_ledger, RUN)) == digest(report)
+
+
+def test_every_number_of_every_text_is_cited(report: Report) -> None:
+    for placed in texts(report):
+        assert uncited(placed.prose) == [], placed.where
+        assert touching(placed.prose) == [], placed.where
+
+
+def test_endpoints_stand_slowest_first(report: Report) -> None:
+    assert [row.endpoint for row in report.state][:3] == ["GET /search", "POST /login", "GET /books"]
+    assert {row.endpoint for row in report.state} == {shop.key for shop in SHOP}
+
+
+def test_a_cell_shows_the_ledgers_number_with_its_interval(shop_ledger: Ledger, report: Report) -> None:
+    cell = report.state[2].reading("p95")
+    (figure,) = cell.value.figures
+    body = shop_ledger.get(figure.refs[0].evidence).body
+    assert isinstance(body, Measurement) and body.metric == "latency"
+    assert figure.refs[0].field == "statistics.p95.value" and " to " in cell.interval.text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "column", "shown"),
+    [
+        ("GET /authors", "statements", "51"),
+        ("GET /books", "rows", "4,000 rows"),
+        ("GET /reports/sales", "trips", "3"),
+        ("GET /books/{book_id}", "trips", "1"),
+        ("GET /health", "statements", "0"),
+        ("GET /books", "bytes", "1.64 MB"),
+    ],
+)
+def test_counts(report: Report, endpoint: str, column: str, shown: str) -> None:
+    row = next(r for r in report.state if r.endpoint == endpoint)
+    assert row.reading(column).value.text == shown
+
+
+def test_a_refused_statistic_says_why(report: Report) -> None:
+    cell = report.state[0].reading("p95")
+    assert not cell.measured and cell.refused is not None
+    assert cell.refused.text == "needs at least 60 samples, 45 were taken"
+
+
+def test_targets(report: Report) -> None:
+    outcomes = {(t.target.name, t.subject): t.outcome for t in report.targets}
+    assert outcomes["API p95", "GET /books"] == "met"
+    assert outcomes["API p95", "GET /search"] == "not measured"
+    assert outcomes["Redis hit ratio", "application"] == "not measured"
+    assert outcomes["start-up", "application"] == "met"
+
+
+def test_findings_stand_in_the_reviewers_order_with_who_found_them(report: Report) -> None:
+    assert [s.finding.rule for s in report.findings] == ["DB103", "DB101", "RT301", "RT303", "HT403", "RT305"]
+    assert report.findings[0].specialist == "database" and report.findings[3].specialist == "profiler"
+    assert report.worst == "high" and len(report.open_findings) == 5
+
+
+def test_a_finding_has_every_part(report: Report) -> None:
+    section = report.findings[1]
+    assert "51 statements of one shape" in section.problem.text and "an estimated" not in section.problem.text
+    assert "Nothing was changed" in section.changes.text and "After: not measured" in section.benchmark_note.text
+    assert section.command[-1] == "GET /authors" and section.budget.text == "500 ms"
+    assert {s.who for s in section.next_steps} == {"Code review", "Tests"}
+
+
+def test_what_was_not_measured_is_listed_with_its_reason(report: Report) -> None:
+    listed = {u.endpoint: (u.status, u.reason.text) for u in report.not_measured}
+    assert listed["GET /admin/stats"] == (401, "answered 401 to each of 5 requests")
+    assert listed["GET /orders/{slug}"] == (None, "no value found for {slug}")
+
+
+def test_the_waterfall_is_of_a_warm_request_and_names_the_applications_line(report: Report) -> None:
+    (waterfall,) = [w for w in report.charts.waterfalls if w.endpoint == "GET /authors"]
+    assert len(waterfall.bars) == 51 and waterfall.trace != f"{0:032x}"
+    assert waterfall.bars[3].place == "src/bookshop/api.py:31" and waterfall.bars[3].repeated
+
+
+def test_the_flame_graph_counts_every_sample(report: Report) -> None:
+    (flame,) = report.charts.flames
+    assert flame.root.samples == 1840 == sum(c.samples for c in flame.root.children)
+
+
+def test_a_run_that_could_measure_nothing_says_so(tmp_path: Path) -> None:
+    maker = Maker(tmp_path, seed=1, load_steps=(), shops=SHOP)
+    write_frame(maker, tmp_path)
+    report = compose(maker.ledger, RUN)
+    assert report.state == () and report.findings == ()
+    assert report.summary.text.startswith("No endpoint could be measured")
+    assert {t.outcome for t in report.targets} == {"not measured"}
+    assert "No rule found its pattern" in markdown.render(report)
+
+
+def test_traces_that_caught_nothing_are_no_counts(tmp_path: Path) -> None:
+    with make(tmp_path) as ledger:
+        ledger.put(RUN, "again", ledger.find(RUN, "traces", "GET /authors")[0].body.model_copy(
+            update={"instrumented": False}), Method(tool="probe", version="1"), "GET /authors")  # fmt: skip
+        report = compose(ledger, RUN)
+        assert isinstance(ledger.find(RUN, "traces", "GET /authors")[-1].body, Traces)
+    row = next(r for r in report.state if r.endpoint == "GET /authors")
+    assert not row.reading("statements").measured
+    life = report.life_of("GET /authors")
+    assert life is not None and not life.instrumented
+
+
+def test_an_unknown_run_is_an_error(shop_ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="is not in the ledger"):
+        compose(shop_ledger, "no-such-run")
