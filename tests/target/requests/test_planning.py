@@ -273,19 +273,20 @@ async def test_django_by_links_viewsets_and_converters(project: Make) -> None:
         root=APPS / "django_site",
         manage_py=APPS / "django_site" / "manage.py",
         exclude=("/admin/*",),
-        scenarios=(Scenario(name="s", requests=(ScenarioRequest(path="/library/main/"),)),),
     )
     async with served("django") as (base_url, _):
         found = await planned(target, base_url, limit=3)
     prefix = "/library/{branch}"
-    assert targets(found[f"GET {prefix}/"]) == ["/library/main/"]
-    assert targets(found[f"GET {prefix}/books/{{pk}}/"]) == ["/library/main/books/4/", "/library/main/books/9/"]
+    assert targets(found[f"GET {prefix}/"])[0] == "/library/main/"
+    books = targets(found[f"GET {prefix}/books/{{pk}}/"])
+    assert {target.split("/")[-2] for target in books} == {"4", "9"}
     assert targets(found[f"GET {prefix}/copies/{{copy}}/"])[0].endswith("0007/")
     members = targets(found[f"GET {prefix}/api/members/{{pk}}/"])
     assert {target.split("/")[-2] for target in members} == {"21", "22"}
     assert "delete" in found[f"GET {prefix}/books/{{pk}}/delete/"].skipped
     assert found[f"GET {prefix}/archive/{{year}}/"].measurable
     assert found[f"GET {prefix}/list/"].measurable
+    assert targets(found["GET /{_0}"]) == ["/", "/about/", "/about/us/"]
 
 
 async def test_a_target_that_dies_under_way_is_an_error_that_names_the_request(project: Make) -> None:

@@ -62,9 +62,9 @@ CASES = {
     "/there/": ("/there", "", False),
     "/loop": ("/loop/", "", False),
     "/self": ("/self", "", False),
-    "/to-login": ("/to-login", "answered 302 to /accounts/sign-in", False),
-    "/to-next": ("/to-next", "answered 302 to /x", False),
-    "/to-sso": ("/to-sso", "answered 302 to /oauth2/authorize", False),
+    "/to-login": ("/to-login", "answered 302 to /accounts/sign-in", True),
+    "/to-next": ("/to-next", "answered 302 to /x", True),
+    "/to-sso": ("/to-sso", "answered 302 to /oauth2/authorize", True),
     "/to-blog": ("/to-blog", "", False),
     "/to-author": ("/to-author", "", False),
 }

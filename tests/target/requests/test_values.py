@@ -134,7 +134,10 @@ GENERATED = [
         },
         [{"n": 9, "o": {"t": "d"}}],
     ),
-    ({"type": "string", "pattern": r"^\p{L}+$"}, []),
+    ({"type": "string", "pattern": "^[-a-zA-Z0-9_]+$"}, ["a", "the", "test"]),
+    ({"type": "string", "pattern": "^(?:[0-9]{4})$"}, ["2024", "2025"]),
+    ({"type": "string", "pattern": r"^\p{L}+$"}, ["a", "the", "test"]),
+    ({"type": "string", "pattern": "^(?!)$"}, []),
 ]
 
 

@@ -65,9 +65,10 @@ def bindings(endpoint: Endpoint, harvest: Harvest) -> Iterator[Binding]:
 
 
 def _linked(endpoint: Endpoint, harvest: Harvest) -> list[Binding]:
-    found = [matched(endpoint, link) for link in harvest.links if not harmful_word(link)]
+    own = [link for link in harvest.links_of(endpoint) if not harmful_word(link)]
+    found = [matched(endpoint, link) for link in own]
     wanted = {p.name: p for p in path_parameters(endpoint)}
-    fitting = [f for f in found if f and all(accepts(wanted[n].definition, v) for n, v in f.items())]
+    fitting = [f for f in found if f and all(v == "" or accepts(wanted[n].definition, v) for n, v in f.items())]
     return [Binding(dict(values), "listing") for values in spread(fitting, _WIDTH)]
 
 
@@ -114,7 +115,8 @@ def choices(
         elif source == "listing":
             found = [c for c in _read(parameter, key, harvest) if c.item and _agrees(c.item, bound, chosen)]
         else:
-            found = [Choice(v, "generated") for v in generated.values(parameter.name, parameter.definition)]
+            found = [Choice("", "default")] if parameter.may_be_empty else []
+            found += [Choice(v, "generated") for v in generated.values(parameter.name, parameter.definition)]
         distinct: dict[str, Choice] = {}
         for choice in found:
             distinct.setdefault(str(choice.value), choice)

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from perfcrew.target.requests.parameters import plain
+from perfcrew.target.requests.parameters import accepts, plain
 
 _LATE = re.compile(r"(^|_)(end|to|until|before|max)(_|$)", re.I)
 _EARLY = re.compile(r"(^|_)(start|from|since|after|min)(_|$)", re.I)
 _WORDS = ("a", "the", "test", "one", "new")
+_DIGITS = ("1", "2", "2024", "2025", "01", "02")
 _KNOWN_FORMATS: dict[str, list[Any]] = {
     "uuid": [str(uuid.UUID(int=n, version=4)) for n in (1, 2, 3)],
     "email": ["someone@example.com", "other@example.com"],
@@ -84,7 +85,8 @@ def _texts(name: str, definition: Mapping[str, Any], count: int) -> list[Any]:
     if kind in _KNOWN_FORMATS:
         return _KNOWN_FORMATS[kind][:count]
     if "pattern" in definition or kind:
-        return _drawn(dict(definition), count)
+        fitting = [] if kind else [word for word in (*_WORDS, *_DIGITS) if accepts(definition, word)]
+        return fitting[:count] or _drawn(dict(definition), count)
     shortest, longest = definition.get("minLength", 1), definition.get("maxLength", 64)
     padded = [word.ljust(shortest, "a") for word in _WORDS]
     return [word for word in padded if len(word) <= longest][:count]

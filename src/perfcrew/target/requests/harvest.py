@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from perfcrew.core.web import Endpoint, Request
 from perfcrew.target.client import Answer
-from perfcrew.target.requests.template import matched, shape
+from perfcrew.target.requests.template import matched, owner, shape
 
 _DEPTH = 5
 _ITEMS_A_LIST = 50
@@ -57,9 +57,11 @@ class Harvest:
     """All that was found so far, in the order of the answers."""
 
     base_url: str
+    endpoints: Sequence[Endpoint] = ()
     items: list[Item] = field(default_factory=list)
     links: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
+    owners: dict[str, Endpoint | None] = field(default_factory=dict)
     read: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
     """Choices read before: see `bindings`."""
 
@@ -73,6 +75,14 @@ class Harvest:
             self._take_json(endpoint, path, bound, answer)
         elif answer.content_type == "text/html":
             self._link_all(_hrefs(answer.body.decode("utf-8", "replace")), path)
+
+    def links_of(self, endpoint: Endpoint) -> list[str]:
+        """The links that this endpoint answers, rather than another one that matches them more closely."""
+        matching = [link for link in self.links if matched(endpoint, link) is not None]
+        for link in matching:
+            if link not in self.owners:
+                self.owners[link] = owner(self.endpoints, "GET", link)
+        return [link for link in matching if self.owners[link] in (None, endpoint)]
 
     def _take_json(self, endpoint: Endpoint, path: str, bound: dict[str, str], answer: Answer) -> None:
         try:

@@ -20,6 +20,7 @@ class Parameter(Noun):
     definition: dict[str, Any]
     examples: tuple[Any, ...] = ()
     spans_segments: bool = False
+    may_be_empty: bool = False
 
     @property
     def type(self) -> str:
@@ -63,6 +64,7 @@ def _parameter(listed: Mapping[str, Any]) -> Parameter:
         definition=definition,
         examples=tuple(_examples(listed, definition)),
         spans_segments=listed.get("x-converter") == "path",
+        may_be_empty=bool(listed.get("x-may-be-empty")),
     )
 
 

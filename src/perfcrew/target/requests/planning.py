@@ -56,11 +56,11 @@ async def plan(
     known = list(endpoints) or learned(recorded)
     wanted = given(project, known, recorded)
     states = [_State(e, _refusal(project, e, wanted)) for e in [*known, *wanted.added]]
-    work = _Work(client, Harvest(client.base_url), wanted, limit_per_endpoint)
+    work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limit_per_endpoint)
     for state in sorted(states, key=lambda s: (s.endpoint.path.count("{"), _needs(s.endpoint), s.endpoint.path)):
         await work.exercise(state)
     for state in [s for s in states if s.is_unsure]:
-        await work.exercise(state)
+        await work.improve(state)
     for state in states:
         state.page_size = await page_size_parameter(client, state.endpoint, state.accepted)
     return [_plan(state) for state in states]
@@ -104,6 +104,12 @@ class _Work:
             if key not in state.asked:
                 state.asked.add(key)
                 failures += not await self._ask(state, candidate)
+
+    async def improve(self, state: _State) -> None:
+        """Try again what only generated values, or none, were found for: what later answers told comes first."""
+        generated, state.accepted = state.accepted, []
+        await self.exercise(state)
+        state.accepted = [*state.accepted, *generated][: self.limit]
 
     async def _ask(self, state: _State, candidate: Candidate) -> bool:
         one = await tried(self.client, candidate.request)

@@ -24,20 +24,19 @@ def shape(template: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _expression(template: str, spanning: frozenset[str]) -> re.Pattern[str]:
+def _expression(template: str, spanning: frozenset[str], optional: frozenset[str]) -> re.Pattern[str]:
     parts = _PARAMETER.split(template.rstrip("/"))
-    pieces = [re.escape(part) if at % 2 == 0 else _group(part, spanning) for at, part in enumerate(parts)]
+    groups = [f"({'.' if p in spanning else '[^/]'}{'*' if p in optional else '+'})" for p in parts]
+    pieces = [groups[at] if at % 2 else re.escape(part) for at, part in enumerate(parts)]
     return re.compile("".join(pieces) + "/?")
-
-
-def _group(name: str, spanning: frozenset[str]) -> str:
-    return "(.+)" if name in spanning else "([^/]+)"
 
 
 def matched(endpoint: Endpoint, path: str) -> dict[str, str] | None:
     """The values of the endpoint's parameters in this path, None where it is another endpoint's."""
-    spanning = frozenset(p.name for p in path_parameters(endpoint) if p.spans_segments)
-    found = _expression(endpoint.path, spanning).fullmatch(path)
+    known = path_parameters(endpoint)
+    spanning = frozenset(p.name for p in known if p.spans_segments)
+    optional = frozenset(p.name for p in known if p.may_be_empty)
+    found = _expression(endpoint.path, spanning, optional).fullmatch(path)
     if found is None:
         return None
     return {name: unquote(value) for name, value in zip(names(endpoint.path), found.groups(), strict=True)}

@@ -24,7 +24,7 @@ class Tried:
     answer: Answer
     failure: str = ""
     is_final: bool = False
-    """No other value would help: it hung, or it asks for fewer requests."""
+    """No other value would help: it hung, wants somebody to log in, or asks for fewer requests."""
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -86,7 +86,7 @@ def _judged(request: Request, answer: Answer, timeout_s: float) -> Tried:
         return Tried(request, answer)
     if 300 <= answer.status < 400:
         return _redirected(request, answer)
-    return Tried(request, answer, f"answered {answer.status}", is_final=answer.status == 429)
+    return Tried(request, answer, f"answered {answer.status}", is_final=answer.status in (401, 429))
 
 
 def _unending(answer: Answer, timeout_s: float) -> str:
@@ -99,5 +99,5 @@ def _redirected(request: Request, answer: Answer) -> Tried:
     """A redirect is work that can be measured, unless it says that somebody must log in first."""
     to = urlsplit(answer.headers.get("location", ""))
     if _LOGIN.search(to.path) or re.search(r"(^|&)next=", to.query):
-        return Tried(request, answer, f"answered {answer.status} to {to.path}")
+        return Tried(request, answer, f"answered {answer.status} to {to.path}", is_final=True)
     return Tried(request.model_copy(update={"expect": answer.status}), answer)

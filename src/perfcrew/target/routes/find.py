@@ -66,7 +66,14 @@ def _source(name: str) -> Literal["django", "flask", "starlette"]:
 
 def _operation(route: Mapping[str, Any]) -> dict[str, object]:
     parameters = [
-        {"name": p["name"], "in": "path", "required": True, "schema": p["schema"], "x-converter": p["converter"]}
+        {
+            "name": p["name"],
+            "in": "path",
+            "required": True,
+            "schema": p["schema"],
+            "x-converter": p["converter"],
+            **({"x-may-be-empty": True} if p.get("empty") else {}),
+        }
         for p in route["parameters"]
     ]
     return {"parameters": parameters, **({"x-admin": True} if route.get("admin") else {})}

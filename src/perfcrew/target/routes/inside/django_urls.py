@@ -85,12 +85,13 @@ def _from_regex(regex: str) -> tuple[str, list[dict[str, Any]]] | None:
 
 
 def _matched(name: str, regex: str) -> dict[str, Any]:
-    if re.fullmatch(r"(\\d|\[0-9\])(\+|\{[\d,]+\})?", regex) and not regex.endswith("}"):
+    if re.fullmatch(r"(\\d|\[0-9\])\+", regex):
         return {"name": name, "schema": {"type": "integer", "minimum": 0}, "converter": "int"}
-    kind = "path" if regex in (".+", ".*") else "regex"
     plain = regex in ("[^/]+", "[^/.]+", ".+", ".*")
     schema = {"type": "string"} if plain else {"type": "string", "pattern": f"^(?:{regex})$"}
-    return {"name": name, "schema": schema, "converter": kind}
+    spans = any(re.fullmatch(regex, probe) for probe in ("a/b", "a/b/"))
+    may_be_empty = re.fullmatch(regex, "") is not None
+    return {"name": name, "schema": schema, "converter": "path" if spans else "regex", "empty": may_be_empty}
 
 
 def _groups(regex: str) -> dict[str, str]:
