@@ -64,6 +64,9 @@ FOUND = {
     "PostgreSQL scans in parallel": Found(
         lambda app: planned(app, node="Parallel Seq Scan"), "people.py", "# read", "medium"
     ),
+    "SQLite builds an index at each run": Found(
+        lambda app: planned(app, node="SEARCH USING AUTOMATIC COVERING INDEX"), "people.py", "# read", "medium"
+    ),
     "much of a slow request": Found(
         lambda app: planned(app, measurements=(measured("latency", 120.0),)), "people.py", "# read", "high"
     ),

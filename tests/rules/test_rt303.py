@@ -94,7 +94,19 @@ def comprehension(app: App) -> Scene:
     )
 
 
+def beside_waiting(app: App, share: float = 0.16, samples: int = 64) -> Scene:
+    """A pool's thread that stands ready is sampled as if it worked."""
+    app.write("similarity.py", SOURCE)
+    defined = app.place("similarity.py", "def distance", "distance")
+    pool = Place(file="/usr/lib/python3.11/concurrent/futures/thread.py", line=81, function="_worker")
+    hottest = line(app.place("similarity.py", "# inner", "distance"), share)
+    return profiled(app, [line(pool, 0.7, application=False), line(defined, share)], [hottest], samples=samples)
+
+
 FOUND = {
+    "beside threads that stand ready": Found(
+        beside_waiting, "similarity.py", "# inner", "medium", "# calls", "distance"
+    ),
     "a comprehension belongs to the function around it": Found(
         comprehension, "similarity.py", "# comprehension", "medium", None, "squares"
     ),
@@ -112,6 +124,7 @@ SILENT: dict[str, Silent] = {
     "a small share": lambda app: own(app, share=0.1),
     "little processor time": lambda app: own(app, cpu_ms=3),
     "few samples": lambda app: own(app, samples=9),
+    "few samples in the function": lambda app: beside_waiting(app, samples=30),
     "SQLAlchemy on behalf of a line": lambda app: library(
         app, "/x/site-packages/sqlalchemy/sql/compiler.py", function="visit"
     ),

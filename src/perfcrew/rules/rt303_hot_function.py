@@ -4,7 +4,7 @@ What it costs: CPU time cannot be waited away: it bounds what a process serves, 
 Seen as: a function of the application whose own samples, and those of libraries that it calls to compute (frameworks,
 drivers and serializers left out), are at least `min_share` of the profile and `min_ms` of processor time a request.
 Not this: password hashing and key stretching (slow by design), the framework's own serialization and routing, waiting
-of any kind, a profile of too few samples (`min_samples`).
+of any kind (samples of threads that stand ready are left out), too few samples (`min_samples`, `min_hits`).
 Instead: a better algorithm, a library written in C or Rust, less data, keeping results, or doing it beforehand.
 Confidence: 0.85; 0.7 below half of the profile.
 Limits: samples show where the time goes, not whether it must. Own time within C code counts for the line that calls it.
@@ -37,6 +37,11 @@ _INFRASTRUCTURE = re.compile(
     r"|redis|jinja2|opentelemetry|wrapt|asgiref|greenlet|_perfcrew_probe)(/|\.)"
     r"|/(asyncio|concurrent|importlib|logging|json|email|http|urllib|sqlite3)/|/(selectors|socket|ssl|threading|contextlib|queue)\.py$"
 )
+# Samplers can't always tell a thread that waits inside C code from one that works there.
+_WAITING = re.compile(
+    r"concurrent/futures/thread\.py$|asyncio/(runners|base_events)\.py$|/(selectors|threading|queue)\.py$"
+    r"|/uvloop/|<frozen importlib"
+)
 
 
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:
@@ -46,7 +51,10 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
         return []
     cost = _by_function(scene.root, profile.body)
     cpu_ms = _cpu_ms(scene, profile.body)
-    hot = [(i, part) for i, part in cost.items() if part >= limits.min_share and part * cpu_ms >= limits.min_ms]
+    hits = limits.min_hits / profile.body.samples_count
+    working = 1 - _waiting(profile.body)
+    shares = [(i, min(1.0, part / working)) for i, part in cost.items() if part >= hits and working > 0]
+    hot = [(i, part) for i, part in shares if part >= limits.min_share and part * cpu_ms >= limits.min_ms]
     named = [(i, part) for i, part in hot if not _by_design(scene, profile.body, i)]
     return [_finding(scene, profile, index, part, limits) for index, part in named]
 
@@ -67,6 +75,12 @@ def _by_function(root: Path, profile: CpuProfile) -> dict[int, float]:
             cost[_key(root, line.trigger)] += line.own_share
     main = {key: max(indexes, key=lambda i: profile.functions[i].own_share) for key, indexes in own.items()}
     return {main[key]: min(1.0, part) for key, part in cost.items()}
+
+
+def _waiting(profile: CpuProfile) -> float:
+    """The part of the samples in which a thread stood ready for work, or the application was still being imported."""
+    idle = (f.own_share for f in profile.functions if not f.application and _WAITING.search(f.place.file))
+    return min(1.0, sum(idle))
 
 
 def _key(root: Path, place: Place) -> tuple[str, str]:
@@ -138,7 +152,7 @@ def _finding(scene: Scene, profile: Seen[CpuProfile], index: int, part: float, l
     share = Share(
         fraction=round(part, 4),
         of="cpu",
-        basis="samples in the function and in libraries that it calls to compute, over all samples",
+        basis="samples in the function and in libraries that it calls to compute, over those in which a thread worked",
     )
     at = level(part, part * _cpu_ms(scene, profile.body), limits)
     title = f"A hot function: {code(name or site.place.file)}"
