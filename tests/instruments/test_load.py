@@ -173,16 +173,20 @@ async def test_percentiles_are_refused_where_the_driver_was_late() -> None:
 
 
 async def test_without_a_driver_one_is_started_and_ended(server: Server) -> None:
+    before = workers()
     result = await closed_loop(Aim(server.base_url), server.plan("/fast").requests, count=1)
-    assert result.asked_count == 1
-    assert not [p for p in psutil.Process().children() if "load_worker" in " ".join(p.cmdline())]
+    assert result.asked_count == 1 and workers() == before
+
+
+def workers() -> set[psutil.Process]:
+    return {p for p in psutil.Process().children() if "load_worker" in " ".join(p.cmdline())}
 
 
 async def test_a_driver_that_is_killed_says_so_and_the_next_job_has_another(server: Server, driver: Driver) -> None:
     job = asyncio.create_task(closed_loop(Aim(server.base_url), server.plan("/slow").requests, count=50, driver=driver))
     await asyncio.sleep(0.3)
-    worker = next(p for p in psutil.Process().children() if "load_worker" in " ".join(p.cmdline()))
-    os.kill(worker.pid, signal.SIGKILL)
+    for worker in workers():
+        os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(ToolFailed, match="died"):
         await job
     again = await closed_loop(Aim(server.base_url), server.plan("/fast").requests, count=1, driver=driver)

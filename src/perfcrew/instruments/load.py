@@ -55,6 +55,8 @@ class LoadResult:
     elapsed_s: float
     unchecked_count: int = 0
     """Different bodies beyond the memory kept for them, whose shape was not compared."""
+    due_ms: tuple[float, ...] = ()
+    """When each sample's request was due (open loop) or sent, since the beginning."""
     crowded_count: int = 0
     """Requests that waited since too many were under way: the target did not keep up."""
 
@@ -72,13 +74,16 @@ class LoadResult:
         return len(self.samples_ms) / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
+    def lateness_p99_ms(self) -> float:
+        """By how much 99 of 100 requests were sent late at most; 0 for a closed loop."""
+        return sorted(self.lateness_ms)[int(0.99 * (len(self.lateness_ms) - 1))] if self.lateness_ms else 0.0
+
+    @property
     def late(self) -> str:
         """Why percentiles at this rate are refused; empty where the driver sent in time."""
         if self.crowded_count:
             return f"the target did not keep up: {self.crowded_count} requests waited to be sent"
-        if not self.lateness_ms:
-            return ""
-        p99 = sorted(self.lateness_ms)[int(0.99 * (len(self.lateness_ms) - 1))]
+        p99 = self.lateness_p99_ms
         median = sorted(self.samples_ms)[len(self.samples_ms) // 2] if self.samples_ms else 0.0
         bound = max(LATENESS_BOUND_MS, LATENESS_SHARE * median)
         return f"the driver sent {p99:.1f} ms late (p99), more than {bound:.1f} ms" if p99 > bound else ""
@@ -268,5 +273,6 @@ async def _drive(content: Mapping[str, Any], load: str, driver: Driver | None) -
         asked_count=result["asked"],
         elapsed_s=result["elapsed_s"],
         unchecked_count=result["unchecked"],
+        due_ms=tuple(result["due_ms"]),
         crowded_count=result["crowded"],
     )

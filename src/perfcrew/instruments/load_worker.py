@@ -55,7 +55,7 @@ class Job:
 @dataclass
 class _Sample:
     ms: float
-    lateness_ms: float
+    due_ms: float
     index: int
     digest: bytes
 
@@ -77,7 +77,8 @@ class Tally:
     crowded: int = 0
     elapsed_s: float = 0.0
 
-    def take(self, index: int, answer: Answer, late_ms: float, ms: float) -> None:
+    def take(self, index: int, answer: Answer, due_s: float, *, late_ms: float = 0.0, ms: float | None = None) -> None:
+        """Count an answer. `due_s` is since the beginning; without `ms` its time is the one from sending on."""
         self.lateness_ms.append(late_ms)
         self.sent_bytes += answer.sent_bytes
         if answer.error is not None:
@@ -89,7 +90,7 @@ class Tally:
             return
         digest = hashlib.blake2b(answer.body, digest_size=16).digest()
         self._keep((index, digest), answer)
-        self.samples.append(_Sample(ms, late_ms, index, digest))
+        self.samples.append(_Sample(answer.elapsed_ms if ms is None else ms, due_s * 1e3, index, digest))
 
     def _keep(self, key: tuple[int, bytes], answer: Answer) -> None:
         if key in self.kept or self.job.expected[key[0]] is None:
@@ -107,6 +108,7 @@ class Tally:
             self.errors["another shape than when first asked"] += len(self.samples) - len(good)
         return {
             "samples_ms": [s.ms for s in good],
+            "due_ms": [s.due_ms for s in good],
             "indices": [s.index for s in good],
             "lateness_ms": self.lateness_ms,
             "statuses": dict(self.statuses),
@@ -142,8 +144,9 @@ async def closed(job: Job, client: Client) -> Tally:
         while not over():
             index = next(turns)
             tally.asked += 1
+            sent = time.perf_counter()
             answer = await client.send(job.requests[index])
-            tally.take(index, answer, 0.0, answer.elapsed_ms)
+            tally.take(index, answer, sent - began)
             if answer.refused:
                 return  # nobody listens any more: asking on would only count the same error a million times
 
@@ -166,7 +169,7 @@ async def opened(job: Job, client: Client) -> Tally:
             index = next(turns)
             late_ms = (time.perf_counter() - due) * 1e3
             answer = await client.send(job.requests[index])
-            tally.take(index, answer, late_ms, (time.perf_counter() - due) * 1e3)
+            tally.take(index, answer, due - began, late_ms=late_ms, ms=(time.perf_counter() - due) * 1e3)
 
     def start(due: float) -> None:
         tally.asked += 1
