@@ -40,7 +40,7 @@ class _State:
         """Whether ids of later answers could do better."""
         if self.refused or self.is_over or "{" not in self.endpoint.path:
             return False
-        return all(one.request.origin == "generated" for one in self.accepted)
+        return all(one.request.origin in ("default", "generated") for one in self.accepted)
 
 
 async def plan(
@@ -107,9 +107,11 @@ class _Work:
 
     async def improve(self, state: _State) -> None:
         """Try again what only generated values, or none, were found for: what later answers told comes first."""
-        generated, state.accepted = state.accepted, []
+        before = state.accepted
+        sure = [one for one in before if one.request.origin != "generated"]
+        state.accepted = [*sure]
         await self.exercise(state)
-        state.accepted = [*state.accepted, *generated][: self.limit]
+        state.accepted = [*state.accepted, *(one for one in before if one not in sure)][: self.limit]
 
     async def _ask(self, state: _State, candidate: Candidate) -> bool:
         one = await tried(self.client, candidate.request)

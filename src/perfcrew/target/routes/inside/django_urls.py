@@ -10,7 +10,8 @@ from typing import Any
 from .places import closed_over, is_async, method_of, place
 
 ARGUMENT = re.compile(r"<(?:([^<>:]+):)?([A-Za-z_]\w*)>")
-NAMED_GROUP = re.compile(r"\(\?P<(\w+)>")
+TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.S)  # an escaped character, a set, any other character
+OPENED = re.compile(r"\(\?P<(\w+)>|\(\?[^P]|\(|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.S)
 LIBRARIES = ("django", "rest_framework")
 LEFT_OUT = (
     "django.views.static",
@@ -86,7 +87,7 @@ def _from_regex(regex: str) -> tuple[str, list[dict[str, Any]]] | None:
 
 def _matched(name: str, regex: str) -> dict[str, Any]:
     if re.fullmatch(r"(\\d|\[0-9\])\+", regex):
-        return {"name": name, "schema": {"type": "integer", "minimum": 0}, "converter": "int"}
+        return {"name": name, "schema": {"type": "integer", "minimum": 0}, "converter": "int", "empty": False}
     plain = regex in ("[^/]+", "[^/.]+", ".+", ".*")
     schema = {"type": "string"} if plain else {"type": "string", "pattern": f"^(?:{regex})$"}
     spans = any(re.fullmatch(regex, probe) for probe in ("a/b", "a/b/"))
@@ -95,18 +96,32 @@ def _matched(name: str, regex: str) -> dict[str, Any]:
 
 
 def _groups(regex: str) -> dict[str, str]:
-    """The expression of each named group, by counting brackets."""
-    groups = {}
-    for start in NAMED_GROUP.finditer(regex):
-        depth, position = 1, start.end()
-        while position < len(regex) and depth:
-            if regex[position] == "\\":
-                position += 1
-            else:
-                depth += {"(": 1, ")": -1}.get(regex[position], 0)
-            position += 1
-        groups[start.group(1)] = regex[start.end() : position - 1]
+    """The expression of each group by its name, those without one as Django counts them: `_0`, `_1`."""
+    groups: dict[str, str] = {}
+    position = unnamed = 0
+    while position < len(regex):
+        opened = OPENED.match(regex, position)
+        if opened is None or not (opened[1] or opened[0] == "("):
+            position = opened.end() if opened else position + 1
+            continue
+        end = _closed(regex, opened.end())
+        groups[opened[1] or f"_{unnamed}"] = regex[opened.end() : end]
+        unnamed += not opened[1]
+        position = end
     return groups
+
+
+def _closed(regex: str, position: int) -> int:
+    """Where the bracket is closed that was opened just before."""
+    depth = 1
+    while position < len(regex):
+        token = TOKEN.match(regex, position)
+        assert token is not None
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if depth == 0:
+            break
+        position = token.end()
+    return position
 
 
 def _add(view: Any, path: str, parameters: list[Any], admin: bool, routes: list[dict[str, Any]]) -> None:
