@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from perfcrew.target.detect import interpreter
 
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
@@ -41,14 +45,27 @@ def lay(root: Path, files: Mapping[str, str], programs: Sequence[str] = ()) -> P
 
 
 def environment(folder: Path, programs: Sequence[str] = ()) -> Path:
-    """A virtual environment's shape: a python that is ours, and programs that do nothing. Returns the python."""
+    """A virtual environment's shape: a python that is ours, and programs that do nothing. Returns the python.
+
+    What the interpreter says of itself is asked once and repeated, as starting Python for each skeleton takes long.
+    """
     (folder / "bin").mkdir(parents=True, exist_ok=True)
     (folder / "pyvenv.cfg").write_text("home = /nowhere\n")
+    (folder / "answer.json").write_text(_answer())
+    said = f"cat {folder}/answer.json"
+    python = f'#!/bin/sh\ncase "$2" in *importlib.metadata*) {said};; *) exec {sys.executable} "$@";; esac\n'
     for name in ("python", *programs):
         path = folder / "bin" / name
-        path.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n' if name == "python" else "#!/bin/sh\nexit 1\n")
+        path.write_text(python if name == "python" else "#!/bin/sh\nexit 1\n")
         path.chmod(0o755)
     return folder / "bin" / "python"
+
+
+@functools.cache
+def _answer() -> str:
+    asked = interpreter.ask(Path(sys.executable), "ours")
+    assert asked is not None
+    return json.dumps({"names": sorted(asked.modules), "scripts": {}, "prefix": "/", "version": asked.version}) + "\n"
 
 
 def django(prefix: str = "", settings: str = "shop.settings") -> dict[str, str]:

@@ -208,6 +208,7 @@ def test_a_real_environment_file_leaves_the_example_unread(tmp_path: Path) -> No
         (FLASK + "app.add_url_rule('/_health', view_func=print)\n", "/_health"),
         (FASTAPI + "client.get('https://other/health')\n", None),
         (FASTAPI + "settings = {}\nsettings.get('status')\n", None),
+        (FASTAPI + "httpx.get('/health')\n", None),
     ],
 )
 def test_health(source: str, path: str | None, tmp_path: Path) -> None:
@@ -219,7 +220,8 @@ def test_health_under_the_prefix_by_which_another_file_includes_the_router(tmp_p
         "app/__init__.py": "",
         "app/main.py": FASTAPI + "from app.routers import health\napp.include_router(health.router, prefix='/v1')\n",
         "app/routers/__init__.py": "",
-        "app/routers/health.py": "from fastapi import APIRouter\nrouter = APIRouter()\n@router.get('/health')\ndef h(): ...\n",
+        "app/routers/health.py": "from fastapi import APIRouter\nrouter = APIRouter()\n"
+        "@router.get('/health')\ndef h(): ...\n",
     }
     assert found(tmp_path, files).health == "/v1/health"
 
@@ -415,10 +417,11 @@ def test_configuration_overrides_commands(line: str, key: str, expected: str, tm
     assert [d.source for d in project.detected if d.key == key] == ["perfcrew.toml"]
 
 
-def test_configuration_is_enough_where_nothing_can_be_detected(tmp_path: Path) -> None:
-    text = '[target]\nframework = "fastapi"\nstart = "serve --listen {port}"\nhealth = "/up"\n[target.environment]\nA = "env:OF_OURS"\n'
+def test_configuration_is_enough_where_nothing_can_be_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[target]\nframework = "fastapi"\nstart = "serve --listen {port}"\nhealth = "/up"\n'
+    text += '[target.environment]\nA = "env:OF_OURS"\n'
     lay(tmp_path, {"perfcrew.toml": text}, ("serve",))
-    os.environ["OF_OURS"] = "value"
+    monkeypatch.setenv("OF_OURS", "value")
     project = detect(tmp_path, config=config.load(tmp_path))
     assert (project.framework, project.health, project.environment["A"]) == ("fastapi", "/up", "value")
     assert plain(project.python, project.start) == ("serve", "--listen", "{port}")

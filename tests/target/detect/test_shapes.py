@@ -1,5 +1,7 @@
 """Project skeletons, each with what must be found of it."""
 
+# ruff: noqa: E501 - the skeletons' lines are kept whole, so that they can be read
+
 from __future__ import annotations
 
 from collections.abc import Mapping

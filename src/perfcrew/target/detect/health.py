@@ -16,7 +16,8 @@ NAMES = (
     "ready", "readiness", "ping", "heartbeat", "_health", "__heartbeat__", "status", "up", "-/healthy",
 )  # fmt: skip
 MENTIONS = r"(?i)[\"'/_-](health|liv(e|ez|eness)|ready|readi|ping|heartbeat|__heartbeat|status|up|alive)"
-ROUTERS = ("get", "route", "api_route", "add_url_rule", "add_api_route", "Route", "path", "re_path", "url", "head")
+DECORATORS = ("get", "route", "api_route", "head")
+CALLS = ("add_url_rule", "add_api_route", "add_route", "Route", "path", "re_path", "url")
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ def find(tree: Tree, workdir: Path) -> Health | None:
 def _routes(tree: Tree, path: Path) -> Iterator[tuple[int, Health]]:
     module = tree.parse(path)
     prefixes = _prefixes(module, tree.nodes(path))
+    decorators = {id(d) for node in tree.nodes(path) for d in getattr(node, "decorator_list", ())}
     for node in tree.nodes(path) if module else ():
         if not isinstance(node, ast.Call) or not node.args:
             continue
         holder, _, verb = dotted(node.func).rpartition(".")
         text = text_of(node.args[0])
-        if text is None or verb not in ROUTERS or not _answers_get(node):
+        registers = verb in DECORATORS if id(node) in decorators else verb in CALLS
+        if text is None or not registers or not _answers_get(node):
             continue
         rank = _rank(text)
         if rank is not None and (holder or verb in ("Route", "path", "re_path", "url")):

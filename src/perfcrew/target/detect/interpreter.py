@@ -27,9 +27,11 @@ _ASK = """
 import importlib.util, importlib.metadata, json, re, sys
 web = re.compile("(fastapi|flask|django|starlette|quart)(?![A-Za-z0-9_.-])", re.IGNORECASE)
 names = [n for n in sys.argv[1:] if importlib.util.find_spec(n)]
+tools = re.compile("(quart|flask|fastapi|starlette|django)($|-(cli|cloud-cli)$)|opentelemetry-|pytest-", re.IGNORECASE)
 scripts = {}
 for d in importlib.metadata.distributions():
-    if d.read_text("REQUESTED") is not None and any(web.match(r) for r in d.requires or ()):
+    asked_for = d.read_text("REQUESTED") is not None and not tools.match(d.metadata["Name"])
+    if asked_for and any(web.match(r) for r in d.requires or ()):
         for e in d.entry_points:
             if e.group == "console_scripts":
                 scripts[e.name] = [e.value, str(d.locate_file("")), d.metadata["Name"]]
