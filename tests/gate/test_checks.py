@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[str, str, Callable[[Report], Report]]] = {
     "another status": ("complete", "did not answer 200", lambda r: r.model_copy(update={
         "not_measured": (r.not_measured[0].model_copy(update={"status": 200}), *r.not_measured[1:])})),
     "a failure not told": ("complete", "is not told", lambda r: r.model_copy(update={"failures": ()})),
-    "an empty section": ("sections", "findings[0].validation is empty", lambda r: section(r, validation=said("  "))),
+    "an empty section": ("sections", "validation is empty", lambda r: section(r, validation=said("  "))),
     "a placeholder": ("sections", "is a placeholder", lambda r: section(r, deployment=said("TODO: write this down."))),
     "a template's slot": ("sections", "is a placeholder", lambda r: section(r, deployment=said("Roll out {{service}} first."))),
     "too long a document": ("sections", "more than 700", lambda r: r.model_copy(update={"document_lines": 701})),
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[str, str, Callable[[Report], Report]]] = {
     "another tool": ("method", "is not the one", lambda r: r.model_copy(update={
         "method": (r.method[3].model_copy(update={"tool": "stopwatch"}),)})),
     "another distribution": ("drawings", "is not the distribution", lambda r: r.model_copy(update={"charts": r.charts.model_copy(
-        update={"distributions": (r.charts.distributions[0].model_copy(update={"samples_ms": (1.0, 2.0)}),)})})),
+        update={"distributions": (r.charts.distributions[0].model_copy(update={"values_ms": (1.0,), "counts": (2,)}),)})})),
     "another growth": ("drawings", "is not the growth", lambda r: r.model_copy(update={"charts": r.charts.model_copy(
         update={"scaling": (r.charts.scaling[0].model_copy(update={"growth": "constant"}),)})})),
 }  # fmt: skip

@@ -172,7 +172,7 @@ class Maker:
         self.whole(shop, "rss.average", rss - 4_000_000, rss - 4_400_000, rss - 3_100_000)
         for step in self.load_steps:
             self.measure(
-                shop, "latency", [round(s * (0.9 + 0.2 * step), 4) for s in samples[:60]], load=f"{step} x peak"
+                shop, "latency", [round(s * (0.9 + 0.2 * step), 4) for s in samples[:60]], load=f"{step:g} x peak ({40 * step:g}/s)"
             )
 
     def traced(self, shop: Shop, traces: tuple[Trace, ...] = ()) -> Seen[Traces]:

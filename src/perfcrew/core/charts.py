@@ -6,11 +6,12 @@ from perfcrew.core.base import Noun
 
 
 class Distribution(Noun):
-    """Latencies of one endpoint, as they were taken."""
+    """Latencies of one endpoint: recorded values, ascending, and how many requests took each."""
 
     endpoint: str
     evidence: str
-    samples_ms: tuple[float, ...]
+    values_ms: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 class Bar(Noun):

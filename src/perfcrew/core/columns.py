@@ -49,3 +49,8 @@ LATENCY = ("p50", "p95", "p99", "cold")
 def column(key: str) -> Column:
     """The column of that key; KeyError where there is none."""
     return next(c for c in (*COLUMNS, STARTUP) if c.key == key)
+
+
+def is_load_step(load: str) -> bool:
+    """Whether a measurement was taken under a multiple of the expected peak (`0.5 x peak (20/s)`): no baseline."""
+    return " x peak" in load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from perfcrew.core.columns import GENERAL, Column, column
+from perfcrew.core.columns import GENERAL, Column, column, is_load_step
 from perfcrew.core.evidence import Evidence, Measurement, Traces
 from perfcrew.core.prose import Prose, Ref
 from perfcrew.core.report import CheckResult, EndpointState, LoadState, Reading, Report, RequestLife
@@ -31,7 +31,9 @@ def _cells(report: Report) -> Iterator[tuple[str, str, Reading]]:
     for n, step in enumerate(report.load):
         yield from ((f"load[{n}]", step.endpoint, cell) for cell in step.readings)
     for n, section in enumerate(report.findings):
-        yield from ((f"findings[{n}].benchmark", section.endpoint, cell) for cell in section.benchmark)
+        yield from (
+            (f"findings[{n}] {section.finding.id} benchmark", section.endpoint, cell) for cell in section.benchmark
+        )
 
 
 def _misplaced(cell: Reading, subject: str, held: Held) -> Iterator[str]:
@@ -83,7 +85,7 @@ def _there(wanted: Column, subject: str, held: Held) -> bool:
         isinstance(e.body, Measurement) and statistic in e.body.statistics
         for metric, statistic in wanted.sources
         for e in held.of("measurement", subject)
-        if _measures(e, metric, wanted.phase) and not getattr(e.body, "load", "").endswith("peak")
+        if _measures(e, metric, wanted.phase) and not is_load_step(getattr(e.body, "load", ""))
     )
 
 

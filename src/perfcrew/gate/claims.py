@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from perfcrew.core.columns import GENERAL
+from perfcrew.core.columns import GENERAL, is_load_step
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, Findings, Frame, Measurement, NotMeasured, Survey, Traces, field
 from perfcrew.core.findings import Finding
@@ -86,7 +86,7 @@ def _measured(held: Held) -> set[str]:
 
 
 def _is_baseline(body: Measurement) -> bool:
-    return body.phase in ("warm", "any") and not body.load.endswith("peak")
+    return body.phase in ("warm", "any") and not is_load_step(body.load)
 
 
 def _subjects(target: Target, measured: set[str]) -> list[str]:
@@ -121,7 +121,7 @@ def _answers(item: Evidence, target: Target) -> bool:
     if not isinstance(body, Measurement) or body.metric != target.metric or body.unit != target.unit:
         return False
     phases = ("cold", "any") if target.metric.endswith(".cold") else ("warm", "any")
-    return target.statistic in body.statistics and body.phase in phases and not body.load.endswith("peak")
+    return target.statistic in body.statistics and body.phase in phases and not is_load_step(body.load)
 
 
 def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:

@@ -57,7 +57,9 @@ def check_numerals(report: Report, held: Held, limits: Limits) -> CheckResult:
         f"{p.where}: {found!r} is changed by its surroundings" for p in held.texts for found in touching(p.prose)
     ]
     for n, section in enumerate(report.findings):
-        reasons += [f"findings[{n}].{name}: {found!r} is not cited" for name, found in _claims(section)]
+        reasons += [
+            f"findings[{n}] {section.finding.id} {name}: {found!r} is not cited" for name, found in _claims(section)
+        ]
     return result("numerals", reasons)
 
 

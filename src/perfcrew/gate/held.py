@@ -98,8 +98,9 @@ def _texts(at: object, where: str, about: frozenset[str] | None, section: Findin
     if isinstance(at, Prose):
         yield Placed(where, at, about, section)
     elif isinstance(at, FindingSection):
-        yield Placed(f"{where}.finding.prose", at.finding.prose, _of_finding(at), at)
-        yield from _members(at, where, _of_finding(at), at)
+        named = f"{where} {at.finding.id}"
+        yield Placed(f"{named} finding.prose", at.finding.prose, _of_finding(at), at)
+        yield from _members(at, named, _of_finding(at), at)
     elif isinstance(at, EndpointState | LoadState | RequestLife):
         yield from _members(at, where, frozenset({at.endpoint, GENERAL}), section)
     elif isinstance(at, JudgedTarget):

@@ -49,7 +49,7 @@ def _empty(report: Report) -> Iterator[str]:
     for n, section in enumerate(report.findings):
         missing = [name for name in _OF_A_FINDING if _blank(section, name)]
         missing += [name for name in ("benchmark", "command", "next_steps") if not getattr(section, name)]
-        yield from (f"findings[{n}].{name}" for name in missing)
+        yield from (f"findings[{n}] {section.finding.id}: {name}" for name in missing)
     if not report.state and not report.not_measured:
         yield "state"
     if not report.specialists:
@@ -80,10 +80,11 @@ def check_drawings(report: Report, held: Held, limits: Limits) -> CheckResult:
 
 
 def _drawn(chart: Distribution, held: Held) -> bool:
+    """As many requests as the evidence counts; which ones, the sealed digest says."""
     item = held.items.get(chart.evidence)
     if item is None or item.subject != chart.endpoint or not isinstance(item.body, Measurement):
         return False
-    return chart.samples_ms == item.body.samples[: len(chart.samples_ms)]
+    return sum(chart.counts) == item.body.count and len(chart.counts) == len(chart.values_ms)
 
 
 def _grown(plot: ScalingPlot, held: Held) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from perfcrew.core.report import Report
 
-FORMATS = {"markdown": "md", "json": "json", "html": "html", "sarif": "sarif", "junit": "xml"}
+FORMATS = {"markdown": "md", "json": "json", "html": "html", "sarif": "sarif", "junit": "junit.xml"}
 """Format → file extension."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perfcrew.core.columns import COLUMNS, Column
+from perfcrew.core.columns import COLUMNS, Column, is_load_step
 from perfcrew.core.evidence import Evidence, Measurement, Traces, field
 from perfcrew.core.prose import Cited, Prose, Ref, cite, write
 from perfcrew.core.report import Quote, Reading, unit_at, words_at
@@ -36,7 +36,7 @@ class Book:
             if isinstance(e.body, Measurement)
             and e.body.metric == metric
             and e.body.phase in (phase, "any")
-            and not is_load_step(e.body)
+            and not is_load_step(e.body.load)
         ]
         return sorted(found, key=lambda e: not _load(e).startswith("open"))
 
@@ -49,11 +49,6 @@ class Book:
 
 def _load(item: Evidence) -> str:
     return item.body.load if isinstance(item.body, Measurement) else ""
-
-
-def is_load_step(body: Measurement) -> bool:
-    """Whether it was measured under a multiple of the expected peak, and so is no baseline."""
-    return body.load.endswith("peak")
 
 
 def ref(item: Evidence, path: str) -> Ref:

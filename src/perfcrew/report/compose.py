@@ -226,15 +226,17 @@ def _environments(book: Book) -> tuple[EnvironmentRow, ...]:
 
 
 def _specialists(book: Book) -> tuple[SpecialistStatus, ...]:
+    """The specialists and the reviewer, each with its last word; lists that only bring theirs together are left out."""
+    spoken = [(e, e.body) for e in book.of("findings") if isinstance(e.body, Findings)]
+    last = {body.specialist: (e, body) for e, body in spoken if body.specialist not in ("rule book", "crew")}
     return tuple(
         SpecialistStatus(
-            name=e.body.specialist,
-            reasoner=e.body.reasoner,
-            findings=tuple(f.id for f in e.body.findings),
-            objections=tuple(quote(e, f"objections.{n}") for n in range(len(e.body.objections))),
+            name=name,
+            reasoner=body.reasoner,
+            findings=tuple(f.id for f in body.findings),
+            objections=tuple(quote(item, f"objections.{n}") for n in range(len(body.objections))),
         )
-        for e in book.of("findings")
-        if isinstance(e.body, Findings)
+        for name, (item, body) in last.items()
     )
 
 

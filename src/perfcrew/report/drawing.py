@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,9 +15,11 @@ from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, Measurement, Scaling
 from perfcrew.core.trace import Span, Trace
 from perfcrew.report.book import Book
+from perfcrew.stats import decode
 
 BARS = 400
-SAMPLES = 2000
+LEAST = 5
+"""Requests that make a distribution worth drawing."""
 SMALLEST_SHARE = 0.004
 DEEPEST = 60
 
@@ -34,9 +36,23 @@ def charts(book: Book, endpoints: Sequence[str], with_findings: Sequence[str]) -
 
 def _distribution(book: Book, endpoint: str) -> Distribution | None:
     for item in book.measurements(endpoint, "latency"):
-        if isinstance(item.body, Measurement) and len(item.body.samples) >= 5:
-            return Distribution(endpoint=endpoint, evidence=item.id, samples_ms=item.body.samples[:SAMPLES])
+        found = _recorded(book, item)
+        if sum(found.values()) >= LEAST:
+            values = tuple(sorted(found))
+            counts = tuple(found[v] for v in values)
+            return Distribution(endpoint=endpoint, evidence=item.id, values_ms=values, counts=counts)
     return None
+
+
+def _recorded(book: Book, item: Evidence) -> Mapping[float, int]:
+    """Times with their counts, to three digits: of the histogram where there is one, of the samples otherwise."""
+    found: Counter[float] = Counter()
+    if "histogram" in item.blobs:
+        for bucket in decode(book.ledger.blob(item.blobs["histogram"])):
+            found[float(f"{bucket.value_ms:.3g}")] += bucket.count
+    elif isinstance(item.body, Measurement):
+        found.update(float(f"{sample:.3g}") for sample in item.body.samples)
+    return found
 
 
 def _scaling(item: Evidence, body: Scaling) -> ScalingPlot:

@@ -89,7 +89,7 @@ def _loaded(report: Report) -> dict[str, dict[str, LoadState]]:
 def _multiple(distribution: Distribution, axis: drawn.Axis, report: Report) -> dict[str, Any]:
     row = next(r for r in report.state if r.endpoint == distribution.endpoint)
     marks = [(key, value) for key in ("p50", "p95") if (value := _milliseconds(row, key)) is not None]
-    return {"row": row, "svg": drawn.histogram(distribution, axis, marks), "count": len(distribution.samples_ms)}
+    return {"row": row, "svg": drawn.histogram(distribution, axis, marks), "count": sum(distribution.counts)}
 
 
 def _milliseconds(row: EndpointState, key: str) -> float | None:

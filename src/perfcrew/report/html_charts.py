@@ -35,7 +35,7 @@ class Axis(Noun):
 
 def latency_axis(distributions: Sequence[Distribution]) -> Axis | None:
     """From the fastest to the slowest request of all endpoints; None where there is nothing to draw."""
-    positive = [s for d in distributions for s in d.samples_ms if s > 0]
+    positive = [v for d in distributions for v in d.values_ms if v > 0]
     if not positive:
         return None
     low, high = min(positive) / 1.15, max(positive) * 1.15
@@ -45,8 +45,8 @@ def latency_axis(distributions: Sequence[Distribution]) -> Axis | None:
 def histogram(distribution: Distribution, axis: Axis, marks: Sequence[tuple[str, float]]) -> Markup:
     """One distribution on the shared axis, with marks such as (`p95`, 61.2)."""
     counts = [0] * BINS
-    for sample in distribution.samples_ms:
-        counts[min(BINS - 1, int(axis.at(sample) * BINS))] += 1
+    for value, count in zip(distribution.values_ms, distribution.counts, strict=True):
+        counts[min(BINS - 1, int(axis.at(value) * BINS))] += count
     tallest, step = max(counts), WIDTH / BINS
     bars = Markup().join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(

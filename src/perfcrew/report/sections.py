@@ -34,6 +34,8 @@ _WHO: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "infrastructure": (("DevOps", "plan the change and its cost"),),
 }
+NO_SPECIALISTS = ("rule book", "crew", "reviewer")
+"""Authors of lists that bring several specialists' findings together."""
 _FOR_PRODUCT = ("DB105", "HT403", "CA201")
 
 
@@ -78,7 +80,7 @@ def author(book: Book, finding: Finding) -> str:
     """The specialist who brought it up."""
     bodies = [e.body for e in book.of("findings") if isinstance(e.body, Findings)]
     names = [b.specialist for b in bodies if any(f.id == finding.id for f in b.findings)]
-    return next((n for n in names if n != "reviewer"), "reviewer")
+    return next((n for n in names if n not in NO_SPECIALISTS), names[0] if names else "reviewer")
 
 
 def _kind(finding: Finding) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY
+from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY, is_load_step
 from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces, field
 from perfcrew.core.prose import Prose, Ref, write
 from perfcrew.core.report import (
@@ -18,7 +18,7 @@ from perfcrew.core.report import (
     meets,
 )
 from perfcrew.core.targets import Target
-from perfcrew.report.book import Book, figure, is_load_step, measured, number, quote, readings, ref
+from perfcrew.report.book import Book, figure, measured, number, quote, readings, ref
 
 
 def measured_endpoints(book: Book) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def _is_baseline(item: Evidence) -> bool:
         isinstance(body, Measurement)
         and body.metric == "latency"
         and body.phase in ("warm", "any")
-        and not is_load_step(body)
+        and not is_load_step(body.load)
     )
 
 
@@ -59,7 +59,7 @@ def load(book: Book) -> tuple[LoadState, ...]:
     return tuple(
         LoadState(load=e.body.load, endpoint=e.subject, readings=_latencies(e), taken=_taken(e))
         for e in book.of("measurement")
-        if isinstance(e.body, Measurement) and is_load_step(e.body) and e.body.metric == "latency"
+        if isinstance(e.body, Measurement) and is_load_step(e.body.load) and e.body.metric == "latency"
     )
 
 
