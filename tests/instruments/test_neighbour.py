@@ -12,7 +12,7 @@ from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import Neighbour
 from perfcrew.core.trace import Block, Frame, Trace
 from perfcrew.instruments.load import Aim, Driver
-from perfcrew.instruments.neighbour import measure_neighbour, stalls_ms, with_blocks
+from perfcrew.instruments.neighbour import measure_alone, measure_neighbour, with_blocks
 from tests.instruments.servers import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,49 +39,37 @@ async def broken(request):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def driver() -> AsyncIterator[Driver]:
-    async with Driver() as running:
-        yield running
+async def drivers() -> AsyncIterator[tuple[Driver, Driver]]:
+    async with Driver() as one, Driver() as other:
+        yield one, other
 
 
-async def beside(folder: Path, driver: Driver, target: str) -> Neighbour:
+async def beside(folder: Path, drivers: tuple[Driver, Driver], target: str) -> Neighbour:
     with serving(folder, ROUTES) as server:
-        plan, cheap = await server.tried(target), await server.tried("/cheap")
-        return await measure_neighbour(server, plan, cheap, Aim(server.base_url), driver=driver)
+        plan, cheap, aim = await server.tried(target), await server.tried("/cheap"), Aim(server.base_url)
+        alone_ms = await measure_alone(aim, cheap, seconds=0.3, driver=drivers[0])
+        return await measure_neighbour(aim, plan, cheap, alone_ms, seconds=0.4, drivers=drivers)
 
 
-async def test_a_blocked_loop_shows_in_the_neighbours_waiting(tmp_path: Path, driver: Driver) -> None:
-    found = await beside(tmp_path, driver, "/blocks")
-    assert found.neighbour == "GET /cheap" and found.stalls_count >= 2
-    assert found.stall_max_ms >= 100 and found.request_ms >= 150
+async def test_a_blocked_loop_shows_in_the_neighbours_waiting(tmp_path: Path, drivers: tuple[Driver, Driver]) -> None:
+    found = await beside(tmp_path, drivers, "/blocks")
+    assert found.neighbour == "GET /cheap" and found.beside_max_ms >= 100 and found.request_ms >= 150
 
 
-async def test_an_endpoint_that_only_waits_leaves_the_neighbour_alone(tmp_path: Path, driver: Driver) -> None:
-    found = await beside(tmp_path, driver, "/waits")
+async def test_an_endpoint_that_only_waits_leaves_it_alone(tmp_path: Path, drivers: tuple[Driver, Driver]) -> None:
+    found = await beside(tmp_path, drivers, "/waits")
     assert found.request_ms >= 150 and found.beside_median_ms < 100
 
 
-async def test_nothing_is_said_beside_an_endpoint_that_answers_errors(tmp_path: Path, driver: Driver) -> None:
-    with serving(tmp_path, ROUTES) as server, pytest.raises(Unmeasurable):
-        plan, cheap = server.plan("/cheap"), (await server.tried("/cheap"))
-        wrong = server.plan("/broken").model_copy(update={"fingerprints": cheap.fingerprints})
-        await measure_neighbour(server, wrong, plan, Aim(server.base_url), driver=driver)
-
-
-STALLS = {
-    "none": ([0, 5, 10], [1, 1, 1], []),
-    "one, seen by all that were due within it": ([0, 5, 10, 15, 20], [1, 100, 95, 90, 85], [100]),
-    "two": ([0, 5, 10, 200, 205], [100, 95, 90, 80, 75], [100, 80]),
-    "one after the other": ([0, 50, 101, 150], [100, 50, 99, 50], [100, 99]),
-    "in any order of arrival": ([10, 5, 0], [90, 95, 100], [100]),
-}
-
-
-@pytest.mark.parametrize(("due", "times", "expected"), STALLS.values(), ids=STALLS.keys())
-async def test_requests_within_one_stall_count_once(
-    due: list[float], times: list[float], expected: list[float]
+async def test_nothing_is_said_beside_an_endpoint_that_answers_errors(
+    tmp_path: Path, drivers: tuple[Driver, Driver]
 ) -> None:
-    assert stalls_ms(due, times, 30) == expected
+    with serving(tmp_path, ROUTES) as server:
+        cheap, aim = await server.tried("/cheap"), Aim(server.base_url)
+        with pytest.raises(Unmeasurable):
+            await measure_neighbour(aim, server.plan("/broken"), cheap, 1.0, seconds=0.1, drivers=drivers)
+        with pytest.raises(Unmeasurable):
+            await measure_alone(aim, server.plan("/broken"), seconds=0.1, driver=drivers[0])
 
 
 def trace(*stacks: tuple[tuple[str, int], ...], repeat: int = 1) -> Trace:
@@ -94,21 +82,19 @@ def trace(*stacks: tuple[tuple[str, int], ...], repeat: int = 1) -> Trace:
 
 WAITED = Neighbour(
     neighbour="GET /cheap", alone_median_ms=1, beside_median_ms=2, beside_max_ms=90, request_ms=100,
-    stalls_count=3, stall_max_ms=90,
+    stalls_count=0, stall_max_ms=0,
 )  # fmt: skip
 APP, LIBRARY = ("/srv/app.py", 7), ("/usr/lib/python3/requests/api.py", 3)
 
 
-async def test_the_place_comes_from_the_longest_block_of_warm_requests() -> None:
+async def test_the_place_comes_from_the_longest_block() -> None:
     root = Path("/srv")
-    direct = with_blocks(WAITED, [trace((APP,)), trace((("/srv/other.py", 1),), repeat=0)], root)
+    direct = with_blocks(WAITED, [trace((("/srv/other.py", 1),), (APP,))], root)
     assert str(direct.stall_place) == "app.py:7 (f)" and direct.stall_trigger is None
     library = with_blocks(WAITED, [trace((APP,), (LIBRARY, APP))], root)
     assert library.stall_place and library.stall_place.file.endswith("api.py")
     assert str(library.stall_trigger) == "app.py:7 (f)"
 
 
-async def test_no_place_is_named_without_a_stall_or_a_line_of_the_application() -> None:
-    calm = WAITED.model_copy(update={"stalls_count": 0})
-    assert with_blocks(calm, [trace((APP,))], Path("/srv")) == calm
-    assert with_blocks(WAITED, [trace((LIBRARY,))], Path("/srv")) == WAITED
+async def test_no_place_is_named_without_a_block() -> None:
+    assert with_blocks(WAITED, [trace()], Path("/srv")) == WAITED
