@@ -26,6 +26,7 @@ def test_groups(regex: str) -> None:
     assert _groups(regex) == GROUPS[regex]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @given(st.text(alphabet="()[]\\?P<x>:^$a+*{2}|", max_size=30))
 def test_groups_of_any_valid_expression_are_expressions_themselves(regex: str) -> None:
     try:
