@@ -33,12 +33,22 @@ def conclude(card: Card, recognised: Sequence[Finding]) -> Findings:
     )
 
 
-def refute(card: Card, findings: Sequence[Finding], evidence: Mapping[str, Evidence]) -> Findings:
-    """The findings that stand, in their order, and an objection for each one that was struck or doubted."""
+def refute(
+    card: Card,
+    findings: Sequence[Finding],
+    evidence: Mapping[str, Evidence],
+    refused: Mapping[str, str] | None = None,
+) -> Findings:
+    """The findings that stand, in their order, and an objection for each one that was struck or doubted.
+
+    `refused` names findings that are struck in any case, with the reason.
+    """
     standing: list[Finding] = []
     objections: list[str] = []
     for finding in findings:
         raised = list(_objections(finding, evidence))
+        if refused and finding.id in refused:
+            raised.append(_object(finding, refused[finding.id]))
         objections += [f"{finding.id}: {o.reason}" for o in raised]
         if not any(o.struck for o in raised):
             standing.append(_doubted(finding) if raised else finding)

@@ -63,7 +63,7 @@ async def profile(
     Raises ToolMissing or ToolFailed (no permission to attach: what to do is in it), and Unmeasurable where the target
     has no Python process or the endpoint answers errors alone. Only with uninstrumented instances.
     """
-    pids = [p.pid for p in workers(running.processes())][:MOST_WORKERS]
+    pids = [p.pid for p in workers(running.processes(), int(running.base_url.rpartition(":")[2]))][:MOST_WORKERS]
     if not pids:
         raise Unmeasurable("the target has no Python process to sample", do="profile it in its own runtime")
     with tempfile.TemporaryDirectory(prefix="perfcrew-spy-") as folder:
@@ -94,11 +94,23 @@ def _body(stacks: Sequence[Stack], root: Path, possible: float, samples_ms: Sequ
     )
 
 
-def workers(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """The Python processes that have no Python child: supervisors and reloaders only wait."""
+def workers(processes: Sequence[psutil.Process], port: int) -> list[psutil.Process]:
+    """The Python processes that serve the port: supervisors and reloaders only wait, other children serve others.
+
+    Where none is seen to listen (a proxy in front, or the kernel doesn't tell), all that have no Python child.
+    """
     pythons = {p.pid: p for p in processes if _is_python(p)}
-    parents = {_parent(p) for p in pythons.values()}
-    return [p for pid, p in pythons.items() if pid not in parents]
+    serving = {pid: p for pid, p in pythons.items() if _listens(p, port)} or pythons
+    parents = {_parent(p) for p in serving.values()}
+    return [p for pid, p in serving.items() if pid not in parents]
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        found = process.net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in found)
 
 
 def _is_python(process: psutil.Process) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.each import each
+from perfcrew.instruments import pyspy
 from perfcrew.instruments.load import Driver
-from perfcrew.instruments.pyspy import RATE_HZ, measure_profile
 
 LEAST_CPU_MS = 4.0
 """Endpoints that take less processor time a request are not profiled: their samples would be the framework's."""
@@ -21,11 +19,10 @@ async def profile(context: Context) -> None:
 
         async def work(instance: Instance, plan: Plan) -> None:
             key = plan.endpoint.key
-            found = await measure_profile(
-                instance.running, instance.aim, plan, _ran_in(context, instance), seconds=seconds, driver=driver
-            )
-            method = context.method("py-spy", command=("py-spy", "record", "--rate", str(RATE_HZ), "--format", "raw"))
-            context.put(f"profile/{key}", found.body, method, key, {"raw": found.raw, "speedscope": found.speedscope})
+            root = instance.clone.source_root or context.root
+            found = await pyspy.profile(instance.running, plan, instance.aim, root, seconds=seconds, driver=driver)
+            command = ("py-spy", "record", "--rate", str(pyspy.RATE), "--format", "raw")
+            context.put(f"profile/{key}", found.body, context.method("py-spy", command=command), key, found.blobs)
 
         left = [p for p in context.plans if not context.has(f"profile/{p.endpoint.key}") and _works(context, p)]
         await each(context, "profile", left, work)
@@ -34,7 +31,3 @@ async def profile(context: Context) -> None:
 def _works(context: Context, plan: Plan) -> bool:
     cpu_ms = context.baseline(plan.endpoint.key, "cpu")
     return cpu_ms is None or cpu_ms >= LEAST_CPU_MS
-
-
-def _ran_in(context: Context, instance: Instance) -> Path:
-    return instance.clone.source_root or context.root
