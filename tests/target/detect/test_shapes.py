@@ -35,6 +35,8 @@ class Shape:
     migrate: str | None = None
     prepare: tuple[str, ...] | None = None
     wanted: str | None = None
+    health: str | None = None
+    database: str | None = None
 
 
 SHAPES = [
@@ -404,6 +406,46 @@ SHAPES = [
         f"uvicorn main:app {UVICORN}",
     ),
     Shape(
+        "a backend folder built by compose, a service that prepares, and the .env above",
+        {
+            ".env": "POSTGRES_SERVER=localhost\nPOSTGRES_DB=app\nPOSTGRES_USER=me\nPOSTGRES_PASSWORD=p@ss\n",
+            "docker-compose.yml": """
+                services:
+                  db: {image: postgres, command: [postgres]}
+                  prestart: {build: {context: ./backend}, command: bash scripts/prestart.sh}
+                  backend:
+                    build: {context: ./backend}
+                    healthcheck: {test: ["CMD", "curl", "-f", "http://localhost:8000/api/v1/utils/health-check/"]}
+            """,
+            "backend/Dockerfile": 'FROM python\nWORKDIR /app/\nENV PYTHONPATH=/app\nCMD ["fastapi", "run", "--workers", "4", "app/main.py"]\n',
+            "backend/alembic.ini": "",
+            "backend/scripts/prestart.sh": "#! /usr/bin/env bash\nset -e\npython app/wait.py\nalembic upgrade head\npython app/initial_data.py\n",
+            "backend/app/__init__.py": "",
+            "backend/app/wait.py": "",
+            "backend/app/initial_data.py": "",
+            "backend/app/main.py": FASTAPI,
+        },
+        f"fastapi run app/main.py {UVICORN}",
+        app="app.main:app",
+        workdir="backend",
+        environment={"PYTHONPATH": "{root}/backend", "POSTGRES_DB": "app"},
+        migrate="alembic upgrade head",
+        prepare=("python app/wait.py", "python app/initial_data.py"),
+        health="/api/v1/utils/health-check/",
+        database="postgresql://me:p%40ss@localhost:5432/app",
+    ),
+    Shape(
+        "a factory behind --factory, with container paths",
+        {
+            "Dockerfile": "FROM python\nCMD uvicorn --app-dir /srv/src --factory shop:make_app --log-config /etc/log.json\n",
+            "src/shop.py": "from fastapi import FastAPI\ndef make_app():\n    return FastAPI()\n",
+            "setup.cfg": "",
+        },
+        f"uvicorn --factory shop:make_app {UVICORN}",
+        app="shop:make_app()",
+        environment={"PYTHONPATH": "{root}/src"},
+    ),
+    Shape(
         "flask run with FLASK_APP in .flaskenv",
         {
             ".flaskenv": "FLASK_APP=shop.web\nFLASK_DEBUG=1\n",
@@ -438,6 +480,8 @@ def test_shape(shape: Shape, tmp_path: Path) -> None:
         assert found.environment[name] == value.replace("{root}", str(root))
     assert shape.migrate is None or _words(found, found.migrate) == shape.migrate
     assert shape.prepare is None or tuple(_words(found, words) for words in found.prepare) == shape.prepare
+    assert shape.health in (None, found.health)
+    assert shape.database in (None, found.database_url)
     assert {d.key for d in found.detected} >= {"framework", "python", "start", "workdir"}
 
 

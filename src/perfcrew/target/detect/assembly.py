@@ -17,6 +17,7 @@ from perfcrew.target.detect.environment import SECRET, Variable, without_service
 from perfcrew.target.detect.interpreter import Interpreter
 from perfcrew.target.detect.launches import Launch
 from perfcrew.target.detect.packaging import project_name
+from perfcrew.target.detect.sources import compose_health
 from perfcrew.target.detect.tree import Tree
 
 KEYS = (
@@ -246,9 +247,10 @@ class Assembly:
         if one.config.target.health is not None:
             self._given("health", one.config.target.health)
             return one.config.target.health or None
-        if one.launch.health:
-            self._note("health", one.launch.health, one.launch.source, "its health check asks it")
-            return one.launch.health
+        own = (one.launch.health, one.launch.source) if one.launch.health else None
+        if checked := own or compose_health(one.tree, one.launch.workdir):
+            self._note("health", *checked, "its health check asks it")
+            return checked[0]
         found = health.find(one.tree, one.launch.workdir)
         if found:
             self._note("health", found.path, found.source, "a route of that name")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from perfcrew.target.detect.evaluate import Evaluator, assignments, dotted, environment_read, keyword
 from perfcrew.target.detect.tree import Tree
@@ -70,7 +71,22 @@ def find(
         if VARIABLE.fullmatch(name) and URL.fullmatch(value) and not ASIDE.search(name):
             read = Read(name, value, sources.get(name, "environment"), workdir / ".env")
             return _database(tree, value, read, workdir, instance, read.source, f"the variable {name}")
-    return _by_source(tree, reads, workdir, instance)
+    return _by_source(tree, reads, workdir, instance) or _of_parts(environment, sources)
+
+
+def _of_parts(environment: Mapping[str, str], sources: Mapping[str, str]) -> Database | None:
+    """A URL made of `POSTGRES_HOST`, `POSTGRES_DB` and their like; no single variable carries it."""
+    for prefix in ("POSTGRES", "POSTGRESQL", "PG", "DB", "DATABASE"):
+        parts = {name.removeprefix(f"{prefix}_"): value for name, value in environment.items()}
+        host = parts.get("HOST") or parts.get("SERVER")
+        name = parts.get("DB") or parts.get("NAME") or parts.get("DATABASE")
+        if host and name and not host.startswith("/"):
+            user = parts.get("USER") or parts.get("USERNAME") or "postgres"
+            password = quote(parts.get("PASSWORD") or parts.get("PASS") or "", safe="")
+            source = sources.get(f"{prefix}_HOST") or sources.get(f"{prefix}_SERVER") or "environment"
+            url = f"postgresql://{user}:{password}@{host}:{parts.get('PORT') or 5432}/{name}"
+            return Database(url, None, (), source, f"made of the variables {prefix}_…")
+    return None
 
 
 def _by_source(tree: Tree, reads: Sequence[Read], workdir: Path, instance: bool) -> Database | None:

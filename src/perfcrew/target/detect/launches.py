@@ -18,6 +18,7 @@ from perfcrew.target.detect.sources import Written
 from perfcrew.target.detect.tree import Tree
 
 PREPARES = re.compile(r"prestart|pre-start|migrat|init|setup|prepare|bootstrap|release", re.IGNORECASE)
+PATHS = ("--app-dir", "--chdir", "--pythonpath", "-c", "--config", "--log-config")
 NEVER_PREPARES = {
     "pip",
     "pip3",
@@ -79,6 +80,7 @@ class Reader:
             if launch:
                 before, left_out = self.preparation(written.commands[:at], launch.workdir)
                 environment = {**written.environment, **command.environment, **launch.environment}
+                environment |= _search_path(written.paths, launch)
                 return replace(
                     launch, environment=_kept(environment), prepare=before, left_out=left_out, health=written.health
                 )
@@ -104,7 +106,7 @@ class Reader:
         if placed is None:
             return None
         app = self._app(target, placed)
-        return replace(self._of_app(written, app, placed, found), words=self._words(found, app, target))
+        return replace(self._of_app(written, app, placed, found), words=_without_absolute(found.words, PATHS))
 
     def _placed(self, server: str, target: str | None, near: list[Path]) -> placing.Placed | None:
         if target:
@@ -117,23 +119,6 @@ class Reader:
         if attribute:
             return placing.app_at(self.tree, self.apps, placed, attribute)
         return placing.default_app(self.tree, self.apps, placed)
-
-    def _words(self, found: Serving, app: App, target: str | None) -> tuple[str, ...]:
-        """The command's words, its application named as it lies here, paths of a container left out."""
-        words = found.words
-        if target and "/" not in target and not target.endswith(".py"):
-            named = found.target or target
-            plain = {named, named.removesuffix("()"), named.removesuffix(":application")}
-            mine = f"{app.module}:{named.partition(':')[2]}" if ":" in named else app.module
-            words = (
-                tuple(
-                    mine.removesuffix("()") if "--factory" in words or "--call" in words else mine if w in plain else w
-                    for w in words
-                )
-                if mine.partition(":")[0] != target.partition(":")[0]
-                else words
-            )
-        return _without_absolute(words, ("--app-dir", "--chdir", "--pythonpath", "-c", "--config", "--log-config"))
 
     def _of_app(self, written: Written, app: App, placed: placing.Placed, found: Serving) -> Launch:
         notes = "".join(f"; {note}" for note in found.notes)
@@ -284,6 +269,14 @@ def _program_folder(folder: Path, runs: Runs) -> bool:
 def _framework(tree: Tree, found: entry.Entry) -> Framework:
     known: dict[str, Framework] = {"django": "django", "flask": "flask"}
     return known.get(found.kind) or placing.framework_of(tree, found.path)
+
+
+def _search_path(paths: Sequence[str], launch: Launch) -> dict[str, str]:
+    """PYTHONPATH with the folders that a Dockerfile puts there, as they lie here, and those that we found."""
+    folders = [os.path.normpath(launch.workdir / path) for path in paths]
+    ours = launch.environment.get("PYTHONPATH", "").split(os.pathsep)
+    both = dict.fromkeys(p for p in (*folders, *ours) if p and os.path.isdir(p))
+    return {"PYTHONPATH": os.pathsep.join(both)} if both else {}
 
 
 def _kept(environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from perfcrew.target.detect.packaging import console_scripts
 from perfcrew.target.detect.tree import Tree
 
 ORDER = ("Dockerfile", "Procfile", "compose", "console script", "manage.py", "README")
+COMPOSE = r"(docker-)?compose([.-].+)?\.ya?ml"
 CARRIED = re.compile(r"DJANGO_|FLASK_|QUART_|APP_|SETTINGS|CONFIG|ENVIRONMENT$|ENV$|_MODULE$|DEBUG$")
 NOT_CARRIED = re.compile(
     r"FLASK_ENV$|FLASK_DEBUG|FLASK_RUN_|QUART_DEBUG|PIP_|POETRY_|UV_|NODE_|VIRTUAL_ENV|.*_HOME$|.*DIR$|.*PATH$"
@@ -38,6 +39,8 @@ class Written:
     name: str = ""
     """The service's or process's name, where the file gives one."""
     health: str | None = None
+    paths: tuple[str, ...] = ()
+    """Folders on the import path, relative to the working directory."""
     release: bool = False
     """Only prepares, such as a Procfile's `release:`."""
 
@@ -64,8 +67,22 @@ def _dockerfiles(tree: Tree, environment: Mapping[str, str]) -> Iterator[Written
         commands = [shell.Command(tuple(c.words), c.environment, c.folder) for c in _of_stage(tree, path, stage, known)]
         carried = {k: v for k, v in stage.environment.items() if CARRIED.match(k) and not NOT_CARRIED.match(k) and v}
         yield Written(
-            "Dockerfile", tree.shown(path, stage.line), path.parent, tuple(commands), carried, health=stage.health
+            "Dockerfile",
+            tree.shown(path, stage.line),
+            path.parent,
+            tuple(commands),
+            carried,
+            "",
+            stage.health,
+            _paths(stage),
         )
+
+
+def _paths(stage: dockerfile.Stage) -> tuple[str, ...]:
+    """The folders of the image's PYTHONPATH, seen from its WORKDIR."""
+    named = stage.environment.get("PYTHONPATH", "").split(":")
+    inside = (os.path.relpath(os.path.join(stage.workdir, name), stage.workdir) for name in named if name)
+    return tuple(path for path in inside if not path.startswith(".."))
 
 
 def _of_stage(tree: Tree, path: Path, stage: dockerfile.Stage, known: Mapping[str, str]) -> list[shell.Command]:
@@ -150,7 +167,7 @@ def _procfiles(tree: Tree, environment: Mapping[str, str]) -> Iterator[Written]:
 
 
 def _composes(tree: Tree, environment: Mapping[str, str]) -> Iterator[Written]:
-    for path in tree.named(r"(docker-)?compose([.-].+)?\.ya?ml"):
+    for path in tree.named(COMPOSE):
         content = _yaml(tree.text(path))
         services = content.get("services")
         for name, service in services.items() if isinstance(services, dict) else ():
@@ -169,6 +186,18 @@ def _service(tree: Tree, path: Path, name: str, service: dict[str, Any], environ
     health = dockerfile.health_path(str(check.get("test", ""))) if isinstance(check, dict) else None
     opened = _opened(tree, folder, commands, environment)
     return Written("compose", tree.shown(path, line), folder, tuple(opened), name=name, health=health)
+
+
+def compose_health(tree: Tree, workdir: Path) -> tuple[str, str] | None:
+    """The path of the health check that a compose file has for the service built from `workdir`, and the file."""
+    for path in tree.named(COMPOSE):
+        services = _yaml(tree.text(path)).get("services")
+        for name, service in services.items() if isinstance(services, dict) else ():
+            if isinstance(service, dict) and service.get("build"):
+                found = _service(tree, path, str(name), service, {})
+                if found.health and found.folder == workdir:
+                    return found.health, found.source
+    return None
 
 
 def _form(value: object) -> list[str] | str | None:
