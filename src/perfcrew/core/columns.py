@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from perfcrew.core.base import Noun
+from perfcrew.core.evidence import Evidence, Measurement
 
 GENERAL = "application"
 """The subject of what is observed of no endpoint alone."""
@@ -20,6 +23,8 @@ class Column(Noun):
     sources: tuple[tuple[str, str], ...] = ()
     counts: tuple[str, ...] = ()
     phase: str = "warm"
+    body: tuple[str, str] | None = None
+    """Kind and field of evidence that holds the number where no measurement does."""
 
 
 def _one(metric: str, *statistics: str) -> tuple[tuple[str, str], ...]:
@@ -42,7 +47,13 @@ COLUMNS: tuple[Column, ...] = (
     Column(key="bytes", heading="Answer", counts=("response_bytes",)),
     Column(key="errors", heading="Errors", sources=_one("error.rate", "value", "mean", "p50", "max")),
 )
-STARTUP = Column(key="startup", heading="Start-up", sources=_one("startup", "p50", "value", "mean"), phase="any")
+STARTUP = Column(
+    key="startup",
+    heading="Start-up",
+    sources=_one("startup", "p50", "value", "mean"),
+    phase="any",
+    body=("startup", "median_ms"),
+)
 LATENCY = ("p50", "p95", "p99", "cold")
 
 
@@ -54,3 +65,23 @@ def column(key: str) -> Column:
 def is_load_step(load: str) -> bool:
     """Whether a measurement was taken under a multiple of the expected peak (`0.5 x peak (20/s)`): no baseline."""
     return " x peak" in load
+
+
+def judged_by(items: Iterable[Evidence], subject: str, metric: str, phase: str = "warm") -> Evidence | None:
+    """The baseline of a metric: the first that was written, by which the others are not bettered. None without one.
+
+    Percentiles of one row all come from it, so that a fixed rate and a closed loop are never mixed.
+    """
+    return next((e for e in items if e.subject == subject and _is_baseline(e, metric, phase)), None)
+
+
+def _is_baseline(item: Evidence, metric: str, phase: str) -> bool:
+    body = item.body
+    if not isinstance(body, Measurement) or body.metric != metric or is_load_step(body.load):
+        return False
+    return body.phase in (phase, "any") or phase == "any"
+
+
+def start_field(metric: str, statistic: str) -> str | None:
+    """Where a start-up's own evidence answers a target on it: its median."""
+    return "median_ms" if metric == "startup" and statistic in ("p50", "value") else None

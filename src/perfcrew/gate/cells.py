@@ -39,10 +39,7 @@ def _cells(report: Report) -> Iterator[tuple[str, str, Reading]]:
 def _misplaced(cell: Reading, subject: str, held: Held) -> Iterator[str]:
     wanted = column(cell.column)
     if not cell.measured:
-        if cell.value.text not in ("not measured", "refused"):
-            yield f"“{cell.value.text}” is neither a figure nor “not measured”"
-        elif _there(wanted, subject, held):
-            yield "is said to be not measured, though the ledger holds it"
+        yield from _unmeasured(cell, wanted, subject, held)
         return
     if not _whole(cell.value):
         yield "holds more than one figure"
@@ -51,6 +48,22 @@ def _misplaced(cell: Reading, subject: str, held: Held) -> Iterator[str]:
     if not all(_promised(wanted, ref, subject, held) for ref in refs) or len(refs) != max(1, len(wanted.counts)):
         yield f"“{cell.value.text}” does not cite {wanted.heading} of {subject}"
     yield from _interval(cell, refs[0])
+
+
+def _unmeasured(cell: Reading, wanted: Column, subject: str, held: Held) -> Iterator[str]:
+    if cell.value.text not in ("not measured", "refused"):
+        yield f"“{cell.value.text}” is neither a figure nor “not measured”"
+    elif _there(wanted, subject, held):
+        yield "is said to be not measured, though the ledger holds it"
+    elif cell.refused and not any(_refused(cell.refused.ref, s, subject, held) for s in wanted.sources):
+        yield "gives a reason that belongs to another number"
+
+
+def _refused(ref: Ref, source: tuple[str, str], subject: str, held: Held) -> bool:
+    item = held.items.get(ref.evidence)
+    if item is None or item.subject != subject or not isinstance(item.body, Measurement):
+        return False
+    return (item.body.metric, f"refused.{source[1]}") == (source[0], ref.field)
 
 
 def _whole(value: Prose) -> bool:
@@ -63,12 +76,18 @@ def _promised(wanted: Column, ref: Ref, subject: str, held: Held) -> bool:
         return False
     if wanted.counts:
         return isinstance(item.body, Traces) and ref.field in {f"counts.{c}" for c in wanted.counts}
-    return ref.field in {f"statistics.{s}.value" for m, s in wanted.sources if _measures(item, m, wanted.phase)}
+    if wanted.body == (item.kind, ref.field):
+        return True
+    fields = {f"statistics.{s}.value" for m, s in wanted.sources if _measures(item, m, wanted.phase, held)}
+    return ref.field in fields
 
 
-def _measures(item: Evidence, metric: str, phase: str) -> bool:
+def _measures(item: Evidence, metric: str, phase: str, held: Held) -> bool:
+    """The measurement that its subject is judged by, or a step of the load."""
     body = item.body
-    return isinstance(body, Measurement) and body.metric == metric and body.phase in (phase, "any")
+    if not isinstance(body, Measurement) or body.metric != metric:
+        return False
+    return is_load_step(body.load) or held.baseline(item.subject, metric, phase) is item
 
 
 def _interval(cell: Reading, ref: Ref) -> Iterator[str]:
@@ -80,13 +99,12 @@ def _interval(cell: Reading, ref: Ref) -> Iterator[str]:
 
 def _there(wanted: Column, subject: str, held: Held) -> bool:
     if wanted.counts:
-        return any(isinstance(e.body, Traces) and e.body.instrumented for e in held.of("traces", subject))
-    return any(
-        isinstance(e.body, Measurement) and statistic in e.body.statistics
-        for metric, statistic in wanted.sources
-        for e in held.of("measurement", subject)
-        if _measures(e, metric, wanted.phase) and not is_load_step(getattr(e.body, "load", ""))
-    )
+        last = [e.body for e in held.of("traces", subject) if isinstance(e.body, Traces) and e.body.size is None][-1:]
+        return any(body.instrumented for body in last)
+    if wanted.body and held.of(wanted.body[0], subject):
+        return True
+    baselines = [(held.baseline(subject, metric, wanted.phase), s) for metric, s in wanted.sources]
+    return any(e and isinstance(e.body, Measurement) and s in e.body.statistics for e, s in baselines)
 
 
 def _stages(one: RequestLife, held: Held) -> Iterator[str]:
@@ -106,6 +124,6 @@ def _stages(one: RequestLife, held: Held) -> Iterator[str]:
 def _taken(row: EndpointState | LoadState, held: Held) -> Iterator[str]:
     refs = [r for f in row.taken.figures for r in f.refs]
     items = [held.items.get(r.evidence) for r in refs]
-    right = all(i is not None and i.subject == row.endpoint and _measures(i, "latency", "warm") for i in items)
+    right = all(i is not None and i.subject == row.endpoint and _measures(i, "latency", "warm", held) for i in items)
     if [r.field for r in refs] != ["count", "runs"] or not right:
         yield "does not say how many requests and runs stand behind its latency"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from perfcrew.core.columns import GENERAL, is_load_step
+from perfcrew.core.columns import GENERAL, start_field
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, Findings, Frame, Measurement, NotMeasured, Survey, Traces, field
 from perfcrew.core.findings import Finding
+from perfcrew.core.prose import Ref
 from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, meets
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
@@ -78,15 +79,8 @@ def check_targets(report: Report, held: Held, limits: Limits) -> CheckResult:
 
 
 def _measured(held: Held) -> set[str]:
-    return {
-        e.subject
-        for e in held.of("measurement")
-        if isinstance(e.body, Measurement) and e.body.metric == "latency" and _is_baseline(e.body)
-    } - {GENERAL}
-
-
-def _is_baseline(body: Measurement) -> bool:
-    return body.phase in ("warm", "any") and not is_load_step(body.load)
+    subjects = {e.subject for e in held.of("measurement")} - {GENERAL}
+    return {subject for subject in subjects if held.baseline(subject, "latency")}
 
 
 def _subjects(target: Target, measured: set[str]) -> list[str]:
@@ -96,19 +90,17 @@ def _subjects(target: Target, measured: set[str]) -> list[str]:
 
 
 def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
-    target = judged.target
-    answers = [e for e in held.of("measurement", judged.subject) if _answers(e, target)]
+    target, answer = judged.target, _answer(judged, held)
     if judged.ref is None:
         if judged.outcome != "not measured":
             yield f"is said to be {judged.outcome} without a measurement"
-        elif answers:
-            yield f"is said to be not measured, though {answers[0].id} is its measurement"
+        elif answer:
+            yield f"is said to be not measured, though {answer.evidence} is its measurement"
         return
-    item = held.items.get(judged.ref.evidence)
-    if item not in answers or judged.ref.field != f"statistics.{target.statistic}.value":
+    if judged.ref != answer:
         yield f"{judged.ref.evidence} is no measurement of it"
         return
-    outcome = "met" if meets(target, field(item.body, judged.ref.field)) else "missed"
+    outcome = "met" if meets(target, field(held.get(answer.evidence).body, answer.field)) else "missed"
     if judged.outcome != outcome:
         yield f"is said to be {judged.outcome}, and is {outcome}"
     first = judged.shown.figures[0].refs if judged.shown.figures else ()
@@ -116,12 +108,16 @@ def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
         yield "shows another number than it is judged by"
 
 
-def _answers(item: Evidence, target: Target) -> bool:
-    body = item.body
-    if not isinstance(body, Measurement) or body.metric != target.metric or body.unit != target.unit:
-        return False
-    phases = ("cold", "any") if target.metric.endswith(".cold") else ("warm", "any")
-    return target.statistic in body.statistics and body.phase in phases and not is_load_step(body.load)
+def _answer(judged: JudgedTarget, held: Held) -> Ref | None:
+    """The number in the ledger that decides a target."""
+    target = judged.target
+    item = held.baseline(judged.subject, target.metric, "cold" if target.metric.endswith(".cold") else "warm")
+    if item is not None:
+        known = isinstance(item.body, Measurement) and item.body.unit == target.unit
+        there = known and isinstance(item.body, Measurement) and target.statistic in item.body.statistics
+        return Ref(evidence=item.id, field=f"statistics.{target.statistic}.value") if there else None
+    own, starts = start_field(target.metric, target.statistic), held.of("startup", judged.subject)
+    return Ref(evidence=starts[0].id, field=own) if own and starts else None
 
 
 def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:

@@ -8,7 +8,7 @@ from dataclasses import field as dataclass_field
 
 from pydantic import BaseModel
 
-from perfcrew.core.columns import GENERAL
+from perfcrew.core.columns import GENERAL, judged_by
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, field
 from perfcrew.core.prose import Figure, Prose, Ref
@@ -63,6 +63,10 @@ class Held:
         items = ledger.find(run.id)
         kinds = {kind: tuple(e for e in items if e.kind == kind) for kind in {e.kind for e in items}}
         return cls({e.id: e for e in items}, kinds)
+
+    def baseline(self, subject: str, metric: str, phase: str = "warm") -> Evidence | None:
+        """The measurement that a subject is judged by."""
+        return judged_by(self.kinds.get("measurement", ()), subject, metric, phase)
 
     def against(self, report: Report) -> Held:
         """The same evidence, with the texts of a report: they are asked for often, and walked once."""

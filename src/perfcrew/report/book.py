@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perfcrew.core.columns import COLUMNS, Column, is_load_step
+from perfcrew.core.columns import COLUMNS, Column, judged_by
 from perfcrew.core.evidence import Evidence, Measurement, Traces, field
 from perfcrew.core.prose import Cited, Prose, Ref, cite, write
 from perfcrew.core.report import Quote, Reading, unit_at, words_at
@@ -28,27 +28,15 @@ class Book:
     def get(self, evidence_id: str) -> Evidence | None:
         return next((e for e in self.items if e.id == evidence_id), None)
 
-    def measurements(self, subject: str, metric: str, phase: str = "warm") -> list[Evidence]:
-        """Baselines of one metric: fixed rate before closed loop, without the steps of the load."""
-        found = [
-            e
-            for e in self.of("measurement", subject)
-            if isinstance(e.body, Measurement)
-            and e.body.metric == metric
-            and e.body.phase in (phase, "any")
-            and not is_load_step(e.body.load)
-        ]
-        return sorted(found, key=lambda e: not _load(e).startswith("open"))
+    def baseline(self, subject: str, metric: str, phase: str = "warm") -> Evidence | None:
+        """The measurement that a subject is judged by, None where the metric was not measured."""
+        return judged_by(self.of("measurement", subject), subject, metric, phase)
 
     def traces(self, subject: str) -> Evidence | None:
         """The traces at the size of data that the baseline was measured at: those without a size, else the last."""
         found = self.of("traces", subject)
         whole = [e for e in found if isinstance(e.body, Traces) and e.body.size is None]
         return next(reversed(whole or found), None)
-
-
-def _load(item: Evidence) -> str:
-    return item.body.load if isinstance(item.body, Measurement) else ""
 
 
 def ref(item: Evidence, path: str) -> Ref:
@@ -75,11 +63,14 @@ def reading(book: Book, column: Column, subject: str) -> Reading:
         return _counted(book.traces(subject), column)
     refused: Quote | None = None
     for metric, statistic in column.sources:
-        for item in book.measurements(subject, metric, column.phase):
-            if isinstance(item.body, Measurement) and statistic in item.body.statistics:
-                return measured(item, column.key, statistic)
-            refused = refused or _refusal(item, statistic)
-    return Reading(column=column.key, refused=refused, **({"value": Prose(text="refused")} if refused else {}))
+        item = book.baseline(subject, metric, column.phase)
+        if item and isinstance(item.body, Measurement) and statistic in item.body.statistics:
+            return measured(item, column.key, statistic)
+        refused = refused or (_refusal(item, statistic) if item else None)
+    other = book.first(column.body[0], subject) if column.body else None
+    if column.body and other:
+        return Reading(column=column.key, value=figure(number(other, column.body[1])))
+    return Reading(column=column.key, value=Prose(text="refused" if refused else "not measured"), refused=refused)
 
 
 def measured(item: Evidence, key: str, statistic: str) -> Reading:

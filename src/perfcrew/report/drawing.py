@@ -35,13 +35,13 @@ def charts(book: Book, endpoints: Sequence[str], with_findings: Sequence[str]) -
 
 
 def _distribution(book: Book, endpoint: str) -> Distribution | None:
-    for item in book.measurements(endpoint, "latency"):
-        found = _recorded(book, item)
-        if sum(found.values()) >= LEAST:
-            values = tuple(sorted(found))
-            counts = tuple(found[v] for v in values)
-            return Distribution(endpoint=endpoint, evidence=item.id, values_ms=values, counts=counts)
-    return None
+    item = book.baseline(endpoint, "latency")
+    found = _recorded(book, item) if item else {}
+    if item is None or sum(found.values()) < LEAST:
+        return None
+    values = tuple(sorted(found))
+    counts = tuple(found[v] for v in values)
+    return Distribution(endpoint=endpoint, evidence=item.id, values_ms=values, counts=counts)
 
 
 def _recorded(book: Book, item: Evidence) -> Mapping[float, int]:

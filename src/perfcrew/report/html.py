@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from perfcrew.core.charts import Distribution
+from perfcrew.core.charts import Distribution, ScalingPlot
 from perfcrew.core.columns import COLUMNS, column
 from perfcrew.core.report import EndpointState, FindingSection, LoadState, Report
 from perfcrew.core.units import read
@@ -19,12 +20,13 @@ from perfcrew.report.recipes import alert_rule, regression_test
 from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
 
 _ASSETS = Path(__file__).parent / "assets"
+_GROWN = 18
 _ROWS = 40
 """Of a waterfall, after equal spans were folded."""
 _STAGES = {
     "sql": "db", "database": "db", "cache": "cache", "redis": "cache", "http": "http", "model": "model",
     "serialization": "out", "rendering": "out", "template": "out", "endpoint": "own", "code": "own", "view": "own",
-    "dependencies": "deps",
+    "dependencies": "deps", "waiting": "wait",
 }  # fmt: skip
 
 
@@ -69,7 +71,8 @@ def _context(report: Report) -> dict[str, Any]:
         "loads": list(dict.fromkeys(s.load for s in report.load)),
         "loaded": _loaded(report),
         "multiples": [_multiple(d, axis, report) for d in report.charts.distributions] if axis else [],
-        "grown": [(p, drawn.scaling(p)) for p in report.charts.scaling if p.growth not in ("constant", "unclear")],
+        "grown": _grown(report),
+        "grown_most": _GROWN,
         "grouped": grouped(report.targets),
         "outcomes": outcomes,
         "worst_first": worst_first,
@@ -77,6 +80,13 @@ def _context(report: Report) -> dict[str, Any]:
         "sections": [_section(report, s) for s in report.findings],
         "stage_names": _stage_names(report),
     }
+
+
+def _grown(report: Report) -> list[tuple[ScalingPlot, Markup]]:
+    """What grows with the data, at endpoints with findings first."""
+    found = {s.endpoint for s in report.findings}
+    grown = [p for p in report.charts.scaling if p.growth not in ("constant", "unclear")]
+    return [(p, drawn.scaling(p)) for p in sorted(grown, key=lambda p: p.endpoint not in found)]
 
 
 def _loaded(report: Report) -> dict[str, dict[str, LoadState]]:

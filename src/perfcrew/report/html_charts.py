@@ -82,11 +82,11 @@ def scaling(plot: ScalingPlot) -> Markup:
     return Markup(
         '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
         '<path class="axis" d="M{l},8 V{b} H{r}"/><text x="{tl}" y="14" text-anchor="end">{top}</text>'
-        '<text x="{tl}" y="{b}" text-anchor="end">0</text><text x="{r}" y="{h2}" text-anchor="end">{most} {by}</text>'
+        '<text x="{tl}" y="{b}" text-anchor="end">0</text><text x="{r}" y="{h2}" text-anchor="end">{most}</text>'
         '<polyline points="{path}"/>{dots}</svg>'
     ).format(
         w=_n(width), h=_n(height), label=_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
-        tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=show(most_x, "count"), by=plot.by,
+        tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=f"{show(most_x, 'count')} rows" if plot.by == "rows" else f"{plot.by} {show(most_x, 'count')}",
         path=path, dots=dots,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY, is_load_step
+from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY, is_load_step, start_field
 from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces, field
 from perfcrew.core.prose import Prose, Ref, write
 from perfcrew.core.report import (
@@ -17,24 +17,15 @@ from perfcrew.core.report import (
     Unmeasured,
     meets,
 )
-from perfcrew.core.targets import Target
+from perfcrew.core.targets import Outcome, Target
 from perfcrew.report.book import Book, figure, measured, number, quote, readings, ref
 
 
 def measured_endpoints(book: Book) -> tuple[str, ...]:
     """Endpoints with a warm latency, the slowest at the median first."""
-    found = {e.subject: e for e in book.of("measurement") if _is_baseline(e) and e.subject != GENERAL}
-    return tuple(sorted(found, key=lambda s: -_median(found[s])))
-
-
-def _is_baseline(item: Evidence) -> bool:
-    body = item.body
-    return (
-        isinstance(body, Measurement)
-        and body.metric == "latency"
-        and body.phase in ("warm", "any")
-        and not is_load_step(body.load)
-    )
+    subjects = dict.fromkeys(e.subject for e in book.of("measurement") if e.subject != GENERAL)
+    found = {key: item for key in subjects if (item := book.baseline(key, "latency"))}
+    return tuple(sorted(found, key=lambda key: -_median(found[key])))
 
 
 def _median(item: Evidence) -> float:
@@ -44,9 +35,9 @@ def _median(item: Evidence) -> float:
 
 def state(book: Book) -> tuple[EndpointState, ...]:
     """A row for each endpoint that was measured."""
+    rows = [(key, book.baseline(key, "latency")) for key in measured_endpoints(book)]
     return tuple(
-        EndpointState(endpoint=key, readings=readings(book, key), taken=_taken(book.measurements(key, "latency")[0]))
-        for key in measured_endpoints(book)
+        EndpointState(endpoint=key, readings=readings(book, key), taken=_taken(item)) for key, item in rows if item
     )
 
 
@@ -125,22 +116,25 @@ def _judge(book: Book, target: Target, bound: Prose) -> list[JudgedTarget]:
 
 def _judge_one(book: Book, target: Target, bound: Prose, subject: str) -> JudgedTarget:
     phase = "cold" if target.metric.endswith(".cold") else "warm"
-    for item in book.measurements(subject, target.metric, phase):
+    item = book.baseline(subject, target.metric, phase)
+    if item and isinstance(item.body, Measurement) and _answers(item.body, target):
         path = f"statistics.{target.statistic}"
-        body = item.body
-        if isinstance(body, Measurement) and body.unit == target.unit and target.statistic in body.statistics:
-            value = field(item.body, f"{path}.value")
-            return JudgedTarget(
-                target=target,
-                subject=subject,
-                outcome="met" if meets(target, value) else "missed",
-                ref=Ref(evidence=item.id, field=f"{path}.value"),
-                shown=_shown(item, path, target),
-                bound=bound,
-            )
-    return JudgedTarget(
-        target=target, subject=subject, outcome="not measured", shown=Prose(text="not measured"), bound=bound
-    )
+        return _judged(item, f"{path}.value", _shown(item, path, target), target, bound)
+    own, start = start_field(target.metric, target.statistic), book.first("startup", subject)
+    if item is None and own and start:
+        return _judged(start, own, figure(number(start, own)), target, bound)
+    nothing = Prose(text="not measured")
+    return JudgedTarget(target=target, subject=subject, outcome="not measured", shown=nothing, bound=bound)
+
+
+def _answers(body: Measurement, target: Target) -> bool:
+    return body.unit == target.unit and target.statistic in body.statistics
+
+
+def _judged(item: Evidence, path: str, shown: Prose, target: Target, bound: Prose) -> JudgedTarget:
+    outcome: Outcome = "met" if meets(target, field(item.body, path)) else "missed"
+    at = Ref(evidence=item.id, field=path)
+    return JudgedTarget(target=target, subject=item.subject, outcome=outcome, ref=at, shown=shown, bound=bound)
 
 
 def _shown(item: Evidence, path: str, target: Target) -> Prose:
