@@ -25,6 +25,8 @@ STEPS = 4
 CONCURRENCY = 4
 LEAST_GROWTH = 0.2
 """Objects or entries a request; less is chance."""
+BOOKKEEPING = ("weakref.",)
+"""Types of the interpreter's own tables: sqlite3 keeps a weak reference a statement, and clears them by the hundred."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _objects(first: Census, middle: Census, last: Census, requests: int) -> tupl
     grown = []
     for name, after in last.types.items():
         before, between = first.types.get(name, 0), middle.types.get(name, 0)
-        if _grew(before, between, after, requests):
+        if not name.startswith(BOOKKEEPING) and _grew(before, between, after, requests):
             per_request = (after - before) / requests
             grown.append(LiveObjects(type=name, before_count=before, after_count=after, per_request_count=per_request))
     return tuple(sorted(grown, key=lambda o: o.per_request_count, reverse=True))

@@ -7,7 +7,7 @@ from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments.load import Driver
-from perfcrew.instruments.memory import HeapRun, combine_memory, measure_allocations, measure_heap
+from perfcrew.instruments.memory import LEAST_GROWTH, measure_allocations, measure_memory
 
 FEWEST = 20
 """Requests, however slow the endpoint is."""
@@ -17,18 +17,17 @@ SECONDS = 1.0
 
 async def memory(context: Context) -> None:
     """Live objects on one instance; then, on another, the lines that allocate what grew."""
-    grown: dict[str, HeapRun] = {}
+    grown: dict[str, Memory] = {}
     async with Driver() as driver:
 
         async def live(instance: Instance, plan: Plan) -> None:
             assert instance.probe_dir is not None
             key, requests = plan.endpoint.key, _requests(context, plan)
-            run = await measure_heap(
-                instance.running, plan, instance.aim, instance.probe_dir, requests=requests, driver=driver
+            body = await measure_memory(
+                instance.running, instance.aim, plan, instance.probe_dir, requests=requests, driver=driver
             )
-            body = combine_memory(run)
-            if body.objects or body.containers:
-                grown[key] = run
+            if _grows(body):
+                grown[key] = body
             else:
                 _keep(context, key, body)
 
@@ -37,15 +36,19 @@ async def memory(context: Context) -> None:
             key, requests = plan.endpoint.key, _requests(context, plan)
             root = instance.clone.source_root or context.root
             found = await measure_allocations(
-                plan, instance.aim, instance.probe_dir, root, requests=requests, driver=driver
+                instance.aim, plan, instance.probe_dir, root, requests=requests, driver=driver
             )
-            _keep(context, key, combine_memory(grown[key], found))
+            _keep(context, key, grown[key].model_copy(update={"allocations": found}))
 
         left = [p for p in context.plans if not context.has(f"memory/{p.endpoint.key}")]
         await each(context, "memory", left, live, parts=("heap",))
         suspects = [p for p in left if p.endpoint.key in grown]
         if suspects:
             await each(context, "allocations", suspects, lines, parts=("allocations",))
+
+
+def _grows(body: Memory) -> bool:
+    return bool(body.containers) or any(o.per_request_count >= LEAST_GROWTH for o in body.objects)
 
 
 def _keep(context: Context, key: str, body: Memory) -> None:

@@ -9,7 +9,7 @@ from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments.load import Driver
-from perfcrew.instruments.neighbour import PER_SECOND, measure_neighbour, with_blocks
+from perfcrew.instruments.neighbour import RATE_PER_S, measure_alone, measure_neighbour, with_blocks
 
 LEAST_MS = 8.0
 """Endpoints that answer sooner can't keep another one waiting for longer than that."""
@@ -22,13 +22,16 @@ async def neighbour(context: Context) -> None:
         return
     observed = {s.endpoint.key: s for s in scenes.application(context.ledger, context.run).scenes}
     seconds = context.settings.measuring.neighbour_seconds
-    async with Driver() as driver:
+    alone: list[float] = []
+    async with Driver() as one, Driver() as other:
 
         async def work(instance: Instance, plan: Plan) -> None:
+            if not alone:
+                alone.append(await measure_alone(instance.aim, cheap, seconds=2 * seconds, driver=one))
+            body = await measure_neighbour(instance.aim, plan, cheap, alone[0], seconds=seconds, drivers=(one, other))
             key = plan.endpoint.key
-            body = await measure_neighbour(instance.running, plan, cheap, instance.aim, seconds=seconds, driver=driver)
             body = with_blocks(body, _traces(observed.get(key)), context.root)
-            context.put(f"neighbour/{key}", body, context.method("perfcrew load", per_second=PER_SECOND), key)
+            context.put(f"neighbour/{key}", body, context.method("perfcrew load", rate_per_s=RATE_PER_S), key)
 
         left = [p for p in context.plans if _slow(context, p) and not context.has(f"neighbour/{p.endpoint.key}")]
         await each(context, "neighbour", left, work)
