@@ -108,42 +108,109 @@ REFUSED: dict[str, tuple[str, str, Callable[[Report], Report]]] = {
     "a number nobody measured": ("numerals", "'42'", lambda r: section(r, strategy=said("It gets 42 times faster."))),
     "a quantity in words": ("numerals", "twice as", lambda r: section(r, strategy=said("It gets twice as fast."))),
     "a quantity dressed as code": ("numerals", "`12 ms`", lambda r: section(r, strategy=said("It takes `12 ms`."))),
-    "an altered number": ("figures", "614 ms", lambda r: r.model_copy(update={"summary": Prose(
-        text=r.summary.text.replace("641", "614"), figures=r.summary.figures)})),
+    "an altered number": (
+        "figures",
+        "614 ms",
+        lambda r: r.model_copy(
+            update={"summary": Prose(text=r.summary.text.replace("641", "614"), figures=r.summary.figures)}
+        ),
+    ),
     "another endpoint's number": ("subjects", "about GET /search", _other_subject),
     "two columns swapped": ("cells", "does not cite p50", _swap_columns),
     "a number kept back": ("cells", "though the ledger holds it", _hide_a_number),
-    "words that the ledger does not say": ("quotes", "is not what the ledger says", lambda r: r.model_copy(
-        update={"assumptions": (Quote(text="All is well.", ref=r.assumptions[0].ref), *r.assumptions[1:])})),
+    "words that the ledger does not say": (
+        "quotes",
+        "is not what the ledger says",
+        lambda r: r.model_copy(
+            update={"assumptions": (Quote(text="All is well.", ref=r.assumptions[0].ref), *r.assumptions[1:])}
+        ),
+    ),
     "a finding more severe than concluded": ("findings", "is not the finding", lambda r: finding(r, level="info")),
     "a finding surer than concluded": ("findings", "is not the finding", lambda r: finding(r, confidence=1.0)),
     "a finding left out": ("findings", "was left out", lambda r: r.model_copy(update={"findings": r.findings[1:]})),
-    "a finding told twice": ("findings", "stands there twice", lambda r: r.model_copy(update={"findings": (*r.findings, r.findings[0])})),
-    "a finding that looks at one metric": ("findings", "looks at 1 metric", lambda r: section(r, benchmark=r.findings[0].benchmark[:1])),
+    "a finding told twice": (
+        "findings",
+        "stands there twice",
+        lambda r: r.model_copy(update={"findings": (*r.findings, r.findings[0])}),
+    ),
+    "a finding that looks at one metric": (
+        "findings",
+        "looks at 1 metric",
+        lambda r: section(r, benchmark=r.findings[0].benchmark[:1]),
+    ),
     "not measured called met": ("targets", "without a measurement", _unmeasured_met),
     "another bound than the profile's": ("targets", "is not in the profile", _missed_met),
     "a target left out": ("targets", "is not judged", lambda r: r.model_copy(update={"targets": r.targets[1:]})),
     "met called missed": ("targets", "and is met", lambda r: target(r, 1, outcome="missed")),
     "an endpoint left out": ("complete", "is not in the table", lambda r: r.model_copy(update={"state": r.state[1:]})),
-    "an unmeasured endpoint left out": ("complete", "is not listed", lambda r: r.model_copy(update={"not_measured": ()})),
-    "another status": ("complete", "did not answer 200", lambda r: r.model_copy(update={
-        "not_measured": (r.not_measured[0].model_copy(update={"status": 200}), *r.not_measured[1:])})),
+    "an unmeasured endpoint left out": (
+        "complete",
+        "is not listed",
+        lambda r: r.model_copy(update={"not_measured": ()}),
+    ),
+    "another status": (
+        "complete",
+        "did not answer 200",
+        lambda r: r.model_copy(
+            update={"not_measured": (r.not_measured[0].model_copy(update={"status": 200}), *r.not_measured[1:])}
+        ),
+    ),
     "a failure not told": ("complete", "is not told", lambda r: r.model_copy(update={"failures": ()})),
     "an empty section": ("sections", "validation is empty", lambda r: section(r, validation=said("  "))),
     "a placeholder": ("sections", "is a placeholder", lambda r: section(r, deployment=said("TODO: write this down."))),
-    "a template's slot": ("sections", "is a placeholder", lambda r: section(r, deployment=said("Roll out {{service}} first."))),
+    "a template's slot": (
+        "sections",
+        "is a placeholder",
+        lambda r: section(r, deployment=said("Roll out {{service}} first.")),
+    ),
     "too long a document": ("sections", "more than 700", lambda r: r.model_copy(update={"document_lines": 701})),
     "no trade-offs": ("trade-offs", "what its change would cost", lambda r: section(r, trade_offs=said("None."))),
     "no environment": ("method", "environment is missing", lambda r: r.model_copy(update={"environments": ()})),
-    "another machine": ("method", "is not the ledger's", lambda r: r.model_copy(update={"environments": (
-        r.environments[0].model_copy(update={"environment": r.environments[0].environment.model_copy(update={"cores": 64})}),)})),
-    "another tool": ("method", "is not the one", lambda r: r.model_copy(update={
-        "method": (r.method[3].model_copy(update={"tool": "stopwatch"}),)})),
-    "another distribution": ("drawings", "is not the distribution", lambda r: r.model_copy(update={"charts": r.charts.model_copy(
-        update={"distributions": (r.charts.distributions[0].model_copy(update={"values_ms": (1.0,), "counts": (2,)}),)})})),
-    "another growth": ("drawings", "is not the growth", lambda r: r.model_copy(update={"charts": r.charts.model_copy(
-        update={"scaling": (r.charts.scaling[0].model_copy(update={"growth": "constant"}),)})})),
-}  # fmt: skip
+    "another machine": (
+        "method",
+        "is not the ledger's",
+        lambda r: r.model_copy(
+            update={
+                "environments": (
+                    r.environments[0].model_copy(
+                        update={"environment": r.environments[0].environment.model_copy(update={"cores": 64})}
+                    ),
+                )
+            }
+        ),
+    ),
+    "another tool": (
+        "method",
+        "is not the one",
+        lambda r: r.model_copy(update={"method": (r.method[3].model_copy(update={"tool": "stopwatch"}),)}),
+    ),
+    "another distribution": (
+        "drawings",
+        "is not the distribution",
+        lambda r: r.model_copy(
+            update={
+                "charts": r.charts.model_copy(
+                    update={
+                        "distributions": (
+                            r.charts.distributions[0].model_copy(update={"values_ms": (1.0,), "counts": (2,)}),
+                        )
+                    }
+                )
+            }
+        ),
+    ),
+    "another growth": (
+        "drawings",
+        "is not the growth",
+        lambda r: r.model_copy(
+            update={
+                "charts": r.charts.model_copy(
+                    update={"scaling": (r.charts.scaling[0].model_copy(update={"growth": "constant"}),)}
+                )
+            }
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

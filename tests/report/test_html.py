@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_it_can_be_read_without_seeing_and_without_a_mouse(page: str) -> None:
     boxes = [a for a in parsed.all("button") if a.get("role") == "treeitem"]
     assert [a["tabindex"] for a in boxes].count("0") == 1
     levels = [int(h[1]) for h in re.findall(r"<(h[1-6])[ >]", page)]
-    assert levels[0] == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_light_dark_phone_and_paper_are_thought_of(page: str) -> None:
@@ -168,8 +169,11 @@ def test_a_real_browser_lays_it_out_and_asks_for_nothing(page: str, tmp_path: Pa
     if browser is None:
         pytest.skip("no Chromium here")
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
-    asked = "<script>addEventListener('load',()=>{document.title='loaded '+performance.getEntriesByType('resource').length" \
-        "+' '+(document.documentElement.scrollWidth-document.documentElement.clientWidth)})</script></body>"  # fmt: skip
+    asked = (
+        "<script>addEventListener('load', () => { const page = document.documentElement; document.title = 'loaded '"
+        " + performance.getEntriesByType('resource').length + ' ' + (page.scrollWidth - page.clientWidth) })</script>"
+        "</body>"
+    )
     (tmp_path / "asked.html").write_text(page.replace("</body>", asked), encoding="utf-8")
     command = [
         browser,

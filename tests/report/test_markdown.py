@@ -9,6 +9,7 @@ from perfcrew.core.report import CheckResult, GateResult, Quote, Report
 from perfcrew.report import markdown
 from perfcrew.report.marking import bounded, escape, fenced, table
 
+CRITICISM = CheckResult(name="figures", passed=False, reasons=("no",) * 500)
 SECTIONS = (
     "## Summary", "## State of the System", "## Targets", "## Workload and load", "## The request's life",
     "## Findings", "## Not measured", "## Data", "## Assumptions", "## Trade-offs", "## Next steps", "## Method",
@@ -34,7 +35,7 @@ def test_the_document_keeps_to_its_length_however_much_was_found(report: Report)
             "findings": report.findings * 40, "state": report.state * 60, "life": report.life * 60,
             "targets": report.targets * 50, "load": report.load * 9, "failures": report.failures * 90,
             "not_measured": report.not_measured * 99, "assumptions": report.assumptions * 80,
-            "verdict": GateResult(passed=False, checks=(CheckResult(name="figures", passed=False, reasons=("no",) * 500),)),
+            "verdict": GateResult(passed=False, checks=(CRITICISM,)),
         }
     )  # fmt: skip
     lines = markdown.lines(crowd)

@@ -16,6 +16,7 @@ _PLACEHOLDER = re.compile(
     r"|\{\{.*?\}\}|<[A-Z][A-Z _]+>|\?\?\?|\[\.\.\.\]",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"`[^`]*`")
 _OF_A_FINDING = (
     "problem",
     "profiling",
@@ -32,9 +33,8 @@ _OF_A_FINDING = (
 def check_sections(report: Report, held: Held, limits: Limits) -> CheckResult:
     """Every section is there, no text is a placeholder, and the document keeps to its length."""
     reasons = [f"{where} is empty" for where in _empty(report)]
-    for placed in held.texts:
-        if found := _PLACEHOLDER.search(re.sub(r"`[^`]*`", "·", placed.prose.text)):
-            reasons.append(f"{placed.where}: “{found.group(0)}” is a placeholder")
+    found = [(p.where, _PLACEHOLDER.search(_CODE.sub("·", p.prose.text))) for p in held.texts]
+    reasons += [f"{where}: “{match.group(0)}” is a placeholder" for where, match in found if match]
     if report.document_lines > limits["lines"]:
         reasons.append(f"the document has {report.document_lines} lines, more than {limits['lines']:g}")
     return result("sections", reasons)

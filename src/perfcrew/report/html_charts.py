@@ -86,9 +86,14 @@ def scaling(plot: ScalingPlot) -> Markup:
         '<polyline points="{path}"/>{dots}</svg>'
     ).format(
         w=_n(width), h=_n(height), label=_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
-        tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=f"{show(most_x, 'count')} rows" if plot.by == "rows" else f"{plot.by} {show(most_x, 'count')}",
+        tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=_size(plot, most_x),
         path=path, dots=dots,
     )  # fmt: skip
+
+
+def _size(plot: ScalingPlot, size: float) -> str:
+    shown = show(size, "count")
+    return f"{shown} rows" if plot.by == "rows" else f"{plot.by} {shown}"
 
 
 def amount(metric: str, value: float) -> str:
