@@ -72,7 +72,11 @@ async def rank(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """The specialists' findings in one list, in the order of what they cost."""
     context = runtime.context
     concluded = [f for name in context.policy.specialists for f in _findings(context, f"findings/specialist/{name}")]
-    body = Findings(specialist="crew", reasoner=rulebook.NAME, findings=tuple(book.ranked(concluded)))
+    body = Findings(
+        specialist="crew",
+        reasoner=rulebook.NAME,
+        findings=tuple(book.ranked(concluded, scenes.application(context.ledger, context.run))),
+    )
     context.put(RANKED, body, context.method("perfcrew crew"))
     return {}
 

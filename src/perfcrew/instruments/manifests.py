@@ -7,11 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from perfcrew import rooms
-from perfcrew.core.base import Noun
+from perfcrew.core.base import Noun, parsed
 from perfcrew.core.errors import ToolFailed, ToolMissing, UsageError
 
 _VERSION_S = 10.0
@@ -33,14 +30,7 @@ class Manifest(Noun):
 def manifest(name: str, project: Path | None = None) -> Manifest:
     """The manifest of that name, the project's own first. UsageError says what is wrong in which file."""
     file = f"tools/{name}.yaml"
-    try:
-        found = Manifest.model_validate(yaml.safe_load(rooms.read(file, project)))
-    except yaml.YAMLError as error:
-        raise UsageError(f"the file is not YAML: {error}", where=file, do="mend the file or remove it") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{key}: {first['msg']}", where=file, do="correct the value") from None
+    found = parsed(Manifest, rooms.mapping(rooms.read(file, project), file), file)
     if found.name != name:
         raise UsageError(f"the file names itself {found.name!r}", where=file, do=f"write `name: {name}`")
     return found

@@ -27,6 +27,7 @@ def command(options: argparse.Namespace) -> int:
 def _dropper(root: Path) -> DropDatabase | None:
     """Drops databases on the project's server; None where the project is no longer recognised."""
     try:
-        return dropper(detect(root, config=load(root)))
+        drop: DropDatabase = dropper(detect(root, config=load(root)))
     except UsageError:
         return None
+    return drop

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from perfcrew import gate, settings
 from perfcrew.core.errors import UsageError
 from perfcrew.core.report import GateResult, Report
 from perfcrew.ledger import Ledger
+from perfcrew.report.json import parse
 
 
 def command(options: argparse.Namespace) -> int:
@@ -27,17 +26,9 @@ def command(options: argparse.Namespace) -> int:
 def read(path: Path) -> Report:
     """The report in a file. UsageError where it is none."""
     try:
-        return Report.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(
-            f"the report can't be read: {error.strerror}", where=str(path), do="name a report.json"
-        ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"this is no report: {where}: {first['msg']}", where=str(path), do="name a report.json"
-        ) from None
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the report can't be read: {error}", where=str(path), do="name a report.json") from None
 
 
 def show(result: GateResult) -> None:
