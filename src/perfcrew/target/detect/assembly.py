@@ -115,7 +115,12 @@ class Assembly:
         found = self.survey.interpreter
         given = self.survey.config.target.python and not self.survey.python_given
         source = FILE if given else found.source
-        self._note("python", found.path, source, f"Python {found.version}, can import {self.survey.launch.framework}")
+        foreign = not any(
+            found.path.is_relative_to(f) for f in (self.survey.tree.home, *self.survey.tree.home.parents[:1])
+        )
+        lacks = f"; lacks {', '.join(found.lacks[:5])}, which the project imports" if foreign and found.lacks else ""
+        why = f"Python {found.version}, can import {self.survey.launch.framework}{lacks}"
+        self._note("python", found.path, source, why)
         return found.path
 
     def _app(self) -> str | None:
@@ -220,14 +225,17 @@ class Assembly:
         ran = [chore for chore in self._before() if chores.is_migration(chore.words)]
         if ran or one.launch.package:
             return ran[0] if ran else None
-        return chores.migration(one.tree, one.launch.workdir, one.launch.framework, one.launch.app, one.interpreter)
+        flask = chores.flask_head(one.launch.app, one.launch.words)
+        return chores.migration(one.tree, one.launch.workdir, one.launch.framework, flask)
 
     def _tests(self) -> Chore | None:
         one = self.survey
         return chores.tests(one.tree, one.launch.workdir, one.launch.framework, one.interpreter)
 
     def _seed(self) -> Chore | None:
-        return chores.seed(self.survey.tree, self.survey.launch.workdir, self._manage, self.survey.launch.app)
+        launch = self.survey.launch
+        flask = chores.flask_head(launch.app, launch.words) if launch.framework in ("flask", "quart") else ()
+        return chores.seed(self.survey.tree, launch.workdir, self._manage, flask)
 
     def _frontend(self) -> Path | None:
         one = self.survey

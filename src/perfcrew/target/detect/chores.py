@@ -53,10 +53,15 @@ class Chore:
     why: str
 
 
-def migration(
-    tree: Tree, workdir: Path, framework: Framework, app: App | None, interpreter: Interpreter
-) -> Chore | None:
-    """The command that brings the database to the newest schema."""
+def flask_head(app: App | None, start: Sequence[str]) -> tuple[str, ...]:
+    """What comes before a Flask subcommand: the project's own group of commands, or `flask --app module:app`."""
+    if start[1:2] == ("run",) and start[0] not in ("flask", "quart", "fastapi"):
+        return tuple(start[:1])
+    return (app.framework, "--app", app.target) if app and app.framework in ("flask", "quart") else ()
+
+
+def migration(tree: Tree, workdir: Path, framework: Framework, flask: tuple[str, ...]) -> Chore | None:
+    """The command that brings the database to the newest schema; `flask` comes before a Flask subcommand."""
     if framework == "django":
         return Chore(("python", "manage.py", "migrate", "--noinput"), "manage.py", "Django's own migrations")
     configured = [
@@ -66,21 +71,21 @@ def migration(
         path = min(configured, key=lambda p: len(os.path.relpath(p, workdir)))
         given = () if path.parent == workdir else ("-c", os.path.relpath(path, workdir))
         return Chore(("alembic", *given, "upgrade", "head"), tree.shown(path), "Alembic's configuration")
-    for folder in sorted(workdir.glob("**/migrations/env.py")) if framework in ("flask", "quart") and app else ():
+    for folder in sorted(workdir.glob("**/migrations/env.py")) if flask else ():
         if "flask" in read(folder) and not set(folder.parts) & {".venv", "venv", "site-packages", "node_modules"}:
             given = () if folder.parent.parent == workdir else ("-d", os.path.relpath(folder.parent, workdir))
-            words = ("flask", "--app", app.target if app else "", "db", "upgrade", *given)
+            words = (*flask, "db", "upgrade", *given)
             return Chore(words, tree.shown(folder), "Flask-Migrate's folder")
     return None
 
 
-def seed(tree: Tree, workdir: Path, manage: Path | None, app: App | None) -> Chore | None:
+def seed(tree: Tree, workdir: Path, manage: Path | None, flask: tuple[str, ...]) -> Chore | None:
     """The project's own command that fills the database, with `{rows}` where it takes a size."""
     makers = (
         _makefile(tree, workdir),
         _management(tree, workdir, manage),
         _scripts(tree, workdir),
-        _cli(tree, workdir, app),
+        _cli(tree, flask),
     )
     found = [chore for maker in makers for chore in maker]
     sized = [chore for chore in found if any("{rows}" in w for w in chore.words)]
@@ -135,18 +140,16 @@ def _is_package(path: Path) -> bool:
     return path.name == "__main__.py" and bool(SEED_NAME.fullmatch(path.parent.name))
 
 
-def _cli(tree: Tree, workdir: Path, app: App | None) -> Iterator[Chore]:
-    """`@app.cli.command("seed")`."""
-    if app is None or app.framework not in ("flask", "quart"):
-        return
-    for path in tree.containing(r"cli\.command|@click\.command"):
+def _cli(tree: Tree, flask: tuple[str, ...]) -> Iterator[Chore]:
+    """`@app.cli.command("seed")`, and commands of a project's own group."""
+    for path in tree.containing(r"\.command\(") if flask else ():
         for node in tree.nodes(path):
             for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(decorator, ast.Call) and dotted(decorator.func).endswith(".command"):
                     default = getattr(node, "name", "").replace("_", "-")
                     name = (text_of(decorator.args[0]) if decorator.args else None) or default
                     if SEED_NAME.fullmatch(name.replace("-", "_")):
-                        words = (app.framework, "--app", app.target, name, *size_option(node))
+                        words = (*flask, name, *size_option(node))
                         yield Chore(words, tree.shown(path, decorator.lineno), "a command of the application")
 
 

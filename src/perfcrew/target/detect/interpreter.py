@@ -59,6 +59,8 @@ class Interpreter:
     prefix: Path = Path()
     version: str = ""
     scripts: tuple[Installed, ...] = field(default=())
+    lacks: tuple[str, ...] = ()
+    """Names that the project imports and this interpreter could not: some may be optional."""
 
     def program(self, name: str) -> tuple[str, ...] | None:
         """How this interpreter runs a program of that name: its script, or the module; None where it has neither."""
@@ -92,12 +94,12 @@ def plain(python: Path, words: Sequence[str]) -> tuple[str, ...]:
     return (head.name, *words[1:]) if head.is_absolute() and head.parent == python.parent else tuple(words)
 
 
-def ask(path: Path, source: str) -> Interpreter | None:
+def ask(path: Path, source: str, needed: Sequence[str] = ()) -> Interpreter | None:
     """What the interpreter says it can import; None where it does not run, or not in time."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
     try:
         answer = subprocess.run(
-            [path, "-c", _ASK, *MODULES],
+            [path, "-c", _ASK, *MODULES, *needed],
             capture_output=True,
             text=True,
             timeout=ASK_TIMEOUT_S,
@@ -111,18 +113,21 @@ def ask(path: Path, source: str) -> Interpreter | None:
     if said is None:
         return None
     scripts = tuple(Installed(n, v[0], Path(v[1]), v[2]) for n, v in sorted(said["scripts"].items()))
-    return Interpreter(path, source, frozenset(said["names"]), Path(said["prefix"]), said["version"], scripts)
+    names = frozenset(said["names"])
+    lacks = tuple(name for name in needed if name not in names)
+    return Interpreter(path, source, names, Path(said["prefix"]), said["version"], scripts, lacks)
 
 
-def find(folders: Sequence[Path], framework: str, given: Path | None = None) -> Interpreter:
+def find(folders: Sequence[Path], framework: str, given: Path | None = None, needed: Sequence[str] = ()) -> Interpreter:
     """The first interpreter that can import the framework; `given` is the only candidate where it is given.
 
-    `folders` are looked in for environments, in order. An unknown framework ("") is content with any interpreter.
+    `folders` are looked in for environments, in order; `needed` are names whose lack is told of.
+    An unknown framework ("") is content with any interpreter.
     Raises NotDetected with all that was tried.
     """
     tried: list[str] = []
     for path, source in [(given, "given")] if given else candidates(folders):
-        asked = ask(path, source)
+        asked = ask(path, source, needed)
         if asked and (not framework or framework in asked.modules):
             return asked
         tried.append(f"{path} ({source}: {f'no {framework}' if asked else 'does not run'})")

@@ -44,10 +44,12 @@ class _Search:
     wanted: str | None
     python: Path | None
     _asked: dict[tuple[Path, str], Interpreter] = field(default_factory=dict)
+    _needed: tuple[str, ...] = ()
     _lacking: list[NotDetected] = field(default_factory=list)
 
     def project(self) -> Project:
         tree = Tree(self.root)
+        self._needed = tree.third_party
         reader = Reader(tree, Apps(tree), self._known(tree, (self.root,)))
         entries = written(tree, reader.environment)
         launch = self._launch(reader, entries)
@@ -140,7 +142,7 @@ class _Search:
         framework = "" if launch.framework == "unknown" else launch.framework
         if (launch.workdir, framework) not in self._asked:
             folders = [*placing.upwards(launch.workdir, self.root), *_above(self.root)]
-            self._asked[launch.workdir, framework] = interpreter.find(folders, framework, self._python())
+            self._asked[launch.workdir, framework] = interpreter.find(folders, framework, self._python(), self._needed)
         return self._asked[launch.workdir, framework]
 
     def _python(self) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ ASIDE = {"tests", "test", "testing", "examples", "example", "docs", "doc", "docs
 ASIDE |= {"migrations", "versions", "cookbook", "tutorials", "dist", "build", "vendor"}
 MAX_FILES = 20_000
 MAX_BYTES = 1_000_000
+MAX_NAMES = 200
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -97,6 +99,12 @@ class Tree:
     def imported(self) -> frozenset[str]:
         """The top-level names that any file imports: they tell packages without `__init__.py`."""
         return frozenset(name for p in self.python for name in _IMPORTED.findall(self.text(p)))
+
+    @cached_property
+    def third_party(self) -> tuple[str, ...]:
+        """The top-level names that the files import and that lie neither among them nor in the standard library."""
+        own = {p.stem for p in self.python} | {p.parent.name for p in self.python} | {self.root.name}
+        return tuple(sorted(self.imported - own - sys.stdlib_module_names))[:MAX_NAMES]
 
     def import_root(self, path: Path) -> Path:
         """The folder that must be on the import path for the module in `path`."""
