@@ -232,6 +232,7 @@ SHAPES = [
         f"shop-server {UVICORN}",
         app="shop.app:app",
         programs=("uvicorn", "shop-server", "shop-tool"),
+        environment={"PYTHONPATH": "{root}"},
     ),
     Shape(
         "a console script with subcommands, told its port by a variable",

@@ -24,7 +24,7 @@ SEED_NAME = re.compile(
 )
 SIZES = (
     *("rows", "size", "count", "number", "num", "n", "amount", "total", "scale", "limit", "quantity"),
-    *("books", "items", "users"),
+    *("records", "entries", "items", "books", "products", "articles", "posts", "topics", "orders", "users"),
 )
 FRONTENDS = (
     *(

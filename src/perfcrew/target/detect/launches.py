@@ -153,7 +153,9 @@ class Reader:
             return None
         placed = placing.Placed(path, base)
         workdir = folder if path.is_relative_to(folder) and _program_folder(folder, runs) else placed.workdir
-        return self._of_entry(written, runs, found, words, workdir, import_path(base, workdir))
+        # A console script does not look into its folder: without this an installed copy could run, not the tree's.
+        paths = {"PYTHONPATH": str(base)} if runs.kind == "script" else import_path(base, workdir)
+        return self._of_entry(written, runs, found, words, workdir, paths)
 
     def _of_entry(
         self,
