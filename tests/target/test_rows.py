@@ -60,6 +60,9 @@ TABLES: dict[str, str] = {
         CHECK (a <= b), CHECK (hi > lo), CHECK (deleted_at IS NULL OR deleted_at >= created_at))""",
     "a child": AUTHOR + "CREATE TABLE t (id INTEGER PRIMARY KEY, author_id INTEGER NOT NULL REFERENCES author (id))",
     "one to one": AUTHOR + "CREATE TABLE t (author_id INTEGER PRIMARY KEY REFERENCES author (id), bio TEXT)",
+    "unique child beside other unique columns": AUTHOR + """CREATE TABLE t (id INTEGER PRIMARY KEY,
+        a INTEGER UNIQUE, b INTEGER UNIQUE, c BIGINT UNIQUE,
+        author_id INTEGER NOT NULL UNIQUE REFERENCES author (id))""",
     "unique child": AUTHOR + """CREATE TABLE t (id INTEGER PRIMARY KEY, author_id INTEGER NOT NULL UNIQUE
         REFERENCES author (id))""",
     "many to many": AUTHOR + """CREATE TABLE tag (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE NOT NULL);

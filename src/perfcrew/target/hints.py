@@ -16,8 +16,8 @@ class _Hint(NamedTuple):
 def _module(match: re.Match[str], python: Path) -> str:
     name = match.group(1)
     return (
-        f"the module {name} is missing: install it for {python}, or set `target.python` in perfcrew.toml to the interpreter "
-        f"that has it; if it is the project's own, set `target.workdir` to the folder that holds it"
+        f"the module {name} is missing: install it for {python}, or set `target.python` in perfcrew.toml to the "
+        f"interpreter that has it; if it is the project's own, set `target.workdir` to the folder that holds it"
     )
 
 
@@ -42,7 +42,7 @@ _TABLE: tuple[_Hint, ...] = tuple(
          r"|Config '([A-Z][A-Z0-9_]+)' is missing"
          r"|^(?:\w+\.)*([A-Za-z][A-Za-z0-9_]+)\n  Field required \[type=missing", _variable),
         (r"(?i)(no such table:? \S+|relation \"[^\"]+\" does not exist|UndefinedTable)", lambda m, p:
-            f"{m.group(1)}: the database has no tables; set `target.migrate` in perfcrew.toml to the command that makes them"),
+            f"{m.group(1)}: set `target.migrate` in perfcrew.toml to the command that makes the tables"),
         (r"(?i)(password authentication failed[^\n]*|(?:role|database) \"[^\"]+\" does not exist)",
             lambda m, p: f"{m.group(1)}: check the database URL"),
         (r"(?i)(connection (?:to [^\n]* )?(?:was )?refused|ConnectionRefusedError)", lambda m, p:

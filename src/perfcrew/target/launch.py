@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,13 +67,15 @@ class Running:
         return self.child.exit is None
 
     async def check(self, timeout_s: float = 10.0) -> None:
-        """Raise TargetFailed when it has died, or does not answer within `timeout_s`."""
+        """Raise TargetFailed when it has died, or gives no answer for `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        while self.alive() and (left_s := until - time.monotonic()) > 0:
+            if await ask(self.port, self.project.health or "/", left_s) is not None:
+                return
+            await asyncio.sleep(0.05)  # a dropped connection: it is dying, or replaces a worker
         if not self.alive():
             raise self.failed("the target died under way")
-        if await ask(self.port, self.project.health or "/", timeout_s) is None:
-            raise self.failed(
-                "the target died under way" if not self.alive() else f"the target did not answer within {timeout_s:g} s"
-            )
+        raise self.failed(f"the target did not answer within {timeout_s:g} s")
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of its tree."""

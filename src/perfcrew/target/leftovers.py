@@ -126,7 +126,7 @@ def _owned(owner: dict[str, Any], file: Path) -> bool:
     """Whether its perfcrew lives. From another host or container we can't see it: trust it for a day."""
     if owner["where"] != _where():
         return time.time() - file.stat().st_mtime < _FOREIGN_AFTER_S
-    return process.started(owner["pid"]) == owner["started"]
+    return process.started(int(owner["pid"])) == str(owner["started"])
 
 
 @contextmanager

@@ -225,4 +225,6 @@ def holder(port: int) -> int | None:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:
         return None
-    return next((c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr.port == port), None)
+    return next(
+        (c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port), None
+    )

@@ -33,6 +33,7 @@ class Filler:
         self.table, self.pattern, self.maker = table, pattern, maker
         self.random = random.Random(f"{maker.seed} {table.name} keys")
         self.short = ""
+        self._drawn: list[tuple[Parents, Key]] = []
         self._used = {key: set(existing[key]) for key in table.keys}
         self._next = {c.name: self._first(c, existing) for c in table.columns if c.kind == "int"}
         self._parents = {
@@ -71,6 +72,7 @@ class Filler:
 
     def _distinct(self, number: int, count: int) -> Row | None:
         for attempt in range(_TRIES):
+            self._drawn.clear()
             row = self._row(number, count, attempt)
             if row is None:
                 return None
@@ -79,6 +81,8 @@ class Filler:
                 for key, values in keys.items():
                     self._used[key].add(values)
                 return row
+            for parents, parent in self._drawn:
+                parents.give_back(parent)
         self.short = self.short or "no more combinations of its keys were found"
         return None
 
@@ -138,7 +142,10 @@ class Filler:
         if parents is None:
             return None
         if not fixed:
-            return parents.draw()
+            parent = parents.draw()
+            if parent is not None:
+                self._drawn.append((parents, parent))
+            return parent
         known = [k for k in parents.keys if _agrees(k, fixed)]
         return self.random.choice(known) if known else None
 
@@ -165,7 +172,9 @@ class Filler:
         return self.maker.value(column, self.random.random(), counter)
 
     def _following(self, column: Column) -> int:
-        value = self._next[column.name]
+        value, used = self._next[column.name], self._used.get((column.name,), ())
+        while (value,) in used:
+            value += 1
         self._next[column.name] = value + 1
         return value
 

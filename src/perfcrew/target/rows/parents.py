@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from perfcrew.target.rows.schema import Key
@@ -24,15 +24,20 @@ class Parents:
         self.alone = alone
         used = set(taken)
         self.keys = [k for k in keys if k not in used] if alone else list(keys)
-        self._left: Iterator[Key] = iter(self.keys)
+        self._left = self.keys[::-1] if alone else []
         weights = self._patterned(taken, old) if taken else self._skewed()
         self._weights = list(accumulate(weights)) if self.keys else []
 
     def draw(self) -> Key | None:
         """A parent's key, None where there is none (any more)."""
         if self.alone:
-            return next(self._left, None)
+            return self._left.pop() if self._left else None
         return self.random.choices(self.keys, cum_weights=self._weights)[0] if self.keys else None
+
+    def give_back(self, key: Key) -> None:
+        """The row that it was drawn for did not come to be."""
+        if self.alone:
+            self._left.append(key)
 
     def _skewed(self) -> list[float]:
         ends = max(1, round(len(self.keys) * _ENDS_SHARE))
