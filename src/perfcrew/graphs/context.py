@@ -86,6 +86,8 @@ class Context:
     measuring_s: float = 0.0
     """Spent with the target under measurement; the rest of a run is our own doing."""
     began: float = field(default_factory=time.monotonic)
+    _instances: int = 0
+    _since: float = 0.0
     draft: Report | None = None
     published: Report | None = None
 
@@ -116,8 +118,9 @@ class Context:
 
     @property
     def plans(self) -> tuple[Plan, ...]:
-        """The plans that are measured: in scope, and with requests that were answered."""
-        return tuple(p for p in scenes.in_scope(self.survey) if p.measurable)
+        """The plans that are measured: in scope, with requests that were answered, and not given up since."""
+        wanted = (p for p in scenes.in_scope(self.survey) if p.measurable)
+        return tuple(p for p in wanted if not self.has(f"not measured/{p.endpoint.key}"))
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.tell, stage)
@@ -160,6 +163,13 @@ class Context:
         one = next((m for m in found if m.metric == metric and "p50" in m.statistics), None)
         return one.statistics["p50"].value if one else None
 
+    def _measures(self, change: int) -> None:
+        """Count the time in which at least one instance is there."""
+        now = time.monotonic()
+        if self._instances:
+            self.measuring_s += now - self._since
+        self._instances, self._since = self._instances + change, now
+
     def spent(self) -> bool:
         """Whether the time for measuring is used up."""
         return time.monotonic() > self.deadline
@@ -174,7 +184,7 @@ class Context:
         environment: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Instance]:
         """Start the target on a clone of its own, with these parts of the probe, until the block ends."""
-        began = time.monotonic()
+        self._measures(1)
         clone = await self.data.clone(name, size)
         probe_dir = self.workspace / f"probe-{name}" if parts else None
         extra = dict(environment or {}) | self._probe(probe_dir, parts, clone)
@@ -195,7 +205,7 @@ class Context:
         finally:
             clone.drop()
             self._keep_log(name)
-            self.measuring_s += time.monotonic() - began
+            self._measures(-1)
 
     @asynccontextmanager
     async def _client(self, running: Running) -> AsyncIterator[tuple[Client, auth.Credentials]]:

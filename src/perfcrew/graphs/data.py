@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from perfcrew.core.evidence import Data as DataEvidence
 from perfcrew.target import rows
 from perfcrew.target.clone import Clone, Template, prepare
+from perfcrew.target.rows import models
+from perfcrew.target.rows.grow import Choices
 
 if TYPE_CHECKING:
     from perfcrew.graphs.context import Context
@@ -21,14 +23,21 @@ class Data:
         self._template: Template | None = None
         self._grown: dict[int, Clone] = {}
         self._sizes: tuple[int, ...] = ()
+        self._turn = asyncio.Lock()
+        self._allowed: models.Allowed | None = None
 
     async def sizes(self) -> tuple[int, ...]:
         """The sizes that this project's data can be brought to, smallest first; empty where it has no database."""
-        await self._prepared()
+        async with self._turn:
+            await self._prepared()
         return self._sizes
 
     async def clone(self, name: str, size: int | None = None) -> Clone:
         """A fresh copy at a size; without one, at the size that the baseline is measured at."""
+        async with self._turn:
+            return await self._clone(name, size)
+
+    async def _clone(self, name: str, size: int | None) -> Clone:
         template = await self._prepared()
         size = size if size is not None else (self._sizes[-1] if self._sizes else None)
         if size is None:
@@ -77,16 +86,25 @@ class Data:
             self._grown[size] = clone
             if self._context.project.data.generate:
                 self._context.progress("data").note(f"growing the clone to {size} rows a table")
-                evidence = await asyncio.to_thread(self._rows, clone, size)
+                evidence = await asyncio.to_thread(self._rows, clone, size, await self._choices(clone))
             else:
                 counts = clone.tables()
                 evidence = DataEvidence(engine=clone.engine, how="as found", before=counts, after=counts)
             self._said(size, clone, evidence.model_copy(update={"size": size}))
         return self._grown[size]
 
-    def _rows(self, clone: Clone, size: int) -> DataEvidence:
+    async def _choices(self, clone: Clone) -> Choices:
+        """What the models allow in columns whose database type allows more; asked of the application once."""
+        if self._allowed is None:
+            context = self._context
+            self._allowed = await models.allowed(
+                context.project, clone, workspace=context.workspace, registry=context.registry
+            )
+        return self._allowed.choices
+
+    def _rows(self, clone: Clone, size: int, choices: Choices) -> DataEvidence:
         bound = self._context.project.data.rows
-        return rows.grow(clone, size, bound=bound, largest=self._sizes[-1])
+        return rows.grow(clone, size, bound=bound, largest=self._sizes[-1], choices=choices)
 
     def _said(self, size: int, clone: Clone, evidence: DataEvidence) -> None:
         tool = "the project's seed command" if evidence.how == "seeded" else "perfcrew rows"

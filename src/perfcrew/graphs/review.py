@@ -21,10 +21,9 @@ Review = CompiledStateGraph[State, Context, State, State]
 def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     """The graph of a policy: only its instruments are in it, and one branch for each of its specialists."""
     graph = StateGraph(State, context_schema=Context)
-    before = ["frame", "survey", *policy.instruments]
-    for name in before:
+    for name in ("frame", "survey", *policy.instruments):
         graph.add_node(name, traced(name, measure.STEPS[name], "execute_tool"))
-    _chain(graph, [START, *before, "recognise"])
+    _measuring(graph, policy.instruments)
     graph.add_node("recognise", traced("recognise", conclude.recognise), destinations=("specialist", "rank"))
     graph.add_node(
         "specialist",
@@ -42,6 +41,24 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     _chain(graph, ["rank", "reviewer", "write", "gate"])
     graph.add_edge("publish", END)
     return graph.compile(checkpointer=saver, name=policy.name)
+
+
+COUNTING = (("traces", "scaling", "plans", "payload"), ("memory",))
+"""Chains of instruments that count, or whose times are shares: they run side by side, between those that time."""
+
+
+def _measuring(graph: StateGraph[State, Context, State, State], instruments: Sequence[str]) -> None:
+    """frame → survey → baseline → the counting chains at once → the others, one after the other."""
+    timing = [name for name in instruments if not any(name in chain for chain in COUNTING)]
+    chains = [[name for name in chain if name in instruments] for chain in COUNTING]
+    first = [name for name in timing if name == "baseline"]
+    start, rest = [START, "frame", "survey", *first], [name for name in timing if name not in first]
+    _chain(graph, start)
+    _chain(graph, [*rest, "recognise"])
+    counting = [chain for chain in chains if chain]
+    for chain in counting:
+        _chain(graph, [start[-1], *chain])
+    graph.add_edge([chain[-1] for chain in counting] or start[-1:], (*rest, "recognise")[0])
 
 
 def _chain(graph: StateGraph[State, Context, State, State], names: Sequence[str]) -> None:

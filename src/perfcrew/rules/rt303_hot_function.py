@@ -3,7 +3,7 @@
 What it costs: CPU time cannot be waited away: it bounds what a process serves, and in async code it blocks the rest.
 Seen as: a function of the application whose own samples, and those of libraries that it calls to compute (frameworks,
 drivers and serializers left out), are at least `min_share` of the profile and `min_ms` of processor time a request.
-Not this: password hashing and key stretching (slow by design), the framework's own serialization and routing, waiting
+Not this: password hashing and key stretching and streams (long by design), the framework's own serialization and routing, waiting
 of any kind (samples of threads that stand ready are left out), too few samples (`min_samples`, `min_hits`).
 Instead: a better algorithm, a library written in C or Rust, less data, keeping results, or doing it beforehand.
 Confidence: 0.85; 0.7 below half of the profile.
@@ -44,10 +44,15 @@ _WAITING = re.compile(
 )
 
 
+def _streams(scene: Scene) -> bool:
+    """A stream does its work while the reader reads: it is as long as what it writes."""
+    return scene.payload is not None and scene.payload.body.streamed
+
+
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     """One finding a function."""
     profile = scene.profile
-    if profile is None or profile.body.samples_count < limits.min_samples:
+    if profile is None or profile.body.samples_count < limits.min_samples or _streams(scene):
         return []
     cost = _by_function(scene.root, profile.body)
     cpu_ms = _cpu_ms(scene, profile.body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from perfcrew.core.findings import LEVELS, Finding
@@ -19,7 +18,7 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
     report = outcome.report
     console.print()
     if outcome.findings:
-        console.print(_table(outcome.findings))
+        _lines(outcome.findings, console)
     else:
         console.print("Nothing found.")
     console.print(_counted(report, outcome.seconds), style="dim")
@@ -28,19 +27,17 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
         console.print(Text(f"  {outcome.folder / name}"), soft_wrap=True)
 
 
-def _table(findings: tuple[Finding, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("", "rule", "where", "endpoint"):
-        table.add_column(heading, overflow="fold")
+def _lines(findings: tuple[Finding, ...], console: Console) -> None:
+    """Two lines a finding: level, rule and place; endpoint and what it is."""
     for finding in sorted(findings, key=lambda f: (f.status != "open", -LEVELS.index(f.level))):
         level = finding.level if finding.status == "open" else finding.status
-        table.add_row(
-            Text(level, style=_STYLES.get(level, "dim")),
-            Text(f"{finding.rule} {finding.title}"),
-            Text(f"{finding.place.file}:{finding.place.line}"),
-            Text(finding.endpoint or "the application"),
+        style = _STYLES.get(level, "dim")
+        place = f"{finding.place.file}:{finding.place.line}"
+        console.print(Text.assemble((f"{level:<7}", style), f" {finding.rule}  ", place), soft_wrap=True)
+        console.print(
+            Text.assemble(" " * 15, (finding.endpoint or "the application", "bold"), "  ", finding.title),
+            soft_wrap=True,
         )
-    return table
 
 
 def _counted(report: Report, seconds: float) -> str:

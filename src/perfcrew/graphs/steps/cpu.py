@@ -8,7 +8,7 @@ from perfcrew.graphs.steps.each import each
 from perfcrew.instruments import pyspy
 from perfcrew.instruments.load import Driver
 
-LEAST_CPU_MS = 4.0
+LEAST_CPU_MS = 5.0
 """Endpoints that take less processor time a request are not profiled: their samples would be the framework's."""
 
 

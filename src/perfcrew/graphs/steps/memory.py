@@ -11,7 +11,7 @@ from perfcrew.instruments.memory import LEAST_GROWTH, measure_allocations, measu
 
 FEWEST = 20
 """Requests, however slow the endpoint is."""
-SECONDS = 1.0
+SECONDS = 0.6
 """Spent on an endpoint; a slow one is asked less often, down to the fewest."""
 
 
