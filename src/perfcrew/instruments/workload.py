@@ -86,9 +86,10 @@ async def measure_workload(
     seconds: float = 2.0,
     driver: Driver,
 ) -> list[WorkloadStep]:
-    """Bear the mix at each step of `peak_rps` for `seconds`, after each request was sent once to warm up."""
+    """Bear the mix at each step of `peak_rps` for `seconds`, after each endpoint was asked once to warm up."""
     blend = mix(plans, shares)
-    await closed_loop(aim, blend.requests, count=len(blend.requests), driver=driver)
+    first = [plan.requests[0] for plan in plans if plan.requests]
+    await closed_loop(aim, first, count=len(first), driver=driver)
     found = []
     for step in steps:
         rate = step * peak_rps

@@ -11,7 +11,7 @@ from bookshop.models import Review
 
 FEED_REVIEWS = 1000
 TICKS = 5
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.03
 
 
 async def latest_reviews(session: AsyncSession) -> list[Review]:
