@@ -56,11 +56,12 @@ def _head(report: Report) -> list[str]:
         "",
         *[f"- {line}" for line in counted(report)],
         "",
+        *overview(report.findings),
         *_state(report),
         *_targets(report.targets),
         *_workload(report),
         *_life(report),
-        *overview(report.findings),
+        *(["## Each finding in full", ""] if report.findings else []),
     ]
 
 

@@ -24,6 +24,7 @@ def counted(report: Report) -> list[str]:
         f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
         f"Targets: {outcomes(report.targets) or 'none set'}",
+        "Nothing was changed and no fix was tried: what is recommended are hypotheses",
     ]
 
 
