@@ -26,7 +26,9 @@ def main(rounds: int) -> None:
             before, ours, after = seconds(["-c", "pass"]), seconds(arguments), seconds(["-c", "pass"])
             ratios.append(ours / ((before + after) / 2))
         low, high = min(ratios), max(ratios)
-        print(f"{name:<16} {statistics.median(ratios):.2f} x python -c pass  ({low:.2f} to {high:.2f}, {rounds} rounds)")
+        print(
+            f"{name:<16} {statistics.median(ratios):.2f} x python -c pass  ({low:.2f} to {high:.2f}, {rounds} rounds)"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from perfcrew.report.marking import bounded, escape, fenced, table
 CRITICISM = CheckResult(name="figures", passed=False, reasons=("no",) * 500)
 SECTIONS = (
     "## Summary", "## Findings", "## State of the System", "## Targets", "## Workload and load",
-    "## The request's life", "## Each finding in full", "## Not measured", "## Data", "## Assumptions", "## Trade-offs", "## Next steps", "## Method",
+    "## The request's life", "## Each finding in full", "## Not measured", "## Data", "## Assumptions",
+    "## Trade-offs", "## Next steps", "## Method",
     "## Specialists", "## Evidence",
 )  # fmt: skip
 PARTS = (

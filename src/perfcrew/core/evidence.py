@@ -213,7 +213,7 @@ class ProfileLine(Noun):
 
 
 class CpuProfile(Noun):
-    """Samples of the target while one endpoint ran. Blob `speedscope` opens in speedscope, `raw` is collapsed stacks."""
+    """Samples of the target while one endpoint ran. Blobs: `speedscope` (opens in speedscope), `raw` (collapsed)."""
 
     kind: Literal["profile"] = "profile"
     samples_count: int
@@ -352,7 +352,7 @@ class Judgement(Noun):
 
 
 class Instance(Noun):
-    """What one started instance gave for one endpoint (blob `run`), or its start; `combine` makes measurements of them."""
+    """What one started instance gave for one endpoint (blob `run`), or its start; measurements combine several."""
 
     kind: Literal["instance"] = "instance"
     index: int

@@ -19,7 +19,7 @@ class Budget(Noun):
 
 
 class Card(Noun):
-    """A specialist: front matter as coding assistants read it, with rules, question, budget; the body is its charter."""
+    """A specialist: front matter as coding assistants read it, and rules, question, budget; the body is its charter."""
 
     name: str
     description: str

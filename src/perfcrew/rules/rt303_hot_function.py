@@ -3,8 +3,9 @@
 What it costs: CPU time cannot be waited away: it bounds what a process serves, and in async code it blocks the rest.
 Seen as: a function of the application whose own samples, and those of libraries that it calls to compute (frameworks,
 drivers and serializers left out), are at least `min_share` of the profile and `min_ms` of processor time a request.
-Not this: password hashing and key stretching and streams (long by design), the framework's own serialization and routing, waiting
-of any kind (samples of threads that stand ready are left out), too few samples (`min_samples`, `min_hits`).
+Not this: password hashing, key stretching and streams (long by design), the framework's own serialization and
+routing, waiting of any kind (samples of threads that stand ready are left out), too few samples (`min_samples`,
+`min_hits`).
 Instead: a better algorithm, a library written in C or Rust, less data, keeping results, or doing it beforehand.
 Confidence: 0.85; 0.7 below half of the profile.
 Limits: samples show where the time goes, not whether it must. Own time within C code counts for the line that calls it.
