@@ -142,9 +142,7 @@ async def measure_baseline(
     async with _memory(running) as rss:
         cold = await endpoint.closed(count=1)
         block = await _alone(endpoint, seconds * 0.4, minimum)
-        crowd = await endpoint.closed(
-            concurrency=concurrency, duration_s=seconds * 0.2, minimum=max(minimum, concurrency)
-        )
+        crowd = await endpoint.closed(concurrency=concurrency, duration_s=seconds * 0.2, minimum=concurrency)
         rate = rate or min(HIGHEST_RATE, max(LOWEST_RATE, crowd.throughput_per_s / 2))
         paced = await _paced(endpoint, rate, seconds)
     errors: dict[str, int] = {}

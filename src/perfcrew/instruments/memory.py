@@ -40,27 +40,36 @@ class Census:
 async def measure_memory(
     running: Running, aim: Aim, plan: Plan, probe_dir: Path, *, requests: int, driver: Driver
 ) -> Memory:
-    """Ask the endpoint `requests` times in two halves on one instance; `allocations` are left empty.
+    """Ask the endpoint on one instance, and where something grew, as often again; `allocations` are left empty.
 
+    `requests` is the number of both halves; where the first leaves nothing behind, the second is not asked.
     Raises ToolFailed where the probe can't be asked.
     """
     await _asked(aim, plan, WARM_UP, driver)
     first = await census(probe_dir)
-    half = max(requests // 2, STEPS)
-    rss = [running.rss_bytes()]
-    rss += await _half(running, aim, plan, half, driver)
-    middle = await census(probe_dir)
-    rss += await _half(running, aim, plan, half, driver)
-    last = await census(probe_dir)
-    step = half // STEPS
+    step = max(requests // 2, STEPS) // STEPS
+    rss = [running.rss_bytes(), *await _half(running, aim, plan, step, driver)]
+    middle = last = await census(probe_dir)
+    if _kept_something(first, middle, step * STEPS):
+        rss += await _half(running, aim, plan, step, driver)
+        last = await census(probe_dir)
+    asked = step * (len(rss) - 1)
     return Memory(
-        requests_count=2 * step * STEPS,
+        requests_count=asked,
         rss_bytes=tuple(rss),
         slope_bytes=slope([float(n * step) for n in range(len(rss))], [float(b) for b in rss]),
-        objects=_objects(first, middle, last, 2 * step * STEPS),
-        containers=_containers(first, middle, last, 2 * step * STEPS),
+        objects=_objects(first, middle, last, asked),
+        containers=_containers(first, middle, last, asked),
         allocations=(),
     )
+
+
+def _kept_something(first: Census, middle: Census, requests: int) -> bool:
+    """Whether anything grew with these requests, that a second half could tell from warming up."""
+    least = LEAST_GROWTH * requests
+    types = ((n, c - first.types.get(n, 0)) for n, c in middle.types.items() if not n.startswith(BOOKKEEPING))
+    held = ((o, c - first.containers.get(o, 0)) for o, c in middle.containers.items())
+    return any(gain >= least for _, gain in (*types, *held))
 
 
 async def measure_allocations(
@@ -91,10 +100,10 @@ async def census(probe_dir: Path) -> Census:
     return Census(types, containers)
 
 
-async def _half(running: Running, aim: Aim, plan: Plan, requests: int, driver: Driver) -> list[int]:
+async def _half(running: Running, aim: Aim, plan: Plan, step: int, driver: Driver) -> list[int]:
     sizes = []
     for _ in range(STEPS):
-        await _asked(aim, plan, requests // STEPS, driver)
+        await _asked(aim, plan, step, driver)
         sizes.append(running.rss_bytes())
     return sizes
 
