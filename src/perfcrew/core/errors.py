@@ -38,6 +38,12 @@ class Unmeasurable(PerfcrewError):
     """A measurement is impossible or would not mean anything here."""
 
 
+class NothingToReview(PerfcrewError):
+    """What changed touches no endpoint: that is an answer, not a failure."""
+
+    exit_code = 0
+
+
 class CommandError(PerfcrewError):
     """An outside command did not do its work: carries the command, its exit and the tail of its output."""
 

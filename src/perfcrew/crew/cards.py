@@ -40,9 +40,6 @@ class Policy(Noun):
     instruments: tuple[str, ...]
     rewrites: int
     specialist_seconds: float
-    approvals: tuple[str, ...] = ()
-    gate: str
-    scope: str | None = None
     load_steps: tuple[float, ...] | None = None
 
 

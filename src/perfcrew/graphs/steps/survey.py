@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
-from perfcrew.core.errors import Unmeasurable, UsageError
+from perfcrew.core.errors import NothingToReview, PerfcrewError, Unmeasurable, UsageError
 from perfcrew.core.evidence import NotMeasured, Survey
 from perfcrew.core.trace import Function
 from perfcrew.core.web import Plan
@@ -25,8 +25,8 @@ async def survey(context: Context) -> None:
     async with context.started("survey", parts=parts) as instance:
         plans = await _plans(context, instance)
         executed = await _executed(instance, plans) if parts else {}
-    found = _scoped(context, plans, executed)
-    for plan in plans:
+    found = _bounded(_scoped(context, plans, executed), context.settings.measuring.endpoint_limit)
+    for plan in found.plans:
         if plan.skipped and plan.endpoint.key not in found.out_of_scope:
             _not_measured(context, plan)
     context.put("survey", found, context.method("perfcrew survey"))
@@ -73,6 +73,18 @@ def _scoped(context: Context, plans: Sequence[Plan], executed: Mapping[str, Sequ
     return Survey(plans=tuple(plans))
 
 
+def _bounded(found: Survey, limit: int) -> Survey:
+    """At most so many endpoints are measured; the others say why they are not."""
+    left, plans = limit, []
+    for plan in found.plans:
+        if plan.measurable and plan.endpoint.key not in found.out_of_scope:
+            left -= 1
+            if left < 0:
+                plan = plan.model_copy(update={"skipped": f"beyond the first {limit} ([review] endpoint_limit)"})
+        plans.append(plan)
+    return found.model_copy(update={"plans": tuple(plans)})
+
+
 def _known(wanted: Sequence[str], keys: Sequence[str]) -> set[str]:
     for key in wanted:
         if key not in keys:
@@ -89,9 +101,12 @@ def _not_measured(context: Context, plan: Plan) -> None:
     context.put(f"not measured/{key}", NotMeasured(reason=plan.skipped, status=status), context.method("perfcrew"), key)
 
 
-def _nothing(context: Context, found: Survey) -> Unmeasurable:
-    if found.out_of_scope and len(found.out_of_scope) == len(found.plans):
-        return Unmeasurable("no endpoint executes what changed", do="review everything with --all, or name a --base")
+def _nothing(context: Context, found: Survey) -> PerfcrewError:
+    if context.wanted.scope == "changed" and len(found.out_of_scope) == len(found.plans):
+        return NothingToReview(
+            "nothing to review: no endpoint executes what changed",
+            do="review everything with --all, or name a --base",
+        )
     reasons = sorted({f"{p.endpoint.key}: {p.skipped}" for p in found.plans if p.skipped})[:8]
     return Unmeasurable(
         "no endpoint could be measured" + ("".join(f"\n    {r}" for r in reasons)),
