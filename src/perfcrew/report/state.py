@@ -89,7 +89,7 @@ def unmeasured(book: Book) -> tuple[Unmeasured, ...]:
     if survey is not None and isinstance(survey.body, Survey):
         for n, plan in enumerate(survey.body.plans):
             key = plan.endpoint.key
-            if plan.skipped and key not in found:
+            if plan.skipped and key not in found and key not in survey.body.out_of_scope:
                 found[key] = Unmeasured(endpoint=key, status=None, reason=quote(survey, f"plans.{n}.skipped"))
     return tuple(found[key] for key in sorted(found))
 

@@ -41,9 +41,16 @@ def _lines(findings: tuple[Finding, ...], console: Console) -> None:
 
 
 def _counted(report: Report, seconds: float) -> str:
-    unmeasured = f", {len(report.not_measured)} not measured" if report.not_measured else ""
-    failed = f", {len(report.failures)} steps failed (they are in the report)" if report.failures else ""
-    return f"{len(report.state)} endpoints measured{unmeasured}{failed}, in {seconds:.0f} s. Nothing was changed."
+    said = [f"{_number(len(report.state), 'endpoint')} measured"]
+    if report.not_measured:
+        said.append(f"{len(report.not_measured)} not measured")
+    if report.failures:
+        said.append(f"{_number(len(report.failures), 'step')} failed (said in the report)")
+    return f"{', '.join(said)}, in {seconds:.0f} s. Nothing was changed."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _verdict(report: Report, console: Console) -> None:
