@@ -123,8 +123,9 @@ def _answer(judged: JudgedTarget, held: Held) -> Ref | None:
 def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:
     """Every endpoint is either in the state table or listed as not measured, and every failure is told."""
     measured = _measured(held)
-    surveyed = [p for e in held.of("survey") if isinstance(e.body, Survey) for p in e.body.plans]
-    without = {p.endpoint.key for p in surveyed if p.skipped} | {e.subject for e in held.of("not measured")}
+    surveys = [e.body for e in held.of("survey") if isinstance(e.body, Survey)]
+    skipped = {p.endpoint.key for s in surveys for p in s.plans if p.skipped and p.endpoint.key not in s.out_of_scope}
+    without = skipped | {e.subject for e in held.of("not measured")}
     stated, listed = {r.endpoint for r in report.state}, {u.endpoint for u in report.not_measured}
     reasons = [f"{key} was measured, and is not in the table" for key in sorted(measured - stated)]
     reasons += [f"{key} is in the table, and was not measured" for key in sorted(stated - measured)]
