@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import Allocation, GrowingContainer, LiveObjects, Memory
 from perfcrew.core.web import Place, Plan
 from perfcrew.instruments import control
@@ -19,7 +20,8 @@ from perfcrew.instruments.load import Aim, Driver, closed_loop
 from perfcrew.stats.slope import slope
 from perfcrew.target.launch import Running
 
-WARM_UP = 6
+WARM_UP = 10
+"""Enough for the probe to list a container that gains an entry a request: it begins at eight."""
 STEPS = 4
 """Resident size is read this often in each half."""
 CONCURRENCY = 4
@@ -109,9 +111,11 @@ async def _half(running: Running, aim: Aim, plan: Plan, step: int, driver: Drive
 
 
 async def _asked(aim: Aim, plan: Plan, count: int, driver: Driver) -> None:
-    await closed_loop(
+    load = await closed_loop(
         aim, plan.requests, concurrency=CONCURRENCY, count=count, expected=plan.fingerprints, driver=driver
     )
+    if not load.samples_ms:
+        raise Unmeasurable(f"{plan.endpoint.key}: no answer was as expected while memory was measured")
 
 
 def _objects(first: Census, middle: Census, last: Census, requests: int) -> tuple[LiveObjects, ...]:
