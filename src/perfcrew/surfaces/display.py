@@ -22,9 +22,14 @@ def display(*, quiet: bool, as_json: bool) -> Iterator[Tell]:
         yield lambda event: print(json.dumps({"event": "progress", **event}), flush=True)
     elif sys.stderr.isatty():
         with _live() as tell:
-            yield tell
+            yield _stages(tell)
     else:
-        yield Lines()
+        yield _stages(Lines())
+
+
+def _stages(tell: Tell) -> Tell:
+    """People are shown stages; which node has begun is for machines."""
+    return lambda event: tell(event) if "stage" in event else None
 
 
 class Lines:
