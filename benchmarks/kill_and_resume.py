@@ -7,6 +7,7 @@ Prints a line for each stage; exits with 1 where a check fails. Takes some minut
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -141,18 +142,20 @@ def measured(root: Path) -> Counter[tuple[str, ...]]:
     for content in evidence(root).values():
         item = json.loads(content)
         body = item["body"]
-        if body["kind"] in COMPARED:
-            load = str(body.get("load", "")).split(" ")[0]
-            found[(body["kind"], item["subject"], str(body.get("metric", "")), load, str(body.get("runs", "")))] += 1
+        if body["kind"] in COMPARED and body.get("metric") not in ("latency", "lateness"):
+            found[(body["kind"], item["subject"], str(body.get("metric", "")), str(body.get("runs", "")))] += 1
+        elif body.get("metric") == "latency":  # how often depends on whether the driver was late: runs must be three
+            found[("latency", item["subject"], "", str(body["runs"]))] = 1
     return found
 
 
-def owned() -> list[psutil.Process]:
-    """Every process that a review started and that still runs."""
+def owned(root: Path) -> list[psutil.Process]:
+    """Every process that a review of this project started and that still runs."""
     found = []
     for process in psutil.process_iter():
         try:
-            if MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+            ours = MARK in process.environ() and Path(process.cwd()).is_relative_to(root)
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.Error, OSError):
             continue
@@ -165,7 +168,9 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def temporary() -> set[str]:
-    return {p.name for p in Path(tempfile.gettempdir()).glob("perfcrew-*")}
+    """The temporary folders of reviews that no longer run."""
+    names = {p.name for p in Path(tempfile.gettempdir()).glob("perfcrew-*")}
+    return {name for name in names if not any(psutil.pid_exists(int(n)) for n in re.findall(r"\d+", name))}
 
 
 def resumed(root: Path, outcome: Outcome) -> None:
@@ -185,7 +190,7 @@ def checked(point: str, reference: Counter[tuple[str, ...]], folder: Path) -> Ou
     user = tree(root)
     outcome.hit = killed(root, POINTS[point])
     kept = evidence(root)
-    outcome.kept, outcome.left = len(kept), len(owned())
+    outcome.kept, outcome.left = len(kept), len(owned(root))
     resumed(root, outcome)
     after = evidence(root)
     lost = [e for e, content in kept.items() if after.get(e) != content]
@@ -193,7 +198,7 @@ def checked(point: str, reference: Counter[tuple[str, ...]], folder: Path) -> Ou
     different = {k: (n, reference[k]) for k, n in measured(root).items() if n != reference[k]}
     different |= {k: (0, n) for k, n in reference.items() if k not in measured(root)}
     outcome.faults += [f"measured otherwise: {key} {counts}" for key, counts in list(different.items())[:3]]
-    outcome.faults += [f"process {p.pid} is left" for p in owned()]
+    outcome.faults += [f"process {p.pid} is left" for p in owned(root)]
     outcome.faults += [f"{name} is left" for name in sorted(temporary() - before - {folder.name})]
     outcome.faults += ["the user's tree changed"] if tree(root) != user else []
     outcome.seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ from perfcrew.graphs.context import Context, Instance
 from perfcrew.instruments import traces
 from perfcrew.target import requests, scope
 from perfcrew.target.environment import environment_of
-from perfcrew.target.routes import routes
+from perfcrew.target.routes import RoutesFound, routes
 
 
 async def survey(context: Context) -> None:
@@ -23,7 +23,8 @@ async def survey(context: Context) -> None:
     context.progress("survey").note("starting the application and listing its endpoints")
     parts = ("spans", "functions") if context.wanted.scope == "changed" else ()
     async with context.started("survey", parts=parts) as instance:
-        plans = await _plans(context, instance)
+        listed = await _listed(context, instance)
+        plans = await _plans(context, instance, listed)
         executed = await _executed(instance, plans) if parts else {}
     found = _bounded(_scoped(context, plans, executed), context.settings.measuring.endpoint_limit)
     for plan in found.plans:
@@ -31,17 +32,21 @@ async def survey(context: Context) -> None:
             _not_measured(context, plan)
     context.put("survey", found, context.method("perfcrew survey"))
     if not context.plans:
-        raise _nothing(context, found)
+        raise _nothing(context, found, listed.notes)
 
 
-async def _plans(context: Context, instance: Instance) -> list[Plan]:
+async def _listed(context: Context, instance: Instance) -> RoutesFound:
     project = context.project
     listed = await routes(project, instance.client, environment=environment_of(project, instance.clone))
     for note in listed.notes:
         context.progress("survey").note(note)
+    return listed
+
+
+async def _plans(context: Context, instance: Instance, listed: RoutesFound) -> list[Plan]:
     context.progress("survey").note(f"looking for requests to {len(listed.endpoints)} endpoints")
     limit = context.settings.measuring.requests_per_endpoint
-    return await requests.plan(project, listed.endpoints, instance.client, limit_per_endpoint=limit)
+    return await requests.plan(context.project, listed.endpoints, instance.client, limit_per_endpoint=limit)
 
 
 async def _executed(instance: Instance, plans: Sequence[Plan]) -> Mapping[str, Sequence[Function]]:
@@ -101,7 +106,7 @@ def _not_measured(context: Context, plan: Plan) -> None:
     context.put(f"not measured/{key}", NotMeasured(reason=plan.skipped, status=status), context.method("perfcrew"), key)
 
 
-def _nothing(context: Context, found: Survey) -> PerfcrewError:
+def _nothing(context: Context, found: Survey, notes: Sequence[str]) -> PerfcrewError:
     if context.wanted.scope == "changed" and len(found.out_of_scope) == len(found.plans):
         return NothingToReview(
             "nothing to review: no endpoint executes what changed",
@@ -109,6 +114,6 @@ def _nothing(context: Context, found: Survey) -> PerfcrewError:
         )
     reasons = sorted({f"{p.endpoint.key}: {p.skipped}" for p in found.plans if p.skipped})[:8]
     return Unmeasurable(
-        "no endpoint could be measured" + ("".join(f"\n    {r}" for r in reasons)),
+        "no endpoint could be measured" + "".join(f"\n    {r}" for r in (*notes, *reasons)),
         do="if they want a login, set [auth] in perfcrew.toml; if they want values, add [[scenarios]]",
     )
