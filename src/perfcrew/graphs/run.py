@@ -21,6 +21,7 @@ from perfcrew.crew import cards
 from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
+from perfcrew.graphs.steps.traced import BLIND
 from perfcrew.ledger import Ledger
 from perfcrew.target.config import load
 from perfcrew.target.leftovers import Registry
@@ -43,6 +44,12 @@ class Outcome:
     def passed(self) -> bool:
         """Whether the gate passed the report."""
         return self.report.verdict is not None and self.report.verdict.passed
+
+    @property
+    def blind(self) -> bool:
+        """Whether the application's own code was not seen, so that finding nothing says nothing."""
+        unseen = (BLIND, "the whole stage")
+        return any(f.stage.text == "traces" and f.what.text in unseen for f in self.report.failures)
 
     def summary(self) -> dict[str, Any]:
         """For machines: the run, the verdict, the findings' places, the report's paths."""

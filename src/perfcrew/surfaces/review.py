@@ -33,8 +33,8 @@ def command(options: argparse.Namespace) -> int:
 
 
 def exit_code(outcome: Outcome) -> int:
-    """0 passed and nothing at the level, 1 findings, 3 the gate refused the report."""
-    if not outcome.passed:
+    """0 passed and nothing at the level, 1 findings, 3 the gate refused the report or nothing could be seen."""
+    if not outcome.passed or outcome.blind:
         return 3
     bar = LEVELS.index(outcome.level)
     found = [f for f in outcome.findings if f.status == "open" and LEVELS.index(f.level) >= bar]

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from perfcrew.core.evidence import Counts, Traces
 from perfcrew.core.web import Plan, Request
+from perfcrew.core.scene import ApplicationScene
+from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments import scaling as instrument
@@ -18,10 +20,30 @@ PAGE_SIZES = (5, 10, 20)
 """Asked of listings that take a page size: an N+1 within a page is constant in the rows, and grows with the page."""
 
 
+BLIND = "no call site in the project"
+
+
 async def traces(context: Context) -> None:
     """Each endpoint cold and warm with the probe, at each size; the largest is the size of the baseline."""
     for size in await context.data.sizes() or (None,):
         await _at(context, size)
+    if blind(scenes.application(context.ledger, context.run)):
+        context.failed(
+            "traces",
+            BLIND,
+            f"statements and calls were seen, but none came from a file below {context.root.name}/: the application is "
+            "installed elsewhere, and no rule can name its lines. Review the folder that holds its source.",
+        )
+
+
+def blind(application: ApplicationScene) -> bool:
+    """Whether operations were seen, and none of them was sent by the application's own code."""
+    spans = [s for scene in application.scenes for t in scene.traced for trace in t.traces for s in trace.spans]
+    sent = [s for s in spans if s.kind in ("database", "cache", "http", "model") and s.stack]
+    own = f"{application.root}/"
+    return bool(sent) and not any(
+        f.file.startswith(own) and "site-packages" not in f.file for s in sent for f in s.stack
+    )
 
 
 async def _at(context: Context, size: int | None) -> None:
