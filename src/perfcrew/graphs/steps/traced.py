@@ -7,8 +7,8 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from perfcrew.core.evidence import Counts, Traces
-from perfcrew.core.web import Plan, Request
 from perfcrew.core.scene import ApplicationScene
+from perfcrew.core.web import Plan, Request
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.each import each
