@@ -271,15 +271,32 @@ def test_choices_of_the_models_are_kept_to(tmp_path: Path) -> None:
     assert {m for (m,) in _all(clone, "SELECT mood FROM t")} == {"GLAD", "SAD"}
 
 
+def test_tags_on_rows_with_whole_numbers_are_made_all_the_same(tmp_path: Path) -> None:
+    types = "CREATE TABLE django_content_type (id INTEGER PRIMARY KEY); INSERT INTO django_content_type VALUES (1), (2)"
+    tags = """CREATE TABLE t (id INTEGER PRIMARY KEY, object_id INTEGER NOT NULL,
+        content_type_id INTEGER NOT NULL REFERENCES django_content_type (id))"""
+    clone = _clone(tmp_path, f"{types}; {tags}")
+    grow(clone, 50)
+    assert _all(clone, "SELECT count(*) FROM t") == [(50,)]
+
+
 @pytest.mark.parametrize(("ddl", "said"), [
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL CHECK (a = b), "
      "b TEXT NOT NULL CHECK (length(a) <> length(b)))",
      "t: 0 of 40 rows were made: CHECK constraint failed"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE NOT NULL CHECK (n IN (1, 2, 3)))",
      "t: 3 of 40 rows were made: no more combinations"),
-    ("CREATE TABLE django_content_type (id INTEGER PRIMARY KEY);"
-     "CREATE TABLE t (id INTEGER PRIMARY KEY, c INTEGER NOT NULL REFERENCES django_content_type (id))",
-     "t: 0 of 40 rows were made: no row of django_content_type is left"),
+    ("CREATE TABLE django_session (id INTEGER PRIMARY KEY);"
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, c INTEGER NOT NULL REFERENCES django_session (id))",
+     "t: 0 of 40 rows were made: no row of django_session is left"),
+    ("CREATE TABLE django_content_type (id INTEGER PRIMARY KEY); INSERT INTO django_content_type VALUES (1), (2);"
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, object_id VARCHAR(255) NOT NULL,"
+     " content_type_id INTEGER NOT NULL REFERENCES django_content_type (id))",
+     "t: its rows name the model that they belong to"),
+    ("CREATE TABLE django_content_type (id INTEGER PRIMARY KEY); INSERT INTO django_content_type VALUES (1), (2);"
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+     " content_type_id INTEGER NOT NULL REFERENCES django_content_type (id))",
+     "t: its rows name the model that they belong to"),
     ("CREATE TABLE a (id INTEGER PRIMARY KEY, t INTEGER NOT NULL REFERENCES t (id));"
      "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER NOT NULL REFERENCES a (id))", "need each other"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, path TEXT, depth INTEGER, numchild INTEGER)",

@@ -40,9 +40,13 @@ def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, 
 
 
 def _left_alone(table: Table, plan: Wanted) -> bool:
+    if is_framework_table(table.name):
+        return True
     if table.is_tree():
         plan.left[table.name] = "a tree that only its library can extend"
-    return is_framework_table(table.name) or table.is_tree()
+    elif table.names_models():
+        plan.left[table.name] = "its rows name the model that they belong to: only the application can make them"
+    return table.name in plan.left
 
 
 def _order(growing: Mapping[str, Table], plan: Wanted) -> list[str]:

@@ -98,3 +98,11 @@ class Table:
         """Materialised paths and nested sets: rows that only their library can make."""
         names = {c.name for c in self.columns}
         return {"path", "depth", "numchild"} <= names or ("lft" in names and bool({"rght", "rgt"} & names))
+
+    def names_models(self) -> bool:
+        """Django's content types: the row says which model it belongs to, or is, and another one breaks the reader.
+
+        A whole number as the other row's id is taken for a plain tag or comment: one that is missing is passed over.
+        """
+        types = {f.columns for f in self.foreign_keys if f.table == "django_content_type"}
+        return bool(types) and not any(c.kind == "int" and c.name.endswith("object_id") for c in self.columns)
