@@ -21,7 +21,7 @@ from perfcrew.crew import cards
 from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
-from perfcrew.graphs.steps.traced import BLIND
+from perfcrew.graphs.steps.traced import BLIND, UNHEARD
 from perfcrew.ledger import Ledger
 from perfcrew.target.config import load
 from perfcrew.target.leftovers import Registry
@@ -48,7 +48,7 @@ class Outcome:
     @property
     def blind(self) -> bool:
         """Whether the application's own code was not seen, so that finding nothing says nothing."""
-        unseen = (BLIND, "the whole stage")
+        unseen = (BLIND, UNHEARD, "the whole stage")
         return any(f.stage.text == "traces" and f.what.text in unseen for f in self.report.failures)
 
     def summary(self) -> dict[str, Any]:

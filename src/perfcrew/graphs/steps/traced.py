@@ -21,19 +21,32 @@ PAGE_SIZES = (5, 10, 20)
 
 
 BLIND = "no call site in the project"
+UNHEARD = "no statement was seen"
 
 
 async def traces(context: Context) -> None:
     """Each endpoint cold and warm with the probe, at each size; the largest is the size of the baseline."""
     for size in await context.data.sizes() or (None,):
         await _at(context, size)
-    if blind(scenes.application(context.ledger, context.run)):
+    application = scenes.application(context.ledger, context.run)
+    if await context.data.sizes() and not any(_statements(application)):
+        context.failed(
+            "traces",
+            UNHEARD,
+            "the application has a database, and no endpoint was seen to send a statement: its driver is none that the "
+            "probe knows, so no rule about statements can find anything",
+        )
+    if blind(application):
         context.failed(
             "traces",
             BLIND,
             f"statements and calls were seen, but none came from a file below {context.root.name}/: the application is "
             "installed elsewhere, and no rule can name its lines. Review the folder that holds its source.",
         )
+
+
+def _statements(application: ApplicationScene) -> list[float]:
+    return [t.seen.body.counts.statements_count for scene in application.scenes for t in scene.traced]
 
 
 def blind(application: ApplicationScene) -> bool:
