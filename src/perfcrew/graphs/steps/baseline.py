@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pydantic import TypeAdapter
 
 from perfcrew.core.evidence import Instance as InstanceRun
@@ -14,6 +16,8 @@ from perfcrew.instruments.combine import Combined, combine, values
 from perfcrew.instruments.load import Driver
 
 _RUNS = TypeAdapter(BaselineRun)
+_SHARE = 0.5
+"""Of the time for measuring: the baseline on all instances. The rest is for what explains its figures."""
 
 
 async def baseline(context: Context) -> None:
@@ -31,7 +35,7 @@ async def baseline(context: Context) -> None:
             _unmeasured(context, plan, len(found))
     starts = [context.ledger.slot(context.run, f"start/{index}") for index in range(runs)]
     start_ms = [e.body.start_ms for e in starts if e and isinstance(e.body, InstanceRun)]
-    if start_ms:
+    if len(start_ms) == runs:  # the gate refuses a figure of fewer
         _keep(context, "baseline/startup", values("startup", "start", start_ms, "cold"), "application")
 
 
@@ -62,7 +66,14 @@ async def _instance(context: Context, index: int, driver: Driver) -> None:
         context.put(_slot(index, plan), body, context.method("perfcrew load"), key, {"run": blob})
 
     left = [p for p in context.plans if not context.has(_slot(index, p)) and not _gave_up(context, index, p)]
-    await each(context, f"baseline {index + 1}", left, work)
+    # Only what the first instance reached is asked of the others, so its share decides how many endpoints are measured.
+    until = first_until(time.monotonic(), context.deadline, measuring.runs) if index == 0 else None
+    await each(context, f"baseline {index + 1}", left, work, until=until)
+
+
+def first_until(now: float, deadline: float, runs: int) -> float:
+    """When the first instance stops, so that all `runs` reach the same endpoints within the baseline's share."""
+    return now + (deadline - now) * _SHARE / runs
 
 
 def _slot(index: int, plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from perfcrew.core.errors import PerfcrewError, TargetFailed, ToolMissing
@@ -24,8 +25,11 @@ async def each(
     size: int | None = None,
     parts: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
+    until: float | None = None,
 ) -> None:
     """Do the work for each plan. What fails for one endpoint is kept as evidence, and the others go on.
+
+    `until`, on the monotonic clock, ends this stage's share of the time; the plans left then are out of time.
 
     Raises TargetFailed where the application does not start at all, ToolMissing where the instrument can't run.
     """
@@ -38,7 +42,7 @@ async def each(
             while left:
                 plan = left.pop(0)
                 progress.note(plan.endpoint.key, total - len(left) - 1, total)
-                if context.spent():
+                if context.spent() or (until is not None and time.monotonic() > until):
                     _out_of_time(context, stage, plan)
                 elif not await _done(context, stage, work, instance, plan):
                     deaths += 1
