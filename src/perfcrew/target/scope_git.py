@@ -18,6 +18,8 @@ from perfcrew.core.errors import ToolFailed, ToolMissing, UsageError
 _TIMEOUT_S = 30
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 _CONFIG = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null")
+_NO_REFRESH = ("-c", "diff.autoRefreshIndex=false")
+"""`git diff` writes the index in spite of GIT_OPTIONAL_LOCKS when it finds that a file was only touched."""
 _DIFF = ("diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--relative", "--find-renames")
 _PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all", "--diff-filter=d")
 _BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
@@ -172,7 +174,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _run(root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    command = ["git", "-C", str(root), "--no-pager", *_CONFIG, *arguments]
+    command = ["git", "-C", str(root), "--no-pager", *_CONFIG, *_NO_REFRESH, *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         return subprocess.run(
