@@ -31,7 +31,7 @@ async def baseline(context: Context) -> None:
         if len(found) == runs:
             for number, one in enumerate(combine(found)):
                 _keep(context, f"baseline/{plan.endpoint.key}/{number}", one, plan.endpoint.key)
-        else:
+        elif not _out_of_time(context, plan):
             _unmeasured(context, plan, len(found))
     starts = [context.ledger.slot(context.run, f"start/{index}") for index in range(runs)]
     start_ms = [e.body.start_ms for e in starts if e and isinstance(e.body, InstanceRun)]
@@ -95,6 +95,12 @@ def _keep(context: Context, slot: str, combined: Combined, subject: str) -> None
 def _gave_up(context: Context, index: int, plan: Plan) -> bool:
     """What an earlier instance could not answer is not asked again: three are needed."""
     return any(not context.has(_slot(earlier, plan)) for earlier in range(index))
+
+
+def _out_of_time(context: Context, plan: Plan) -> bool:
+    """Whether the report says already that an instance had no time left for it: nothing is wrong with its ids."""
+    stages = (f"baseline {index + 1}" for index in range(context.settings.measuring.runs))
+    return any(context.has(f"not measured/{stage}/{plan.endpoint.key}") for stage in stages)
 
 
 def _unmeasured(context: Context, plan: Plan, found: int) -> None:
