@@ -30,7 +30,7 @@ from contextlib import closing
 from fastapi import FastAPI
 
 app = FastAPI()
-FILE = __import__("os").environ.get("SHOP_DB", "shop.sqlite3")
+FILE = __import__("os").environ.get("SHOP_DB", "sqlite:///shop.sqlite3").removeprefix("sqlite:///")
 
 def rows(sql, *values):
     with closing(sqlite3.connect(FILE)) as db:
