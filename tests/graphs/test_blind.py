@@ -9,7 +9,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.trace import Frame, Span, Trace
 from perfcrew.core.web import Endpoint, Plan
-from perfcrew.graphs.steps.traced import blind
+from perfcrew.graphs.steps.traced import FEWEST_SILENT, blind, unheard
 
 ROOT = Path("/home/me/shop")
 CASES = {
@@ -37,3 +37,19 @@ def test_blind(name: str) -> None:
     project = Project(root=ROOT, name="shop", framework="flask", python=Path("python"), workdir=ROOT, start=("x",))
     scene = Scene(root=ROOT, endpoint=endpoint, plan=Plan(endpoint=endpoint), traced=(traced,))
     assert blind(ApplicationScene(root=ROOT, project=project, scenes=(scene,))) is expected
+
+
+def silent(path: str, statements: float) -> Scene:
+    endpoint = Endpoint(method="GET", path=path, source="user")
+    body = Traces(instrumented=True, mode="otel", requests_count=1, counts=Counts(statements_count=statements))
+    return Scene(root=ROOT, endpoint=endpoint, plan=Plan(endpoint=endpoint), traced=(Traced(Seen("E-1", body), ()),))
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [([0.0] * FEWEST_SILENT, True), ([0.0] * (FEWEST_SILENT - 1), False), ([0.0] * 8 + [1.0], False), ([], False)],
+)
+def test_unheard(statements: list[float], expected: bool) -> None:
+    project = Project(root=ROOT, name="shop", framework="flask", python=Path("python"), workdir=ROOT, start=("x",))
+    scenes = tuple(silent(f"/{n}", count) for n, count in enumerate(statements))
+    assert unheard(ApplicationScene(root=ROOT, project=project, scenes=scenes)) is expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 
@@ -63,6 +62,8 @@ class CommandError(PerfcrewError):
     def __str__(self) -> str:
         parts = [super().__str__()]
         if self.command:
+            import shlex  # only where it is needed: the command line must answer at once
+
             parts.append(f"  command: {shlex.join(self.command)}")
         if self.exit is not None:
             parts.append(f"  exit: {self.exit}")

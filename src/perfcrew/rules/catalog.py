@@ -9,6 +9,8 @@ from collections import namedtuple
 from perfcrew.core.errors import UsageError
 
 FILE = re.compile(r"[a-z]{2}\d{3}_\w+\.py")
+_HEAD = 8000
+"""Characters that are read of a rule's file: its documentation stands at the beginning."""
 _DOC = re.compile(r'\s*"""(.*?)"""', re.DOTALL)
 
 # typing.NamedTuple would cost the import of typing in the command that must answer at once.
@@ -35,7 +37,7 @@ def explain(rule: str) -> str:
 
 def _entry(path: str) -> Entry:
     with open(path, encoding="utf-8") as file:
-        match = _DOC.match(file.read())
+        match = _DOC.match(file.read(_HEAD))
     if match is None:
         raise UsageError("a rule without its documentation", where=path, do="begin the file with a docstring")
     doc = match.group(1).strip()
