@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ async def test_errors_among_good_answers_are_counted_and_not_timed(tmp_path: Pat
     found = {c.measurement.metric: c.measurement for c in combine([run])}
     assert set(run.errors) == {"status 503"}
     assert found["error.rate"].statistics["value"].value == pytest.approx(0.2, abs=0.05)
+    assert {"p95", "p99"}.isdisjoint(found["latency"].statistics)
 
 
 def result(ms: float = 5.0, late: float = 0.1, count: int = 50, load: str = "open 10/s") -> LoadResult:
@@ -125,6 +127,23 @@ async def test_a_late_driver_gives_no_percentile_and_the_other_latency_comes_fir
     first, second = (c.measurement for c in found if c.measurement.metric == "latency")
     assert first.load == "closed c=1" and "p50" in first.statistics
     assert second.statistics == {} and "late" in second.refused["p95"]
+
+
+@pytest.mark.parametrize(("failed", "kept"), [
+    (0, {"p50", "p95", "p99", "mean", "min", "max"}),
+    (2, {"p50", "p95", "min"}),  # of 152
+    (15, {"p50", "min"}),
+    (200, {"min"}),
+])  # fmt: skip
+async def test_failed_requests_count_as_the_slowest(failed: int, kept: set[str]) -> None:
+    good = result()
+    bad = replace(good, errors={"time-out": failed}, asked_count=good.asked_count + failed)
+    found = combine([run(0, good), run(1, bad), run(2, good)])
+    first = next(c.measurement for c in found if c.measurement.metric == "latency")
+    assert first.load == "open 10/s"
+    assert set(first.statistics) == kept
+    if failed:
+        assert f"{failed} of {150 + failed} requests" in first.refused["p99"]
 
 
 async def test_the_latency_at_a_rate_comes_first_where_it_is_good() -> None:

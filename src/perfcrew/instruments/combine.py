@@ -10,7 +10,7 @@ from perfcrew.core.evidence import Estimate, Measurement
 from perfcrew.core.metrics import metric
 from perfcrew.instruments.baseline import BaselineRun
 from perfcrew.instruments.load import LoadResult
-from perfcrew.stats import Summary, encode, summarise
+from perfcrew.stats import PERCENTILES, Summary, encode, summarise
 
 Phase = Literal["cold", "warm", "any"]
 _NOT_AT_A_RATE = "too slow for an open loop within the budget: taken from one request after the other"
@@ -39,6 +39,7 @@ def combine(runs: Sequence[BaselineRun]) -> list[Combined]:
 
 def _latencies(runs: Sequence[BaselineRun]) -> list[Combined]:
     alone = times("latency", "warm", runs[0].alone.load, [r.alone_ms for r in runs])
+    alone = _with_failed(alone, [r.alone for r in runs])
     paced = [r.paced for r in runs if r.paced is not None]
     if len(paced) < len(runs):
         return [_noted(alone, "open loop", _NOT_AT_A_RATE)]
@@ -62,7 +63,23 @@ def at_a_rate(results: Sequence[LoadResult], load: str) -> AtRate:
         refused = dict.fromkeys(("p50", "p95", "p99", "mean", "min", "max"), late)
         measurement = latency.measurement.model_copy(update={"statistics": {}, "refused": refused, "samples": ()})
         latency = Combined(measurement, latency.histogram)
-    return AtRate(latency, late)
+    return AtRate(_with_failed(latency, results), late)
+
+
+def _with_failed(latency: Combined, results: Sequence[LoadResult]) -> Combined:
+    """Without the statistics that failed requests take away: they count as the slowest, since nobody got an answer.
+
+    A p95 of the answers alone would look the better, the more requests time out.
+    """
+    asked, failed = sum(r.asked_count for r in results), sum(r.error_count for r in results)
+    part = failed / asked if asked else 0.0
+    lost = {name for name, q in PERCENTILES.items() if part > 1 - q}
+    if not lost:
+        return latency
+    why = f"{failed} of {asked} requests got no answer as expected, so it is not known"
+    kept = {k: v for k, v in latency.measurement.statistics.items() if k not in lost | {"mean", "max"}}
+    refused = {**dict.fromkeys((*sorted(lost), "mean", "max"), why), **latency.measurement.refused}
+    return latency._replace(measurement=latency.measurement.model_copy(update={"statistics": kept, "refused": refused}))
 
 
 def times(name: str, phase: Phase, load: str, samples_by_run: Sequence[Sequence[float]]) -> Combined:

@@ -7,10 +7,11 @@ numpy and scipy are imported when a function is first called, since the command 
 from perfcrew.stats.growth import Growth, growth
 from perfcrew.stats.histogram import Bucket, decode, encode, merge
 from perfcrew.stats.slope import slope
-from perfcrew.stats.summary import Summary, quantile, summarise
+from perfcrew.stats.summary import PERCENTILES, Summary, quantile, summarise
 from perfcrew.stats.warmup import warmup_end
 
 __all__ = [
+    "PERCENTILES",
     "Bucket",
     "Growth",
     "Summary",
