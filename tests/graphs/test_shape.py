@@ -37,9 +37,11 @@ def test_an_instrument_that_the_policy_leaves_out_is_none(left_out: tuple[str, .
 
 def test_what_times_waits_for_all_that_counts() -> None:
     edges = {(e.source, e.target) for e in build(POLICY, None).get_graph().edges}
-    first_timed = next(i for i in POLICY.instruments if i in ("profile", "neighbour", "startup", "workload"))
+    timed = ("plans", "profile", "neighbour", "startup", "workload")
+    first_timed = next(i for i in POLICY.instruments if i in timed)
     assert {("payload", first_timed), ("memory", first_timed)} <= edges
     assert ("baseline", first_timed) not in edges
+    assert not any(source in ("traces", "scaling", "payload", "memory") for source, to in edges if to in timed[1:])
 
 
 async def test_each_node_runs_in_a_span(monkeypatch: pytest.MonkeyPatch) -> None:

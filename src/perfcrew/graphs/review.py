@@ -43,7 +43,7 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     return graph.compile(checkpointer=saver, name=policy.name)
 
 
-COUNTING = (("traces", "scaling", "plans", "payload"), ("memory",))
+COUNTING = (("traces", "scaling", "payload"), ("memory",))
 """Chains of instruments that count, or whose times are shares: they run side by side, between those that time."""
 
 
