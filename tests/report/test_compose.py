@@ -10,10 +10,12 @@ from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Measurement, Method, Traces
 from perfcrew.core.numerals import touching, uncited
 from perfcrew.core.report import Report, digest
+from perfcrew.core.trace import Span
 from perfcrew.gate.held import texts
 from perfcrew.ledger import Ledger
 from perfcrew.report import markdown
 from perfcrew.report.compose import compose
+from perfcrew.report.drawing import _label
 from tests.report.make_ledger import RUN, SHOP, Maker, make, write_frame
 
 
@@ -127,3 +129,15 @@ def test_traces_that_caught_nothing_are_no_counts(tmp_path: Path) -> None:
 def test_an_unknown_run_is_an_error(shop_ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="is not in the ledger"):
         compose(shop_ledger, "no-such-run")
+
+
+@pytest.mark.parametrize(("attributes", "shown"), [
+    ({"db.query.text": "SELECT id FROM user\n WHERE email = 'me@example.org'"}, "SELECT id FROM user WHERE email = ?"),
+    ({"url.full": "http://127.0.0.1/rates?key="}, "http://127.0.0.1/rates?key="),
+    ({}, "the name"),
+])  # fmt: skip
+def test_a_bar_shows_no_value_of_the_users_data(attributes: dict[str, str], shown: str) -> None:
+    span = Span(
+        trace="t", span="s", kind="database", name="the name", start_ns=0, end_ns=1, attributes=dict(attributes)
+    )
+    assert _label(span) == shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from perfcrew.core.charts import Bar, Charts, Distribution, Flame, FlameFrame, ScalingPlot, Waterfall
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, Measurement, Scaling
+from perfcrew.core.sql import shape
 from perfcrew.core.trace import Span, Trace
 from perfcrew.report.book import Book
 from perfcrew.stats import decode
@@ -120,7 +120,8 @@ def _bars(spans: Sequence[Span], server: Span, root: str) -> Iterable[Bar]:
 
 
 def _label(span: Span) -> str:
-    words = span.attributes.get("db.query.text") or span.attributes.get("url.full") or span.name
+    statement = span.attributes.get("db.query.text")  # may carry values of the user's data, so only its shape is shown
+    words = shape(str(statement)) if statement else span.attributes.get("url.full") or span.name
     text = " ".join(str(words).split())
     return text if len(text) <= 160 else text[:159] + "…"
 
@@ -168,12 +169,3 @@ def _frozen(name: str, grown: _Grown, least: float) -> FlameFrame:
     wide = [(n, c) for n, c in grown.children.items() if c.samples >= least]
     children = tuple(_frozen(n, c, least) for n, c in sorted(wide, key=lambda pair: -pair[1].samples))
     return FlameFrame(name=name, samples=grown.samples, children=children)
-
-
-def flame_rows(root: FlameFrame) -> str:
-    """The tree as compact JSON for the page's script: `[name, samples, children]`."""
-
-    def pack(frame: FlameFrame) -> list[object]:
-        return [frame.name, frame.samples, [pack(c) for c in frame.children]]
-
-    return json.dumps(pack(root), ensure_ascii=False, separators=(",", ":"))

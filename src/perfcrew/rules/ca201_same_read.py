@@ -140,7 +140,7 @@ def _prose(scene: Scene, traced: Traced, reads: list[Read]) -> Prose:
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(reads[0].site.place)),
-        "shape": statements.brief(statements.text_of(reads[0].span)),
+        "shape": statements.brief(shape(statements.text_of(reads[0].span))),
         "requests": traced.seen.cite("requests_count"),
     }
     return sentences(

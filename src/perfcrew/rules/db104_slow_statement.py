@@ -75,7 +75,7 @@ def _prose(scene: Scene, traced: Traced, group: statements.Seen, plan: Seen[Quer
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(group.group.site.place)),
-        "shape": statements.brief(group.group.text, 300),
+        "shape": statements.brief(group.group.shape, 300),
         "planned": plan.cite("execution_ms") if plan and plan.body.execution_ms is not None else None,
         "refused": plan.body.trial_refused and code(plan.body.trial_refused)
         if plan and plan.body.trial_refused

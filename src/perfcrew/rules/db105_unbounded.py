@@ -113,7 +113,7 @@ def _prose(scene: Scene, traced: Traced, group: statements.Seen) -> Prose:
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(group.group.site.place)),
-        "shape": statements.brief(group.group.text),
+        "shape": statements.brief(group.group.shape),
         "bytes": scene.payload.cite("sent_bytes") if scene.payload else None,
         "items": scene.payload.cite("items_count")
         if scene.payload and scene.payload.body.items_count is not None

@@ -163,7 +163,7 @@ def _row_prose(scene: Scene, traced: Traced, group: statements.Seen) -> Prose:
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(group.group.site.place)),
-        "shape": statements.brief(group.group.text),
+        "shape": statements.brief(group.group.shape),
         "items": items,
     }
     return sentences(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,8 +164,3 @@ def brief(statement: str, most: int = 140) -> str:
     """A statement as inline code, cut to length."""
     flat = " ".join(statement.replace("`", "'").split())
     return f"`{flat if len(flat) <= most else flat[: most - 1] + '…'}`"
-
-
-def any_of(spans: Iterable[Span], names: frozenset[str]) -> bool:
-    """Whether any statement touches one of these tables."""
-    return any(tables(text_of(s)) & names for s in spans)
