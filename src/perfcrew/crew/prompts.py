@@ -67,11 +67,6 @@ def question(
     )
 
 
-def _fenced(finding: Finding) -> Finding:
-    prose = finding.prose.model_copy(update={"text": fence(finding.prose.text)})
-    return finding.model_copy(update={"prose": prose})
-
-
 def fence(text: str) -> str:
     """Text from the target, unable to close the fence it stands in."""
     for mark in _FENCE:
