@@ -360,7 +360,7 @@ class Instance(Noun):
 
 
 class Timing(Noun):
-    """How long a run took as a whole, and how much of it the target was under measurement."""
+    """How long a run took, or what `resume` did of it, and how much of that an instance of the target was there."""
 
     kind: Literal["timing"] = "timing"
     total_ms: float

@@ -18,6 +18,7 @@ from perfcrew.gate import check, seal
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.state import SpecialistTask, State
+from perfcrew.graphs.untouched import say_what_was_written
 from perfcrew.report.compose import compose
 from perfcrew.report.publish import publish_files
 from perfcrew.rules import book, silence
@@ -97,6 +98,7 @@ async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     context.progress("report").note("writing")
     _timing(context)
+    say_what_was_written(context)
     context.draft = compose(context.ledger, context.run)
     return {}
 

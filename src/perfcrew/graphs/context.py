@@ -32,6 +32,7 @@ from perfcrew.target.client import Client
 from perfcrew.target.clone import Clone
 from perfcrew.target.config import Config
 from perfcrew.target.detect import detect
+from perfcrew.target.hints import redact
 from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
 
@@ -88,6 +89,8 @@ class Context:
     began: float = field(default_factory=time.monotonic)
     _instances: int = 0
     _since: float = 0.0
+    _carried: set[str] = field(default_factory=set, repr=False)
+    """Values of the headers and cookies of all logins."""
     draft: Report | None = None
     published: Report | None = None
 
@@ -154,7 +157,7 @@ class Context:
     def failed(self, stage: str, what: str, error: BaseException | str, subject: str = APPLICATION) -> Evidence:
         """Something did not work: kept as evidence, told, and the run goes on."""
         self.progress(stage).note(f"{what}: {str(error).splitlines()[0]}")
-        body = Failure(stage=stage, what=what, error=str(error))
+        body = Failure(stage=stage, what=what, error=self.redacted(str(error)))
         return self.put(f"failure/{stage}/{what}", body, self.method("perfcrew"), subject)
 
     def baseline(self, key: str, metric: str = "latency") -> float | None:
@@ -184,8 +187,8 @@ class Context:
         environment: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Instance]:
         """Start the target on a clone of its own, with these parts of the probe, until the block ends."""
-        self._measures(1)
         clone = await self.data.clone(name, size)
+        self._measures(1)
         probe_dir = self.workspace / f"probe-{name}" if parts else None
         extra = dict(environment or {}) | self._probe(probe_dir, parts, clone)
         try:
@@ -203,13 +206,17 @@ class Context:
                 timeout_s = self.settings.measuring.request_timeout_s
                 yield Instance(running, client, clone, credentials, probe_dir, timeout_s)
         finally:
-            clone.drop()
-            self._keep_log(name)
             self._measures(-1)
+            try:
+                self._keep_log(name)
+            finally:
+                clone.drop()
 
     @asynccontextmanager
     async def _client(self, running: Running) -> AsyncIterator[tuple[Client, auth.Credentials]]:
         credentials = await auth.credentials(self.project, running.base_url)
+        carried = (*credentials.headers.values(), *credentials.cookies.values())
+        self._carried |= {value.split()[-1] for value in carried if value.strip()}  # `Bearer TOKEN`: the token alone
         timeout_s = self.settings.measuring.request_timeout_s
         async with Client(running.base_url, credentials.headers, credentials.cookies, timeout_s) as client:
             yield client, credentials
@@ -224,9 +231,15 @@ class Context:
     def _keep_log(self, name: str) -> None:
         file = self.workspace / f"{name}.log"
         if file.is_file():
-            content = file.read_bytes()
-            body = Log(size_bytes=len(content), tail=content[-2000:].decode(errors="replace"))
+            printed = file.read_bytes()
+            content = self.redacted(printed.decode(errors="replace")).encode()
+            body = Log(size_bytes=len(printed), tail=content[-2000:].decode(errors="replace"))
             self.put(f"log/{name}", body, self.method("perfcrew"), blobs={"log": content})
+
+    def redacted(self, text: str) -> str:
+        """Text of the target's without the secrets that it was given: variables, passwords of URLs, and its login."""
+        carried = {f"secret {number}": value for number, value in enumerate(sorted(self._carried))}
+        return redact(text, {**os.environ, **self.project.environment, **carried})
 
 
 def cache_folder() -> Path:

@@ -22,6 +22,7 @@ from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
 from perfcrew.graphs.steps.traced import BLIND, UNHEARD
+from perfcrew.graphs.untouched import refuse_another_state
 from perfcrew.ledger import Ledger
 from perfcrew.target.config import load
 from perfcrew.target.leftovers import Registry
@@ -113,6 +114,7 @@ async def _carry_out(ledger: Ledger, run: Run, tell: Tell, out: Path | None = No
     registry.sweep()
     async with workspace(registry, run.id) as folder:
         context = _context(ledger, run, registry, folder, tell, out)
+        await refuse_another_state(context)
         try:
             await _through(context)
         finally:

@@ -63,7 +63,7 @@ def what_to_do(tail: str, python: Path) -> str:
     return best
 
 
-_SECRET_NAME = re.compile(r"(?i)secret|passw|token|api_?key|private|credential|_key$")
+_SECRET_NAME = re.compile(r"(?i)secret|passw|passphrase|_pass$|_pwd$|token|api_?key|private|credential|_key$|_salt$")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]{0,200}:)[^\s@/]{1,500}@")  # bounded: a log may be one line of megabytes
 _LINE_CHARACTERS = 1000
 

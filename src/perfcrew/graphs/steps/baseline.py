@@ -47,7 +47,7 @@ async def _instance(context: Context, index: int, driver: Driver) -> None:
         context.put(
             f"start/{index}",
             InstanceRun(index=index, start_ms=instance.running.start_ms),
-            context.method("perfcrew launch", command=list(context.project.start)),
+            context.method("perfcrew launch", command=list(context.frame.project.start)),
         )
         first = _read(context, 0, plan)
         run = await measure_baseline(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from perfcrew.core.evidence import Frame
 from perfcrew.core.project import Project
 from perfcrew.graphs.context import Context
@@ -50,6 +52,7 @@ _PLAIN = ("environment", "tests", "frontend", "python", "name")
 def without_secrets(project: Project) -> Project:
     """The project as it may be kept: variables by name, their values only where they are no secrets."""
     hidden = project.environment
-    text = redact(project.model_dump_json(), hidden)
+    escaped = {f"json {name}": json.dumps(value, ensure_ascii=False)[1:-1] for name, value in hidden.items()}
+    text = redact(project.model_dump_json(), hidden | escaped)
     kept = Project.model_validate_json(text)
     return kept.model_copy(update={"environment": {name: "(set)" for name in hidden}})
