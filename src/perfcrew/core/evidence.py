@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from perfcrew.core.base import Noun
+from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.findings import Finding
 from perfcrew.core.metrics import Direction, Unit
@@ -397,7 +398,8 @@ Body = Annotated[
     | Findings
     | Instance
     | Timing
-    | Published,
+    | Published
+    | Comparison,
     Field(discriminator="kind"),
 ]
 
@@ -455,9 +457,18 @@ def field(body: Any, path: str) -> float:
     return float(at)
 
 
+def _effect_unit(effect: Effect, name: str) -> str:
+    if name in ("a", "b", "a_samples", "b_samples"):
+        return effect.unit
+    if name in ("ratio", "log_ratios"):
+        return "ratio"
+    return "fraction" if name.endswith("_share") else "count"
+
+
 _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_bytes", "bytes"),
     ("_ms", "ms"),
+    ("_s", "s"),
     ("_share", "fraction"),
     ("_count", "count"),
     ("rows", "rows"),
@@ -470,6 +481,8 @@ def unit_of(body: Any, path: str) -> str:
     parts = path.split(".")
     if isinstance(body, Measurement) and parts[0] in ("statistics", "samples"):
         return body.unit
+    if isinstance(body, Comparison) and parts[0] in ("effects", "cold") and len(parts) > 2:
+        return _effect_unit((body.effects if parts[0] == "effects" else body.cold)[int(parts[1])], parts[2])
     if isinstance(body, Scaling) and parts[0] == "sizes":
         return "rows" if body.by == "rows" else "count"
     if isinstance(body, Data) and parts[0] in ("before", "after"):

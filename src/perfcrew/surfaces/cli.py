@@ -54,6 +54,7 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     builders = {
         "review": _review,
         "resume": _resume,
+        "compare": _compare,
         "init": _init,
         "rules": _rules,
         "evidence": _evidence,
@@ -111,6 +112,42 @@ def _resume(commands: Commands) -> None:
     sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
     sub.set_defaults(command=lambda options: _late("review")(options))
     _showing(sub)
+
+
+def _compare(commands: Commands) -> None:
+    sub = commands.add_parser("compare", help="decide which of two sides is faster, by measuring both in turn")
+    sub.set_defaults(command=lambda options: _late("compare")(options))
+    sub.add_argument("revisions", nargs="*", metavar="REV", help="two revisions of the repository, A then B")
+    sides = sub.add_argument_group("the two sides, A first")
+    sides.add_argument(
+        "--command", dest="command_line", action="append", metavar="'CMD'", help="a command; given twice"
+    )
+    sides.add_argument("--callable", action="append", metavar="MODULE:FUNCTION", help="a Python callable; given twice")
+    sides.add_argument("--url", action="append", metavar="URL", help="a page of a running server; given twice")
+    sides.add_argument("--set", action="append", metavar="[A:|B:]NAME=VALUE", help="a variable of one side, or of both")
+    sides.add_argument("--scenario", action="append", metavar="'GET /x'", help="an endpoint or scenario of the target")
+    sides.add_argument("--path", default=".", help="the project's folder (default: this one)")
+    sides.add_argument("--app", metavar="MODULE:OBJECT", help="which application, where there are several")
+    sides.add_argument("--python", metavar="PATH", help="the interpreter of the callables, or of the application")
+    judging = sub.add_argument_group("judging")
+    judging.add_argument(
+        "--metrics",
+        choices=("process", "stdout"),
+        default="process",
+        help="stdout: the command's last line has its figures as JSON: wall, cpu (seconds), check",
+    )
+    judging.add_argument("--margin", type=float, default=0.02, help="differences within it do not matter (0.02)")
+    judging.add_argument("--error", type=float, default=0.02, help="how often equal sides may be called changed (0.02)")
+    judging.add_argument("--budget", type=float, default=60.0, metavar="SECONDS", help="at most this long (60)")
+    judging.add_argument(
+        "--timeout", type=float, default=600.0, metavar="SECONDS", help="of one run of a command (600)"
+    )
+    judging.add_argument("--seed", type=int, default=0, help="of the lot that draws the order (0)")
+    judging.add_argument("--duet", action="store_true", help="both at once on a core each, where two are idle")
+    showing = sub.add_argument_group("showing")
+    showing.add_argument("--json", action="store_true", help="the result as one JSON object; its verdict is `verdict`")
+    showing.add_argument("--plot", metavar="FILE.svg", help="write a forest plot")
+    showing.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _init(commands: Commands) -> None:

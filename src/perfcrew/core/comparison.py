@@ -1,0 +1,91 @@
+"""Comparisons: two sides measured in one session, what differs, and how sure that is.
+
+Ratios are B over A: 1.05 is five per cent more. The direction of the metric tells whether more is worse.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from perfcrew.core.base import Noun
+from perfcrew.core.metrics import Direction, Unit
+
+Verdict = Literal["improved", "regressed", "equivalent", "inconclusive"]
+Role = Literal["deciding", "guard", "shown"]
+"""`deciding`: a verdict may rest on it. `guard`: it may only speak against one. `shown`: for the reader."""
+
+
+class Ratio(Noun):
+    """B over A with the interval that holds at whatever moment one looks, so also when one stopped because of it."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+
+class Effect(Noun):
+    """One metric of a comparison. `a` and `b` are medians over the pairs, in `unit`."""
+
+    metric: str
+    unit: Unit
+    direction: Direction
+    role: Role
+    exact: bool = False
+    verdict: Verdict | None
+    """None where it was refused."""
+    refused: str = ""
+    a: float | None = None
+    b: float | None = None
+    ratio: Ratio | None = None
+    pairs_count: int = 0
+    visible_share: float | None = None
+    """The smallest change that these pairs could have told from none, as a fraction."""
+    noise_share: float | None = None
+    """How far two measurements of side A lie apart in the middle: the machine's noise, as a fraction."""
+    log_ratios: tuple[float, ...] = ()
+    """Natural logarithm of B over A, pair by pair in the order measured. All of them: outliers are kept."""
+    a_samples: tuple[float, ...] = ()
+    b_samples: tuple[float, ...] = ()
+
+
+class Side(Noun):
+    """One of the two sides: `a` is before, `b` after."""
+
+    label: str
+    what: str
+    """The command, revision, address or callable."""
+
+
+class Comparison(Noun):
+    """What two sides measured in turn came to. No verdict (None) where it would not mean anything: `refused` says why."""
+
+    kind: Literal["comparison"] = "comparison"
+    subject: str
+    a: Side
+    b: Side
+    verdict: Verdict | None
+    rests_on: str = ""
+    """The metric that the verdict rests on."""
+    why: str = ""
+    refused: str = ""
+    effects: tuple[Effect, ...] = ()
+    design: Literal["interleaved", "duet", "instances"]
+    unit: str = ""
+    """What one pair is: `a fresh process of each`, `a started instance of each`."""
+    pairs_count: int
+    margin_share: float
+    error_share: float
+    """The rate at which equal sides are called changed, at most, however often one looks."""
+    seed: int
+    spent_s: float
+    budget_s: float
+    more_s: float | None = None
+    """An estimate of the further time in which an undecided comparison would be decided."""
+    cold: tuple[Effect, ...] = ()
+    """First requests after a start, apart from the warm ones."""
+    notes: tuple[str, ...] = ()
+
+    def effect(self, metric: str) -> Effect | None:
+        """The effect on a metric, None where it was not measured."""
+        return next((e for e in self.effects if e.metric == metric), None)

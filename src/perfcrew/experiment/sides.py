@@ -1,0 +1,121 @@
+"""What is compared: two commands, callables, addresses, revisions or configurations; who measures it follows from that."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perfcrew.core.comparison import Comparison, Side
+from perfcrew.core.errors import UsageError
+from perfcrew.experiment.commands import Commands, idle_cores
+from perfcrew.experiment.engine import Rules, Tell, compare
+from perfcrew.instruments.command import Launch, words
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked to have compared. Pairs hold A first."""
+
+    root: Path
+    revisions: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    callables: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    """`A:NAME=VALUE` or `B:NAME=VALUE`: environment variables of one side."""
+    scenarios: tuple[str, ...] = ()
+    own_figures: bool = False
+    duet: bool = False
+    timeout_s: float = 600.0
+    python: str | None = None
+    app: str | None = None
+    rules: Rules = field(default_factory=Rules)
+
+
+async def compare_sides(wish: Wish, tell: Tell) -> list[Comparison]:
+    """One comparison for commands and callables, one an endpoint for servers. UsageError where it is not two sides."""
+    if wish.commands:
+        return [await _commands(wish, tell)]
+    if wish.callables:
+        return [await _callables(wish, tell)]
+    from perfcrew.experiment.servers import compare_servers
+
+    return await compare_servers(wish, tell)
+
+
+async def _commands(wish: Wish, tell: Tell) -> Comparison:
+    if len(wish.revisions) == 2 and len(wish.commands) in (1, 2):
+        from perfcrew.experiment.revisions import checked_out
+
+        one, other = wish.commands[0], wish.commands[-1]
+        async with checked_out(wish) as (a, b):
+            launches = (_launch(wish, one, "A", a), _launch(wish, other, "B", b))
+            return await _two(wish, launches, (wish.revisions[0], wish.revisions[1]), tell)
+    _two_of(wish.commands, "--command")
+    launches = (_launch(wish, wish.commands[0], "A"), _launch(wish, wish.commands[1], "B"))
+    return await _two(wish, launches, (wish.commands[0], wish.commands[1]), tell)
+
+
+async def _callables(wish: Wish, tell: Tell) -> Comparison:
+    _two_of(wish.callables, "--callable")
+    python = wish.python or sys.executable
+    timer = Path(__file__).with_name("timer.py")
+    turns = str(await _turns(wish, python, timer))
+    launches = tuple(
+        Launch((python, str(timer), name, turns), wish.root, _variables(wish, side), wish.timeout_s, own_figures=True)
+        for name, side in zip(wish.callables, "AB", strict=True)
+    )
+    return await _two(wish, (launches[0], launches[1]), (wish.callables[0], wish.callables[1]), tell)
+
+
+async def _turns(wish: Wish, python: str, timer: Path) -> int:
+    """The calls that side A makes in about 0.2 s: both sides make as many, in fresh processes."""
+    import asyncio
+
+    from perfcrew.instruments.command import measure_command
+
+    launch = Launch(
+        (python, str(timer), wish.callables[0], "0"), wish.root, _variables(wish, "A"), wish.timeout_s, True
+    )
+    run = await asyncio.to_thread(measure_command, launch)
+    return max(int(run.own["turns"]), 1)
+
+
+def _two_of(values: tuple[str, ...], option: str) -> None:
+    if len(values) != 2:
+        raise UsageError(
+            f"a comparison has two sides, {option} was given {len(values)} times", do=f"{option} A {option} B"
+        )
+
+
+def _launch(wish: Wish, command: str, side: str, cwd: Path | None = None) -> Launch:
+    return Launch(words(command), cwd or wish.root, _variables(wish, side), wish.timeout_s, wish.own_figures)
+
+
+def _variables(wish: Wish, side: str) -> dict[str, str]:
+    """The variables of a side: `A:NAME=VALUE`; without a side they are both's."""
+    found = {}
+    for setting in wish.settings:
+        at, colon, rest = setting.partition(":")
+        mine, text = (at == side, rest) if colon and at in ("A", "B") else (True, setting)
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {setting!r} names no variable", do="write --set A:NAME=VALUE --set B:NAME=VALUE")
+        if mine:
+            found[name] = value
+    return found
+
+
+async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, str], tell: Tell) -> Comparison:
+    duet = wish.duet and len(idle_cores(0.5)) >= 2
+    sampler = Commands(*launches, design="duet" if duet else "interleaved")
+    tell("a first run of each, not counted")
+    await sampler.warm()
+    a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
+    subject = "callables" if wish.callables else "commands"
+    if not duet:
+        return await compare(sampler, subject, a, b, wish.rules, tell)
+    from perfcrew.experiment.duet import compare_duet
+
+    return await compare_duet(sampler, subject, a, b, wish.rules, tell)

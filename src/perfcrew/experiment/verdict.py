@@ -1,0 +1,110 @@
+"""One verdict over the metrics of a comparison, named with the metric that it rests on.
+
+CPU time is many times less noisy than wall time on shared machines, so it mostly decides. It can't see waiting:
+sleeps, locks, lost parallelism. So a second deciding metric sees time passing, and a guard may speak against a gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfcrew.core.comparison import Verdict
+from perfcrew.stats.decide import Judged, not_worse
+
+if TYPE_CHECKING:
+    from perfcrew.experiment.engine import Pair, Watched
+
+GUARD = 0.05
+"""A gain of CPU time stands only where it is proven that no more time passes than this share beyond before."""
+CHANGED: tuple[Verdict, ...] = ("improved", "regressed")
+
+
+@dataclass(frozen=True)
+class Overall:
+    """`final`: nothing that may still be measured would be waited for."""
+
+    verdict: Verdict | None
+    rests_on: str = ""
+    why: str = ""
+    refused: str = ""
+    final: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def overall(
+    watched: Sequence[Watched], judged: Mapping[str, Judged], pairs: Sequence[Pair], error: float, *, last: bool
+) -> Overall:
+    """The verdict over the deciding metrics; `last` where no further pair will be measured."""
+    deciding = [w for w in watched if w.role == "deciding" and w.name in judged]
+    refused = [f"{w.name}: {judged[w.name].refused}" for w in deciding if judged[w.name].refused]
+    if refused or not deciding:
+        return Overall(None, refused="; ".join(refused) or "nothing was measured that a verdict could rest on")
+    verdicts = {w.name: judged[w.name].verdict for w in deciding}
+    changed = [name for name, verdict in verdicts.items() if verdict in CHANGED]
+    if changed:
+        return _changed(watched, deciding, judged, changed, pairs, error, last)
+    if all(verdict == "equivalent" for verdict in verdicts.values()):
+        names = " and ".join(verdicts)
+        return Overall("equivalent", deciding[0].name, f"{names} lie within the margin", final=True)
+    return _undecided(deciding, verdicts, pairs, error, last)
+
+
+def _changed(
+    watched: Sequence[Watched],
+    deciding: Sequence[Watched],
+    judged: Mapping[str, Judged],
+    changed: Sequence[str],
+    pairs: Sequence[Pair],
+    error: float,
+    last: bool,
+) -> Overall:
+    """What time passing says comes before what the processor says, where both say something."""
+    found = {name: judged[name].verdict for name in changed}
+    passing = deciding[-1]
+    if len(set(found.values())) > 1:
+        other = next(name for name in changed if name != passing.name)
+        note = f"a trade-off: {other} {found[other]}, {passing.name} {found[passing.name]}"
+        return Overall(found[passing.name], passing.name, note, final=True, notes=(note,))
+    rests_on = changed[0]
+    verdict = found[rests_on]
+    against = [w.name for w in watched if w.role == "guard" and _opposite(judged.get(w.name), verdict)]
+    if against:
+        note = f"a trade-off: {rests_on} {verdict}, {against[0]} the opposite"
+        return Overall("inconclusive", rests_on, note, final=True, notes=(note,))
+    others = [w for w in deciding if w.name not in changed]
+    for beside in others if verdict == "improved" else ():
+        if not _guarded(beside, pairs, error):
+            why = f"{rests_on} {verdict}, but that {beside.name} is not {GUARD:.0%} worse is not proven"
+            return Overall("inconclusive", rests_on, why, final=False)
+    for beside in others if verdict == "regressed" and not last else ():
+        ratio = judged[beside.name].ratio
+        if ratio is not None and ratio.value < 1 - GUARD:
+            return Overall("inconclusive", rests_on, f"{rests_on} regressed, {beside.name} may have improved")
+    return Overall(verdict, rests_on, f"{rests_on} {verdict}", final=True)
+
+
+def _opposite(judged: Judged | None, verdict: Verdict | None) -> bool:
+    return judged is not None and judged.verdict in CHANGED and judged.verdict != verdict
+
+
+def _undecided(
+    deciding: Sequence[Watched], verdicts: Mapping[str, Verdict | None], pairs: Sequence[Pair], error: float, last: bool
+) -> Overall:
+    even = [name for name, verdict in verdicts.items() if verdict == "equivalent"]
+    others = [w for w in deciding if w.name not in even]
+    if even and last and all(_guarded(w, pairs, error) and _guarded(w, pairs, error, gain=True) for w in others):
+        wide = ", ".join(w.name for w in others)
+        return Overall(
+            "equivalent", even[0], f"{even[0]} lies within the margin, {wide} within {GUARD:.0%}", final=True
+        )
+    names = ", ".join(w.name for w in others)
+    return Overall("inconclusive", "", f"not certain yet: {names}")
+
+
+def _guarded(watched: Watched, pairs: Sequence[Pair], error: float, gain: bool = False) -> bool:
+    from perfcrew.experiment.engine import log_ratios
+
+    ratios = log_ratios(pairs, watched.name)
+    return not_worse([-x for x in ratios] if gain else ratios, GUARD, error, watched.direction)

@@ -1,0 +1,199 @@
+"""One run of a command as a fresh process: what it took, what it answered, and whether it left something behind.
+
+CPU time is the kernel's for the process and its waited-for children (`wait4`). The wait for a core is the run-queue
+delay of its main thread (`/proc/PID/schedstat`, read while the ended process still lies there), where Linux has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from perfcrew.core.errors import CommandError, ToolMissing, UsageError
+
+_TAIL_BYTES = 2000
+_OWN_FIGURES = ("wall", "cpu", "check")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a command is run. `own_figures`: it reports its own figures as JSON on its last line."""
+
+    command: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 600.0
+    own_figures: bool = False
+    core: int | None = None
+    """Pinned to this core; None: wherever the kernel puts it."""
+
+
+@dataclass(frozen=True)
+class CommandRun:
+    """Times in ms, memory in bytes. `ready_ms` is wall time less the main thread's wait for a core."""
+
+    wall_ms: float
+    cpu_ms: float
+    ready_ms: float | None
+    rss_bytes: float
+    check: str
+    own: Mapping[str, float] = field(default_factory=dict)
+    """The command's own figures: `wall` and `cpu` in ms, any other number as it is."""
+    left_running: bool = False
+
+
+def measure_command(launch: Launch) -> CommandRun:
+    """Run it once. ToolMissing where there is no such program, CommandError where it fails or runs out of time."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        process = _start(launch, out, err)
+        with _ended(process, launch.timeout_s) as late:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            wall_ms = (time.perf_counter() - began) * 1e3
+            waited_ms = _waited_ms(process.pid)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            left = _group_lives(process.pid)
+        if process.returncode != 0:
+            raise _failed(launch, process.returncode, err, late.is_set())
+        digest, last = _answer(out)
+    own, check = _own(launch, last) if launch.own_figures else ({}, digest)
+    cpu_ms = (usage.ru_utime + usage.ru_stime) * 1e3
+    ready_ms = None if waited_ms is None else max(wall_ms - waited_ms, 0.0)
+    return CommandRun(wall_ms, cpu_ms, ready_ms, _rss_bytes(usage), check, own, left)
+
+
+def _start(launch: Launch, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        process = subprocess.Popen(
+            launch.command,
+            cwd=launch.cwd,
+            env={**os.environ, **launch.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise ToolMissing(
+            f"the command can't be started: {error.strerror}",
+            command=launch.command,
+            where=str(launch.cwd),
+            do="check its first word and the folder",
+        ) from None
+    if launch.core is not None and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):  # it has ended already, or may not be moved: it runs where it is
+            os.sched_setaffinity(process.pid, {launch.core})
+    return process
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threading.Event]:
+    """Whatever happens in the block, nothing of the command's session runs afterwards. Set: it ran out of time."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill_group(process.pid)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+        _kill_group(process.pid)
+        if process.returncode is None:
+            process.wait()
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _waited_ms(pid: int) -> float | None:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e6
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _rss_bytes(usage: resource.struct_rusage) -> float:
+    return float(usage.ru_maxrss) * (1 if os.uname().sysname == "Darwin" else 1024)
+
+
+def _failed(launch: Launch, exit: int, err: IO[bytes], late: bool) -> CommandError:
+    err.seek(max(0, err.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return CommandError(
+        f"the command did not end within {launch.timeout_s:g} s" if late else "the command failed",
+        command=launch.command,
+        exit=exit,
+        tail=err.read().decode(errors="replace").strip(),
+        where=str(launch.cwd),
+        do="raise --timeout" if late else "run it by hand; both sides must end with exit code 0",
+    )
+
+
+def _answer(out: IO[bytes]) -> tuple[str, str]:
+    """The digest of all that was printed, and its last line that is not empty."""
+    out.seek(0)
+    digest = hashlib.file_digest(out, "sha256").hexdigest()[:16]
+    out.seek(max(0, out.seek(0, os.SEEK_END) - 65536))
+    lines = [line for line in out.read().decode(errors="replace").splitlines() if line.strip()]
+    return digest, lines[-1] if lines else ""
+
+
+def _own(launch: Launch, line: str) -> tuple[dict[str, float], str]:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not all(_is_time(told.get(name)) for name in ("wall", "cpu")):
+        raise UsageError(
+            "the command's last line is not its figures",
+            where=f"{' '.join(launch.command)}: {line[:200]!r}",
+            do='print one JSON object as the last line, such as {"wall": 0.31, "cpu": 0.30, "check": "9f2c"} (seconds)',
+        )
+    own = {name: float(told[name]) * 1e3 for name in ("wall", "cpu")}
+    own |= {k: float(v) for k, v in told.items() if k not in _OWN_FIGURES and _is_time(v)}
+    return own, str(told.get("check", ""))
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+def words(command: str) -> tuple[str, ...]:
+    """A command as given on a command line, split like a shell would; UsageError for an open quote or nothing."""
+    import shlex
+
+    try:
+        found: Sequence[str] = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{error} in the command", where=command, do="close the quotation") from None
+    if not found:
+        raise UsageError("the command is empty", do='give it as one word: --command "python work.py"')
+    return tuple(found)

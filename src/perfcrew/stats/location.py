@@ -1,0 +1,20 @@
+"""Where paired differences lie, estimated so that a few wild ones move it little."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+
+def hodges_lehmann(differences: Sequence[float]) -> float:
+    """The median of all pairwise means (Hodges & Lehmann 1963), in the differences' unit. ValueError for none."""
+    if not differences:
+        raise ValueError("no differences")
+    values = list(differences)
+    return statistics.median((values[i] + values[j]) / 2 for i in range(len(values)) for j in range(i, len(values)))
+
+
+def spread(differences: Sequence[float]) -> float:
+    """The median distance from the median times 1.4826, which is the standard deviation of normal differences."""
+    middle = statistics.median(differences)
+    return 1.4826 * statistics.median(abs(x - middle) for x in differences)
