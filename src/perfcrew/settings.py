@@ -31,6 +31,7 @@ class Measuring(Noun):
     endpoint_limit: int
     requests_per_endpoint: int
     request_timeout_s: float
+    survey_s: float
     budget_s: float
 
 

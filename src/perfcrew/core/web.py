@@ -67,6 +67,8 @@ class Plan(Noun):
     fingerprints: tuple[Fingerprint, ...] = ()
     page_size_parameter: str | None = None
     """A query parameter that bounds the listing, such as `limit`: lets the scaling probe vary it."""
+    tried_ms: float | None = None
+    """The fastest answer while requests were looked for: one sample, good for an order and no more."""
     skipped: str = ""
     """Why it is not measured: `no value found for {slug}`, `answered 401`; empty where it is."""
 

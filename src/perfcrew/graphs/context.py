@@ -21,6 +21,7 @@ from perfcrew.core.report import Report
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Policy
 from perfcrew.graphs import scenes
+from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.data import Data
 from perfcrew.graphs.progress import Progress, Tell
 from perfcrew.instruments.load import Aim
@@ -82,8 +83,8 @@ class Context:
     out: Path
     """Where the rendered report goes."""
     tell: Tell
-    deadline: float
-    """On the monotonic clock: what is not measured by then is listed as not measured."""
+    budget: Budget
+    """What is not measured when it is over is listed as not measured."""
     measuring_s: float = 0.0
     """Spent with the target under measurement; the rest of a run is our own doing."""
     began: float = field(default_factory=time.monotonic)
@@ -175,7 +176,7 @@ class Context:
 
     def spent(self) -> bool:
         """Whether the time for measuring is used up."""
-        return time.monotonic() > self.deadline
+        return self.budget.spent()
 
     @asynccontextmanager
     async def started(

@@ -18,11 +18,15 @@ class Progress:
     tell: Tell
     stage: str
     started: float = field(default_factory=time.monotonic)
+    until: float | None = None
+    """When the stage's time ends, on the monotonic clock: no more than that is left, however much is to be done."""
 
     def note(self, what: str, done: int = 0, total: int = 0) -> None:
         """One event; `done` of `total` items are finished."""
         passed = time.monotonic() - self.started
         left = passed / done * (total - done) if done and total else None
+        if left is not None and self.until is not None:
+            left = min(left, max(0.0, self.until - time.monotonic()))
         self.tell({"stage": self.stage, "what": what, "done": done, "total": total, "left_s": left})
 
     def over(self, items: Iterable[T], name: Callable[[T], str] = str) -> Iterator[T]:

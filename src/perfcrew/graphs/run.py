@@ -18,6 +18,7 @@ from perfcrew.core.evidence import Run
 from perfcrew.core.findings import Finding, Level
 from perfcrew.core.report import Report
 from perfcrew.crew import cards
+from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
@@ -141,20 +142,21 @@ def _context(ledger: Ledger, run: Run, registry: Registry, folder: Path, tell: T
     profile = options.get("profile")
     settings = settings_room.load(root, given, config.rules, str(profile) if profile else None)
     wanted = parsed(Wanted, options["wanted"] if isinstance(options.get("wanted"), dict) else {}, "the run's options")  # type: ignore[arg-type]
-    kept = options.get("out")
+    kept, measuring = options.get("out"), settings.measuring
+    policy = cards.policy(run.workflow, root)
     return Context(
         run=run.id,
         root=root,
         config=config,
         settings=settings,
-        policy=cards.policy(run.workflow, root),
+        policy=policy,
         wanted=wanted,
         ledger=ledger,
         registry=registry,
         workspace=folder,
         out=out or (Path(str(kept)) if kept else root / ".perfcrew" / "reports" / run.id),
         tell=tell,
-        deadline=time.monotonic() + settings.measuring.budget_s,
+        budget=Budget(measuring.budget_s, measuring.survey_s, policy.instruments),
     )
 
 

@@ -104,6 +104,7 @@ class Review(Noun):
     profile: str | None = None
     level: Level | None = None
     base: str | None = None
+    survey_s: float | None = None
     budget_s: float | None = None
     runs: int | None = None
     seconds: float | None = None

@@ -20,7 +20,7 @@ from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import Project, Scenario, ScenarioRequest, Workload
 from perfcrew.core.web import Endpoint, Plan
 from perfcrew.target.client import Client
-from perfcrew.target.requests import plan
+from perfcrew.target.requests import Limits, plan
 from perfcrew.target.routes import routes
 
 pytestmark = pytest.mark.target
@@ -76,7 +76,7 @@ async def listening(port: int) -> None:
 async def planned(project: Project, base_url: str, limit: int = 5, timeout_s: float = 1.5) -> dict[str, Plan]:
     async with Client(base_url, timeout_s=timeout_s) as client:
         known = await routes(project, client, environment={})
-        plans = await plan(project, known.endpoints, client, limit_per_endpoint=limit)
+        plans = await plan(project, known.endpoints, client, Limits(per_endpoint=limit))
     return {p.endpoint.key: p for p in plans}
 
 

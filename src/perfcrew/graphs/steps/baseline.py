@@ -10,28 +10,27 @@ from perfcrew.core.evidence import Instance as InstanceRun
 from perfcrew.core.evidence import NotMeasured
 from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
-from perfcrew.graphs.steps.each import each
+from perfcrew.graphs.steps.each import TIME_USED_UP, each
 from perfcrew.instruments.baseline import BaselineRun, measure_baseline
 from perfcrew.instruments.combine import Combined, combine, values
 from perfcrew.instruments.load import Driver
 
 _RUNS = TypeAdapter(BaselineRun)
-_SHARE = 0.5
-"""Of the time for measuring: the baseline on all instances. The rest is for what explains its figures."""
 
 
 async def baseline(context: Context) -> None:
     """Measure on each instance what it has not measured yet, then combine what all of them gave."""
     runs = context.settings.measuring.runs
+    until = context.budget.until("baseline")
     async with Driver() as driver:
         for index in range(runs):
-            await _instance(context, index, driver)
+            await _instance(context, index, driver, until)
     for plan in context.plans:
         found = [run for run in (_read(context, index, plan) for index in range(runs)) if run]
         if len(found) == runs:
             for number, one in enumerate(combine(found)):
                 _keep(context, f"baseline/{plan.endpoint.key}/{number}", one, plan.endpoint.key)
-        elif not _out_of_time(context, plan):
+        else:
             _unmeasured(context, plan, len(found))
     starts = [context.ledger.slot(context.run, f"start/{index}") for index in range(runs)]
     start_ms = [e.body.start_ms for e in starts if e and isinstance(e.body, InstanceRun)]
@@ -39,7 +38,7 @@ async def baseline(context: Context) -> None:
         _keep(context, "baseline/startup", values("startup", "start", start_ms, "cold"), "application")
 
 
-async def _instance(context: Context, index: int, driver: Driver) -> None:
+async def _instance(context: Context, index: int, driver: Driver, until: float) -> None:
     measuring, workload = context.settings.measuring, context.project.workload
 
     async def work(instance: Instance, plan: Plan) -> None:
@@ -67,13 +66,13 @@ async def _instance(context: Context, index: int, driver: Driver) -> None:
 
     left = [p for p in context.plans if not context.has(_slot(index, p)) and not _gave_up(context, index, p)]
     # Only what the first instance reached is asked of the others, so its share decides how many endpoints are measured.
-    until = first_until(time.monotonic(), context.deadline, measuring.runs) if index == 0 else None
-    await each(context, f"baseline {index + 1}", left, work, until=until)
+    first = first_until(time.monotonic(), until, measuring.runs) if index == 0 else context.budget.end
+    await each(context, f"baseline {index + 1}", left, work, until=first, say_late=False)
 
 
-def first_until(now: float, deadline: float, runs: int) -> float:
+def first_until(now: float, until: float, runs: int) -> float:
     """When the first instance stops, so that all `runs` reach the same endpoints within the baseline's share."""
-    return now + (deadline - now) * _SHARE / runs
+    return now + (until - now) / runs
 
 
 def _slot(index: int, plan: Plan) -> str:
@@ -97,16 +96,13 @@ def _gave_up(context: Context, index: int, plan: Plan) -> bool:
     return any(not context.has(_slot(earlier, plan)) for earlier in range(index))
 
 
-def _out_of_time(context: Context, plan: Plan) -> bool:
-    """Whether the report says already that an instance had no time left for it: nothing is wrong with its ids."""
-    stages = (f"baseline {index + 1}" for index in range(context.settings.measuring.runs))
-    return any(context.has(f"not measured/{stage}/{plan.endpoint.key}") for stage in stages)
-
-
 def _unmeasured(context: Context, plan: Plan, found: int) -> None:
-    key = plan.endpoint.key
-    reason = (
-        f"it answered as planned on {found} of {context.settings.measuring.runs} started instances; "
-        "if its ids do not outlive a restart, give it a scenario that makes one first"
-    )
+    key, runs = plan.endpoint.key, context.settings.measuring.runs
+    failed = any(context.has(f"failure/baseline {index + 1}/{key}") for index in range(runs))
+    reason = TIME_USED_UP
+    if failed:
+        reason = (
+            f"it answered as planned on {found} of {runs} started instances; "
+            "if its ids do not outlive a restart, give it a scenario that makes one first"
+        )
     context.put(f"not measured/{key}", NotMeasured(reason=reason), context.method("perfcrew"), key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -15,6 +16,8 @@ DEATHS = 3
 
 Work = Callable[[Instance, Plan], Awaitable[None]]
 
+TIME_USED_UP = "the time for measuring was used up; raise [review] budget_s or --budget, or narrow the scope"
+
 
 async def each(
     context: Context,
@@ -26,30 +29,40 @@ async def each(
     parts: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
     until: float | None = None,
+    say_late: bool = True,
 ) -> None:
     """Do the work for each plan. What fails for one endpoint is kept as evidence, and the others go on.
 
-    `until`, on the monotonic clock, ends this stage's share of the time; the plans left then are out of time.
+    `until`, on the monotonic clock, ends this stage's time (without it: the part that the budget gives the stage);
+    the plans left then are said to be out of time, unless the caller says it (`say_late` off).
 
     Raises TargetFailed where the application does not start at all, ToolMissing where the instrument can't run.
     """
     left, deaths, total = list(plans), 0, len(plans)
     progress = context.progress(stage)
-    while left and deaths < DEATHS:
+    progress.until = min(until or context.budget.until(_kind(stage)), context.budget.end)
+    while left and deaths < DEATHS and time.monotonic() <= progress.until:
         async with context.started(
             f"{stage}-{deaths}" if deaths else stage, size=size, parts=parts, environment=environment
         ) as instance:
-            while left:
+            while left and time.monotonic() <= progress.until:
                 plan = left.pop(0)
                 progress.note(plan.endpoint.key, total - len(left) - 1, total)
-                if context.spent() or (until is not None and time.monotonic() > until):
-                    _out_of_time(context, stage, plan)
-                elif not await _done(context, stage, work, instance, plan):
+                if not await _done(context, stage, work, instance, plan):
                     deaths += 1
                     break
     for plan in left:
-        context.failed(stage, plan.endpoint.key, TargetFailed(f"the target died {deaths} times"), plan.endpoint.key)
-    progress.note("", total, total)
+        if deaths >= DEATHS:
+            error = TargetFailed(f"the target died {deaths} times")
+            context.failed(stage, plan.endpoint.key, error, plan.endpoint.key)
+        elif say_late:
+            out_of_time(context, stage, plan)
+    progress.note(f"out of time for {len(left)}" if left else "", total - len(left), total)
+
+
+def _kind(stage: str) -> str:
+    """`traces` of `traces-400`, `baseline` of `baseline 2`: the stage that the budget knows."""
+    return re.split(r"[ -]", stage, maxsplit=1)[0]
 
 
 async def _done(context: Context, stage: str, work: Work, instance: Instance, plan: Plan) -> bool:
@@ -75,9 +88,8 @@ async def _answers(instance: Instance) -> bool:
     return True
 
 
-def _out_of_time(context: Context, stage: str, plan: Plan) -> None:
+def out_of_time(context: Context, stage: str, plan: Plan) -> None:
+    """Keep that a stage had no time left for an endpoint, which its baseline may well have."""
     key = plan.endpoint.key
-    reason = "the time for measuring was used up; raise [review] budget_s or narrow the scope"
-    context.put(
-        f"not measured/{stage}/{key}", NotMeasured(reason=f"{stage}: {reason}"), context.method("perfcrew"), key
-    )
+    body = NotMeasured(reason=f"{stage}: {TIME_USED_UP}")
+    context.put(f"not measured/{stage}/{key}", body, context.method("perfcrew"), key)

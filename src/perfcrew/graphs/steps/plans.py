@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps.each import out_of_time
 from perfcrew.instruments import index_trial
 from perfcrew.instruments import plans as instrument
 from perfcrew.target.clone import Clone
@@ -39,10 +41,14 @@ async def plans(context: Context) -> None:
     application = scenes.application(context.ledger, context.run)
     if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
         return
-    clone = await context.data.clone("plans")
+    clone, progress = await context.data.clone("plans"), context.progress("plans")
+    progress.until = context.budget.until("plans")
     try:
-        for scene in context.progress("plans").over(application.scenes, lambda s: s.endpoint.key):
+        for scene in progress.over(application.scenes, lambda s: s.endpoint.key):
             for text, cost in _costly(scene):
+                if time.monotonic() > progress.until:
+                    out_of_time(context, "plans", scene.plan)
+                    break
                 await asyncio.to_thread(_explained, context, clone, scene.endpoint.key, text, cost)
     finally:
         clone.drop()

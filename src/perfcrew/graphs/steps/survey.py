@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from perfcrew.core.errors import NothingToReview, PerfcrewError, Unmeasurable, UsageError
 from perfcrew.core.evidence import NotMeasured, Survey
 from perfcrew.core.trace import Function
 from perfcrew.core.web import Plan
+from perfcrew.graphs.budget import BASELINE_SHARE
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.instruments import traces
+from perfcrew.settings import Measuring
 from perfcrew.target import requests, scope
 from perfcrew.target.environment import environment_of
 from perfcrew.target.routes import RoutesFound, routes
+from perfcrew.target.scope import Changes
+
+QUICK_SHARE = 0.5
+"""Of the survey's time: one request to each endpoint, which shows which of them execute what changed."""
 
 
 async def survey(context: Context) -> None:
     """Start the target once, list its endpoints, find requests that it answers, and settle the scope."""
     if context.has("survey"):
-        return
+        return context.budget.begin()
     context.progress("survey").note("starting the application and listing its endpoints")
-    parts = ("spans", "functions") if context.wanted.scope == "changed" else ()
-    async with context.started("survey", parts=parts) as instance:
+    changes = _changes(context)
+    async with context.started("survey", parts=("spans", "functions") if changes else ()) as instance:
         listed = await _listed(context, instance)
-        plans = await _plans(context, instance, listed)
-        executed = await _executed(instance, plans) if parts else {}
-    found = _bounded(_scoped(context, plans, executed), context.settings.measuring.endpoint_limit)
+        looking = _Looking(context, instance, listed, time.monotonic())
+        found = await _changed(looking, changes) if changes else await _asked(looking)
+    found = _bounded(slowest_first(found, context.settings.measuring), context.settings.measuring.endpoint_limit)
     for plan in found.plans:
         if plan.skipped and plan.endpoint.key not in found.out_of_scope:
             _not_measured(context, plan)
     context.put("survey", found, context.method("perfcrew survey"))
+    context.budget.begin()
     if not context.plans:
         raise _nothing(context, found, listed.notes)
+    budget_s, count = context.budget.measuring_s, len(context.plans)
+    context.progress("survey").note(f"{count} of {len(found.plans)} endpoints are measured, in {budget_s:g} s at most")
+
+
+def _changes(context: Context) -> Changes | None:
+    """What changed, None where the scope is another one, or nothing did: then everything is reviewed."""
+    if context.wanted.scope != "changed":
+        return None
+    changes = scope.changed_lines(context.root, context.wanted.base or context.config.review.base)
+    if changes.any:
+        return changes
+    context.progress("survey").note(f"everything is reviewed: {changes.reason or 'nothing changed'}")
+    return None
 
 
 async def _listed(context: Context, instance: Instance) -> RoutesFound:
@@ -43,10 +65,52 @@ async def _listed(context: Context, instance: Instance) -> RoutesFound:
     return listed
 
 
-async def _plans(context: Context, instance: Instance, listed: RoutesFound) -> list[Plan]:
-    context.progress("survey").note(f"looking for requests to {len(listed.endpoints)} endpoints")
-    limit = context.settings.measuring.requests_per_endpoint
-    return await requests.plan(context.project, listed.endpoints, instance.client, limit_per_endpoint=limit)
+@dataclass(frozen=True)
+class _Looking:
+    """For requests, on one instance, within the survey's time."""
+
+    context: Context
+    instance: Instance
+    listed: RoutesFound
+    since: float
+
+    async def plans(
+        self, only: Iterable[str] | None = None, *, most: int | None = None, share: float = 1
+    ) -> list[Plan]:
+        """At most so many requests an endpoint, by the time that the share of the survey's time is over."""
+        context, measuring = self.context, self.context.settings.measuring
+        progress = context.progress("survey")
+        progress.until = self.since + context.budget.survey_limit_s * share
+        limits = requests.Limits(
+            per_endpoint=most or measuring.requests_per_endpoint,
+            only=None if only is None else frozenset(only),
+            until=progress.until,
+        )
+        return await requests.plan(context.project, self.listed.endpoints, self.instance.client, limits, progress.note)
+
+
+async def _asked(looking: _Looking) -> Survey:
+    """Everything, or the endpoints that the user named; of the others only those that ids are taken from are asked."""
+    wanted = looking.context.wanted
+    if wanted.scope != "endpoint":
+        return Survey(plans=tuple(await looking.plans()))
+    plans = tuple(await looking.plans(wanted.endpoints))
+    keys = [p.endpoint.key for p in plans]
+    asked_for = _known(wanted.endpoints, keys)
+    return Survey(plans=plans, out_of_scope=tuple(k for k in keys if k not in asked_for))
+
+
+async def _changed(looking: _Looking, changes: Changes) -> Survey:
+    """One request to each endpoint tells what it executes; more are looked for where that changed."""
+    first = await looking.plans(most=1, share=QUICK_SHARE)
+    executed = await _executed(looking.instance, first)
+    handlers = {p.endpoint.key: p.endpoint.handler for p in first}
+    changed = scope.changed_endpoints(changes, executed, looking.context.root, handlers)
+    better = {p.endpoint.key: p for p in await looking.plans(changed)} if changed else {}
+    plans = tuple(better[p.endpoint.key] if p.endpoint.key in changed else p for p in first)
+    untried = {p.endpoint.key for p in plans if p.skipped == requests.TIME_USED_UP}
+    beside = tuple(p.endpoint.key for p in plans if p.endpoint.key not in {*changed, *untried})
+    return Survey(plans=plans, changed=changed, out_of_scope=beside)
 
 
 async def _executed(instance: Instance, plans: Sequence[Plan]) -> Mapping[str, Sequence[Function]]:
@@ -61,21 +125,30 @@ async def _executed(instance: Instance, plans: Sequence[Plan]) -> Mapping[str, S
     return {key: found.get(trace, ()) for trace, key in sent.items()}
 
 
-def _scoped(context: Context, plans: Sequence[Plan], executed: Mapping[str, Sequence[Function]]) -> Survey:
-    keys = [p.endpoint.key for p in plans]
-    wanted = context.wanted
-    if wanted.scope == "endpoint":
-        return Survey(
-            plans=tuple(plans), out_of_scope=tuple(k for k in keys if k not in _known(wanted.endpoints, keys))
-        )
-    if wanted.scope == "changed":
-        changes = scope.changed_lines(context.root, wanted.base or context.config.review.base)
-        if changes.any:
-            handlers = {p.endpoint.key: p.endpoint.handler for p in plans}
-            changed = scope.changed_endpoints(changes, executed, context.root, handlers)
-            return Survey(plans=tuple(plans), changed=changed, out_of_scope=tuple(k for k in keys if k not in changed))
-        context.progress("survey").note(f"everything is reviewed: {changes.reason or 'nothing changed'}")
-    return Survey(plans=tuple(plans))
+MOST_OF_ALL = 0.2
+"""Of the time for the baseline: an endpoint that alone would take more comes after all others."""
+
+
+def slowest_first(found: Survey, measuring: Measuring) -> Survey:
+    """The plans as they are where the time suffices for all; else the slowest of the survey first.
+
+    What costs most is what a review is for. But one that would take much of the time alone is left to the end.
+    """
+    time_s = measuring.budget_s * BASELINE_SHARE
+    wanted = [p for p in found.plans if p.measurable and p.endpoint.key not in found.out_of_scope]
+    if sum(_baseline_s(p, measuring) for p in wanted) <= time_s:
+        return found
+
+    def turn(plan: Plan) -> tuple[bool, float]:
+        return _baseline_s(plan, measuring) > MOST_OF_ALL * time_s, -(plan.tried_ms or 0.0)
+
+    return found.model_copy(update={"plans": tuple(sorted(found.plans, key=turn))})
+
+
+def _baseline_s(plan: Plan, measuring: Measuring) -> float:
+    """About how long the baseline of an endpoint takes: two loads on each instance, and the requests of the warm-up."""
+    each_s = max(measuring.seconds, measuring.minimum_requests * (plan.tried_ms or 0.0) / 1e3)
+    return measuring.runs * (2 * each_s + 3 * (plan.tried_ms or 0.0) / 1e3)
 
 
 def _bounded(found: Survey, limit: int) -> Survey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
@@ -26,8 +27,7 @@ UNHEARD = "no statement was seen"
 
 async def traces(context: Context) -> None:
     """Each endpoint cold and warm with the probe, at each size; the largest is the size of the baseline."""
-    for size in await context.data.sizes() or (None,):
-        await _at(context, size)
+    await _at_each_size(context, context.budget.until("traces"))
     application = scenes.application(context.ledger, context.run)
     if await context.data.sizes() and unheard(application):
         context.failed(
@@ -43,6 +43,20 @@ async def traces(context: Context) -> None:
             f"statements and calls were seen, but none came from a file below {context.root.name}/: the application is "
             "installed elsewhere, and no rule can name its lines. Review the folder that holds its source.",
         )
+
+
+LARGEST_SHARE = 0.5
+"""Of the time for traces: the largest size, whose every request is traced several times. It comes first."""
+
+
+async def _at_each_size(context: Context, until: float) -> None:
+    """The endpoints that the largest size had time for are traced at the smaller ones, each in its part of the rest."""
+    sizes: list[int | None] = [*(await context.data.sizes() or (None,))]
+    for left in range(len(sizes), 0, -1):
+        now, largest = time.monotonic(), left == len(sizes)
+        share = 1.0 / left if not largest or left == 1 else LARGEST_SHARE
+        plans = [p for p in context.plans if largest or context.has(_slot(sizes[-1], p))]
+        await _at(context, sizes[left - 1], plans, now + (until - now) * share)
 
 
 FEWEST_SILENT = 5
@@ -66,7 +80,7 @@ def blind(application: ApplicationScene) -> bool:
     )
 
 
-async def _at(context: Context, size: int | None) -> None:
+async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: float) -> None:
     largest = size is None or size == (await context.data.sizes())[-1]
     measuring = context.settings.measuring
     name = f"traces-{size}" if size else "traces"
@@ -81,8 +95,8 @@ async def _at(context: Context, size: int | None) -> None:
         if largest and plan.page_size_parameter:
             await _pages(context, instance, plan)
 
-    left = [p for p in context.plans if not context.has(_slot(size, p))]
-    await each(context, name, left, work, size=size, parts=PARTS)
+    left = [p for p in plans if not context.has(_slot(size, p))]
+    await each(context, name, left, work, size=size, parts=PARTS, until=until)
 
 
 def _slot(size: int | None, plan: Plan) -> str:

@@ -5,6 +5,6 @@ answers, generated ones. Refuses to ask what the configuration does not allow, w
 and to count an endpoint that answers errors as measured: such a plan says why it is skipped.
 """
 
-from perfcrew.target.requests.planning import plan
+from perfcrew.target.requests.planning import TIME_USED_UP, Limits, plan
 
-__all__ = ["plan"]
+__all__ = ["TIME_USED_UP", "Limits", "plan"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -18,9 +20,11 @@ from perfcrew.target.requests.paging import page_size_parameter
 from perfcrew.target.requests.parameters import parameters
 from perfcrew.target.requests.recorded import Recorded, learned
 from perfcrew.target.requests.refusals import harmful_word, refusal
+from perfcrew.target.requests.suppliers import suppliers
 from perfcrew.target.requests.trying import Tried, tried
 
 _FAILURES_AT_MOST = 6
+TIME_USED_UP = "the time for looking for requests was used up before it was tried; raise [review] survey_s"
 
 
 @dataclass
@@ -34,6 +38,8 @@ class _State:
     asked: set[tuple[str, str | None]] = field(default_factory=set)
     page_size: str | None = None
     is_over: bool = False
+    is_late: bool = False
+    """The time was over before all candidates were tried."""
 
     @property
     def is_unsure(self) -> bool:
@@ -43,10 +49,29 @@ class _State:
         return all(one.request.origin in ("default", "generated") for one in self.accepted)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much is tried."""
+
+    per_endpoint: int = 5
+    only: frozenset[str] | None = None
+    """Keys of the endpoints that are wanted: others are asked for ids alone. None: all are wanted."""
+    until: float = math.inf
+    """On the monotonic clock: what is not tried by then says so."""
+
+
+Told = Callable[[str, int, int], None]
+"""Is told the endpoint under way, how many are done, and of how many."""
+
+
 async def plan(
-    project: Project, endpoints: Iterable[Endpoint], client: Client, *, limit_per_endpoint: int = 5
+    project: Project,
+    endpoints: Iterable[Endpoint],
+    client: Client,
+    limits: Limits = Limits(),
+    told: Told = lambda what, done, total: None,
 ) -> list[Plan]:
-    """Find up to `limit_per_endpoint` different requests for each endpoint that the running target answers.
+    """Find up to `limits.per_endpoint` different requests for each endpoint that the running target answers.
 
     Endpoints that only scenarios name are added; where no endpoint is known at all, recordings tell them. The plans
     come in the order of the endpoints. UsageError for a recording that can't be read, TargetFailed where the target
@@ -56,14 +81,18 @@ async def plan(
     known = list(endpoints) or learned(recorded)
     wanted = given(project, known, recorded)
     states = [_State(e, _refusal(project, e, wanted)) for e in [*known, *wanted.added]]
-    work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limit_per_endpoint)
-    for state in sorted(states, key=lambda s: (s.endpoint.path.count("{"), _needs(s.endpoint), s.endpoint.path)):
-        await work.exercise(state)
-    for state in [s for s in states if s.is_unsure]:
-        await work.improve(state)
-    for state in states:
-        state.page_size = await page_size_parameter(client, state.endpoint, state.accepted)
-    return [_plan(state) for state in states]
+    work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limits, told)
+    asked = [s for s in states if limits.only is None or s.endpoint.key in limits.only]
+    await (work.everything(asked) if len(asked) == len(states) else work.some(asked, states))
+    for state in asked:
+        if not work.is_late:
+            state.page_size = await page_size_parameter(client, state.endpoint, state.accepted)
+    return [_plan(s) if limits.only is None or s.endpoint.key in limits.only else _unwanted(s) for s in states]
+
+
+def _turn(state: _State) -> tuple[int, int, str]:
+    """Listings before what needs their ids."""
+    return state.endpoint.path.count("{"), _needs(state.endpoint), state.endpoint.path
 
 
 def _needs(endpoint: Endpoint) -> int:
@@ -92,13 +121,47 @@ class _Work:
     client: Client
     harvest: Harvest
     wanted: Given
-    limit: int
+    limits: Limits
+    told: Told
 
-    async def exercise(self, state: _State) -> None:
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() > self.limits.until
+
+    async def everything(self, states: Sequence[_State]) -> None:
+        """Each endpoint once, those before that others take ids from; then again what ids were not known for."""
+        for number, state in enumerate(sorted(states, key=_turn)):
+            self.told(state.endpoint.key, number, len(states))
+            await self.exercise(state, self.limits.per_endpoint)
+        for state in [s for s in states if s.is_unsure]:
+            await self.improve(state)
+
+    async def some(self, asked: Sequence[_State], states: Sequence[_State]) -> None:
+        """The wanted ones, after those whose answers hold their ids: no more of these than it takes."""
+        by_key = {s.endpoint.key: s for s in states}
+        unsure = [s for s in asked if not s.refused and not self._is_given(s)]
+        for one in suppliers([s.endpoint for s in unsure], [s.endpoint for s in states if not s.refused]):
+            for supplier in one:
+                self.told(f"{supplier.key}, for ids", 0, len(asked))
+                await self.exercise(by_key[supplier.key], 1)
+            for state in sorted(unsure, key=_turn):
+                await self.improve(state)
+            unsure = [s for s in unsure if s.is_unsure]
+            if not unsure:
+                break
+        await self.everything(asked)
+
+    def _is_given(self, state: _State) -> bool:
+        return state.endpoint.key in self.wanted.scenarios or state.endpoint.key in self.wanted.recordings
+
+    async def exercise(self, state: _State, limit: int) -> None:
         """Try candidates until enough were answered, or too many were not."""
         failures = 0
         for candidate in () if state.refused else self._candidates(state):
-            if state.is_over or len(state.accepted) >= self.limit or failures >= _FAILURES_AT_MOST:
+            if state.is_over or len(state.accepted) >= limit or failures >= _FAILURES_AT_MOST:
+                return
+            if self.is_late:
+                state.is_late = True
                 return
             key = (candidate.request.target, candidate.request.body)
             if key not in state.asked:
@@ -110,8 +173,8 @@ class _Work:
         before = state.accepted
         sure = [one for one in before if one.request.origin != "generated"]
         state.accepted = [*sure]
-        await self.exercise(state)
-        state.accepted = [*state.accepted, *(one for one in before if one not in sure)][: self.limit]
+        await self.exercise(state, self.limits.per_endpoint)
+        state.accepted = [*state.accepted, *(one for one in before if one not in sure)][: self.limits.per_endpoint]
 
     async def _ask(self, state: _State, candidate: Candidate) -> bool:
         one = await tried(self.client, candidate.request)
@@ -141,12 +204,19 @@ def _plan(state: _State) -> Plan:
         fingerprints=tuple(one.fingerprint for one in state.accepted),
         page_size_parameter=state.page_size,
         skipped=_skipped(state),
+        tried_ms=min((one.answer.elapsed_ms for one in state.accepted), default=None),
     )
+
+
+def _unwanted(state: _State) -> Plan:
+    return Plan(endpoint=state.endpoint, skipped=state.refused or "it was not asked for")
 
 
 def _skipped(state: _State) -> str:
     if state.refused or state.accepted:
         return state.refused
+    if state.is_late and not state.failed:
+        return TIME_USED_UP
     if not state.failed:
         missing = [f"{{{p.name}}}" if p.place == "path" else p.name for p in parameters(state.endpoint) if p.required]
         return f"no value found for {', '.join(missing)}" if missing else "nothing to ask"
