@@ -301,12 +301,62 @@ def test_tags_on_rows_with_whole_numbers_are_made_all_the_same(tmp_path: Path) -
      "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER NOT NULL REFERENCES a (id))", "need each other"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, path TEXT, depth INTEGER, numchild INTEGER)",
      "only its library can extend"),
+    ("CREATE TABLE tree (id INTEGER PRIMARY KEY, path TEXT, depth INTEGER, numchild INTEGER);"
+     "INSERT INTO tree VALUES (1, '0001', 1, 1), (2, '00010001', 2, 0), (3, '0002', 1, 0);"
+     "CREATE TABLE t (tree_id INTEGER PRIMARY KEY REFERENCES tree (id)); INSERT INTO t VALUES (2)",
+     "t: its rows complete those of tree, which is left alone"),
+    ("CREATE TABLE tree (id INTEGER PRIMARY KEY, path TEXT, depth INTEGER, numchild INTEGER);"
+     "INSERT INTO tree VALUES (1, '0001', 1, 1), (2, '00010001', 2, 0);"
+     "CREATE TABLE page (tree_id INTEGER PRIMARY KEY REFERENCES tree (id)); INSERT INTO page VALUES (2);"
+     "CREATE TABLE t (page_id INTEGER PRIMARY KEY REFERENCES page (tree_id)); INSERT INTO t VALUES (2)",
+     "t: its rows complete those of page, which is left alone"),
 ])  # fmt: skip
 def test_a_table_that_can_not_be_filled_says_so(tmp_path: Path, ddl: str, said: str) -> None:
     clone = _clone(tmp_path, ddl + "; CREATE TABLE fine (id INTEGER PRIMARY KEY)")
     data = grow(clone, 40)
     assert said in data.note
     assert data.after["fine"] == 40
+
+
+SITE = "CREATE TABLE cms_site (id INTEGER PRIMARY KEY, host TEXT UNIQUE); INSERT INTO cms_site VALUES (1, 'a')"
+
+
+@pytest.mark.parametrize(("ddl", "rows"), [
+    pytest.param(f"{SITE}; ALTER TABLE cms_site RENAME TO t", 40, id="a table by another name grows"),
+    pytest.param("CREATE TABLE t (id INTEGER PRIMARY KEY)", 40, id="an empty one grows"),
+    pytest.param("CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u VALUES (1); CREATE TABLE t (id INTEGER "
+                 "PRIMARY KEY, u INTEGER NOT NULL REFERENCES u (id)); INSERT INTO t VALUES (1, 1);"
+                 "ALTER TABLE t RENAME TO user_settings", 40, id="users' settings grow with the users"),
+    pytest.param(SITE, 1, id="a site stays one"),
+    pytest.param("CREATE TABLE locale (id INTEGER PRIMARY KEY, code TEXT); INSERT INTO locale VALUES (1, 'en'), "
+                 "(2, 'de')", 2, id="two locales stay two"),
+    pytest.param("CREATE TABLE roles (id INTEGER PRIMARY KEY); INSERT INTO roles VALUES (1), (2), (3), (4), (5), (6)",
+                 40, id="more than a handful are not few"),
+    pytest.param("CREATE TABLE websites (id INTEGER PRIMARY KEY); INSERT INTO websites VALUES (1)", 40,
+                 id="websites that are watched are no sites of the application"),
+])  # fmt: skip
+def test_tables_that_are_few_by_nature_stay_as_found(tmp_path: Path, ddl: str, rows: int) -> None:
+    data = grow(_clone(tmp_path, ddl), 40)
+    table = max(data.after, key=lambda name: (name != "u", name))
+    assert data.after[table] == rows
+    assert ("few by its name" in data.note) == (rows < 40)
+
+
+PICTURES = "CREATE TABLE t (id INTEGER PRIMARY KEY, file VARCHAR(100) NOT NULL)"
+
+
+@pytest.mark.parametrize(("ddl", "names"), [
+    pytest.param(PICTURES, [], id="no file there: no row is made"),
+    pytest.param(f"{PICTURES}; INSERT INTO t VALUES (1, 'a.jpg'), (2, 'b.jpg')", ["a.jpg", "b.jpg"],
+                 id="new rows name the files that are there"),
+    pytest.param("CREATE TABLE t (id INTEGER PRIMARY KEY, file VARCHAR(100) NOT NULL UNIQUE);"
+                 "INSERT INTO t VALUES (1, 'a.jpg')", ["a.jpg"], id="each file once: as found"),
+])  # fmt: skip
+def test_no_row_names_a_file_that_is_not_there(tmp_path: Path, ddl: str, names: list[str]) -> None:
+    clone = _clone(tmp_path, ddl)
+    data = grow(clone, 40, files={"t": ("file",)})
+    assert sorted({name for (name,) in _all(clone, "SELECT file FROM t")}) == names
+    assert ("its rows name files (file)" in data.note) == (len(names) < 2)
 
 
 def test_frameworks_tables_are_left_alone(tmp_path: Path) -> None:

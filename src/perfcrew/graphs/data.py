@@ -9,7 +9,6 @@ from perfcrew.core.evidence import Data as DataEvidence
 from perfcrew.target import rows
 from perfcrew.target.clone import Clone, Template, prepare
 from perfcrew.target.rows import models
-from perfcrew.target.rows.grow import Choices
 
 if TYPE_CHECKING:
     from perfcrew.graphs.context import Context
@@ -86,25 +85,27 @@ class Data:
             self._grown[size] = clone
             if self._context.project.data.generate:
                 self._context.progress("data").note(f"growing the clone to {size} rows a table")
-                evidence = await asyncio.to_thread(self._rows, clone, size, await self._choices(clone))
+                evidence = await asyncio.to_thread(self._rows, clone, size, await self._models(clone))
             else:
                 counts = clone.tables()
                 evidence = DataEvidence(engine=clone.engine, how="as found", before=counts, after=counts)
             self._said(size, clone, evidence.model_copy(update={"size": size}))
         return self._grown[size]
 
-    async def _choices(self, clone: Clone) -> Choices:
+    async def _models(self, clone: Clone) -> models.Allowed:
         """What the models allow in columns whose database type allows more; asked of the application once."""
         if self._allowed is None:
             context = self._context
             self._allowed = await models.allowed(
                 context.project, clone, workspace=context.workspace, registry=context.registry
             )
-        return self._allowed.choices
+        return self._allowed
 
-    def _rows(self, clone: Clone, size: int, choices: Choices) -> DataEvidence:
+    def _rows(self, clone: Clone, size: int, allowed: models.Allowed) -> DataEvidence:
         bound = self._context.project.data.rows
-        return rows.grow(clone, size, bound=bound, largest=self._sizes[-1], choices=choices)
+        return rows.grow(
+            clone, size, bound=bound, largest=self._sizes[-1], choices=allowed.choices, files=allowed.files
+        )
 
     def _said(self, size: int, clone: Clone, evidence: DataEvidence) -> None:
         tool = "the project's seed command" if evidence.how == "seeded" else "perfcrew rows"

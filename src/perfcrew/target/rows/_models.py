@@ -1,4 +1,6 @@
-"""Runs in the target's interpreter: which values the models allow in which columns, as JSON into a file.
+"""Runs in the target's interpreter: which values the models allow in which columns, and which columns must name a file.
+
+The answer is JSON in a file: `{"choices": {table: {column: values}}, "files": {table: columns}}`.
 
 Arguments: the file, and the application's module (empty for Django). Standard library and the target's packages only.
 """
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 def django_choices() -> Iterator[tuple[str, str, list[object]]]:
     import django  # type: ignore[import-untyped, unused-ignore]
     from django.apps import apps  # type: ignore[import-untyped, unused-ignore]
+    from django.db.models import FileField  # type: ignore[import-untyped, unused-ignore]
 
     django.setup()
     for model in apps.get_models(include_auto_created=True):
@@ -23,8 +26,20 @@ def django_choices() -> Iterator[tuple[str, str, list[object]]]:
             values: list[object] = [
                 value for value, _ in field.flatchoices if isinstance(value, (str, int)) and value != ""
             ]
+            if isinstance(field, FileField) and field.blank:
+                values = [""]
             if values:
                 yield str(model._meta.db_table), str(field.column), values
+
+
+def django_files() -> Iterator[tuple[str, str]]:
+    from django.apps import apps
+    from django.db.models import FileField
+
+    for model in apps.get_models(include_auto_created=True):
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, FileField) and not field.blank:
+                yield str(model._meta.db_table), str(field.column)
 
 
 def sqlalchemy_choices() -> Iterator[tuple[str, str, list[object]]]:
@@ -45,6 +60,7 @@ def main() -> None:
     if module:
         importlib.import_module(module)
     found: dict[str, dict[str, list[object]]] = {}
+    files: dict[str, list[str]] = {}
     known: Iterator[tuple[str, str, list[object]]] = iter(())
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         known = django_choices()
@@ -52,8 +68,11 @@ def main() -> None:
         known = sqlalchemy_choices()
     for table, column, values in known:
         found.setdefault(table, {})[column] = values
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        for table, column in django_files():
+            files.setdefault(table, []).append(column)
     with open(answer, "w") as out:
-        json.dump(found, out)
+        json.dump({"choices": found, "files": files}, out)
 
 
 main()

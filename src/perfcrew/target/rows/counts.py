@@ -31,7 +31,8 @@ def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, 
     so that it is the same at every size.
     """
     plan = Wanted()
-    growing = {name: table for name, table in tables.items() if not _left_alone(table, plan)}
+    growing = {name: table for name, table in tables.items() if not _left_alone(table, plan, before)}
+    growing = _without_extensions(growing, plan)
     most = max(1.0, bound / max(1, largest))
     for name in _order(growing, plan):
         count = _rows(growing[name], plan, before, target, most)
@@ -39,14 +40,40 @@ def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, 
     return plan
 
 
-def _left_alone(table: Table, plan: Wanted) -> bool:
+FEW = 5
+"""Rows in the project's own data, up to which a table of sites or settings is believed to stay small."""
+
+
+def _left_alone(table: Table, plan: Wanted, before: Mapping[str, int]) -> bool:
     if is_framework_table(table.name):
         return True
+    reason = _reason(table, before.get(table.name, 0))
+    if reason:
+        plan.left[table.name] = reason
+    return bool(reason)
+
+
+def _reason(table: Table, own: int) -> str:
+    """Why rows that we make would break the application, or mislead; empty where they would not."""
     if table.is_tree():
-        plan.left[table.name] = "a tree that only its library can extend"
-    elif table.names_models():
-        plan.left[table.name] = "its rows name the model that they belong to: only the application can make them"
-    return table.name in plan.left
+        return "a tree that only its library can extend"
+    if table.names_models():
+        return "its rows name the model that they belong to: only the application can make them"
+    if table.files and (not own or set(table.files) & {column for key in table.keys for column in key}):
+        return f"its rows name files ({', '.join(table.files)}), and there are none for new rows: left as found"
+    if 0 < own <= FEW and table.is_few_by_name():
+        return "few by its name and in the project's own data: left as found"
+    return ""
+
+
+def _without_extensions(growing: dict[str, Table], plan: Wanted) -> dict[str, Table]:
+    """Without tables that complete the rows of one that is left alone: new ones would complete others' rows."""
+    while True:
+        found = {name: table.extends(plan.left) for name, table in growing.items()}
+        plan.left |= {name: f"its rows complete those of {of}, which is left alone" for name, of in found.items() if of}
+        if not any(found.values()):
+            return growing
+        growing = {name: table for name, table in growing.items() if not found[name]}
 
 
 def _order(growing: Mapping[str, Table], plan: Wanted) -> list[str]:

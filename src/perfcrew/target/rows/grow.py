@@ -20,6 +20,8 @@ _KEYS = 200_000
 
 Choices = Mapping[str, Mapping[str, tuple[str | int, ...]]]
 """Table → column → the values that the application's models allow."""
+Files = Mapping[str, tuple[str, ...]]
+"""Table → the columns that must name a file."""
 
 
 def grow(
@@ -30,12 +32,14 @@ def grow(
     bound: int = 2000,
     largest: int | None = None,
     choices: Choices | None = None,
+    files: Files | None = None,
 ) -> Data:
     """Add rows to a clone until its tables without parents have `target_rows`, and the others in proportion.
 
     `bound` is the most rows that a table grows to (or `target_rows`, where that is more); `largest` the largest
     target of this run, so that the children a parent has are as many at every size; `choices` what the models allow
-    in columns whose database type allows more. Tables that can't be filled are named in the note.
+    in columns whose database type allows more, `files` the columns whose files must be there. Tables that can't be
+    filled, or are left as found, are named in the note.
     A clone that the project's own seed command filled is left as it is.
     """
     before = clone.tables()
@@ -44,7 +48,7 @@ def grow(
         return Data(engine=clone.engine, how=how, before=before, after=before, size=clone.size)
     with closing(clone.connect()) as db:
         store: Store = SqliteStore(db) if clone.engine == "sqlite" else PostgresStore(db)
-        done = _Growing(store, seed, choices or {}).grow(target_rows, bound, largest or target_rows)
+        done = _Growing(store, seed, choices or {}, files or {}).grow(target_rows, bound, largest or target_rows)
     after = clone.tables()
     grown = [name for name in after if after[name] > before[name]]
     return Data(
@@ -74,11 +78,12 @@ class _Growing:
     store: Store
     seed: int
     choices: Choices
+    files: Files
     tables: dict[str, Table] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
 
     def grow(self, target: int, bound: int, largest: int) -> Wanted:
-        self.tables = {name: self._with_choices(table) for name, table in self.store.reflect().items()}
+        self.tables = {name: self._as_models_say(table) for name, table in self.store.reflect().items()}
         self.before = before = self.store.count()
         plan = wanted(self.tables, before, target, bound, largest)
         grown = []
@@ -91,12 +96,12 @@ class _Growing:
         self.store.finish(grown)
         return plan
 
-    def _with_choices(self, table: Table) -> Table:
+    def _as_models_say(self, table: Table) -> Table:
         known = self.choices.get(table.name, {})
         columns = tuple(
             replace(c, choices=known[c.name]) if c.name in known and not c.choices else c for c in table.columns
         )
-        return replace(table, columns=columns)
+        return replace(table, columns=columns, files=self.files.get(table.name, ()))
 
     def _fill(self, table: Table, count: int, plan: Wanted) -> str:
         """Add rows to one table; gives why they are fewer than wanted, empty where they aren't."""

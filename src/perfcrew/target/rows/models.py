@@ -1,7 +1,7 @@
-"""Asks the application's models which values they allow where the database allows any text.
+"""Asks the application's models what they allow where the database allows any text.
 
-SQLAlchemy keeps an Enum in a plain VARCHAR, Django its `choices` likewise: a row with another value makes the
-application fail when it reads it.
+SQLAlchemy keeps an Enum in a plain VARCHAR, Django its `choices` likewise, and the name of a file: a row with another
+value, or with a file that is not there, makes the application fail when it reads it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from perfcrew.target.clones import django
 from perfcrew.target.clones.instance import Clone
 from perfcrew.target.environment import BYTECODE, environment_of
 from perfcrew.target.leftovers import Registry
-from perfcrew.target.rows.grow import Choices
+from perfcrew.target.rows.grow import Choices, Files
 
 _SCRIPT = Path(__file__).with_name("_models.py")
 _TIMEOUT_S = 60.0
@@ -25,9 +25,10 @@ _TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Allowed:
-    """For `grow(choices=…)`; `note` says why nothing is known, empty where the models were asked."""
+    """For `grow(choices=…, files=…)`; `note` says why nothing is known, empty where the models were asked."""
 
     choices: Choices = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
     note: str = ""
 
 
@@ -56,4 +57,7 @@ async def allowed(project: Project, clone: Clone, *, workspace: Path, registry: 
         return Allowed(note=f"the models' enumerations are not known: {last}")
     finally:
         answer.unlink(missing_ok=True)
-    return Allowed({table: {c: tuple(v) for c, v in columns.items()} for table, columns in found.items()})
+    return Allowed(
+        {table: {c: tuple(v) for c, v in columns.items()} for table, columns in found["choices"].items()},
+        {table: tuple(columns) for table, columns in found["files"].items()},
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any, Literal
@@ -12,6 +14,13 @@ Kind = Literal[
 ]  # fmt: skip
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+
+
+_FEW = re.compile(
+    r"(^|_)(sites?|locales?|languages?|currenc(y|ies)|countr(y|ies)|time_?zones?|(site|app|global)?_?settings?|"
+    r"config(uration)?s?|permissions?|roles?|feature_flags?|flags?)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class Table:
     ordered: tuple[Ordered, ...] = ()
     sequences: dict[str, str] = default(default_factory=dict)
     """Column → PostgreSQL sequence that must follow."""
+    files: tuple[str, ...] = ()
+    """Columns that name a file which must be there, as the models say."""
 
     def column(self, name: str) -> Column:
         return next(c for c in self.columns if c.name == name)
@@ -98,6 +109,18 @@ class Table:
         """Materialised paths and nested sets: rows that only their library can make."""
         names = {c.name for c in self.columns}
         return {"path", "depth", "numchild"} <= names or ("lft" in names and bool({"rght", "rgt"} & names))
+
+    def extends(self, others: Container[str]) -> str:
+        """The one of these tables whose rows this one's complete (its key is theirs); empty where there is none."""
+        key = set(self.primary_key)
+        return next((f.table for f in self.parents if key and key <= set(f.columns) and f.table in others), "")
+
+    def is_few_by_name(self) -> bool:
+        """Sites, locales, settings: what an application has a handful of, however long it lives.
+
+        Not where a row belongs to another one (a user's settings): then there are as many as of those.
+        """
+        return not self.parents and _FEW.search(self.name.rpartition(".")[2]) is not None
 
     def names_models(self) -> bool:
         """Django's content types: the row says which model it belongs to, or is, and another one breaks the reader.
