@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from perfcrew.core.evidence import Payload
+from perfcrew.core.evidence import Data, Payload
 from perfcrew.core.scene import Scene, Seen
 
 from .build import App, Found, Shot, Silent, check_found, measured, run, scaling, scene, traced, warm
@@ -54,6 +54,14 @@ def payload(content_type: str = "application/json", streamed: bool = False, **he
     )
     return Seen("payload-1", body)
 
+
+def rows(**tables: tuple[int, int]) -> Seen[Data]:
+    """Rows by table: in the project's own data, and as measured."""
+    before, after = ({name: counts[at] for name, counts in tables.items()} for at in (0, 1))
+    return Seen("data-1", Data(engine="sqlite", how="multiplied", before=before, after=after, size=400))
+
+
+JOINED = "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id"
 
 FOUND = {
     "all open orders": Found(listing, "ordering.py", "# all", "high", None, "orders"),

@@ -31,7 +31,7 @@ def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     for scene in scenes:
         found += [t.seen for t in scene.traced]
         found += [*scene.measurements, *scene.scaling, *scene.plans]
-        found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload) if s]
+        found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
     return {seen.evidence: seen.body for seen in found}
 
 

@@ -308,6 +308,29 @@ def _django(shop: Shop, **more: object) -> Project:
     return project(shop.tree, *more.pop("start", start), **{**known, **more})
 
 
+PICTURES = """
+    from django.db import models
+    class Picture(models.Model):
+        file = models.FileField()
+        preview = models.FileField(blank=True)
+        class Meta:
+            app_label = "mysite"
+            db_table = "picture"
+"""
+
+
+@pytest.mark.target
+async def test_django_models_tell_which_columns_name_files(shop: Shop) -> None:
+    what = _django(shop)
+    (shop.tree / "mysite" / "models.py").write_text(textwrap.dedent(PICTURES))
+    settings = shop.tree / "mysite" / "settings.py"
+    settings.write_text(settings.read_text().replace("INSTALLED_APPS = [", 'INSTALLED_APPS = ["mysite", '))
+    async with await shop.prepare(what) as template:
+        data = await template.clone("one")
+        known = await allowed(what, data, workspace=shop.workspace, registry=shop.registry)
+    assert known == Allowed({"picture": {"preview": ("",)}}, {"picture": ("file",)})
+
+
 @pytest.mark.target
 async def test_django_settings_that_read_no_variable_are_pointed_to_the_clone(shop: Shop) -> None:
     what = _django(shop)

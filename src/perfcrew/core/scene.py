@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from perfcrew.core.evidence import (
     CpuProfile,
+    Data,
     Measurement,
     Memory,
     Neighbour,
@@ -73,6 +74,8 @@ class Scene:
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None
     payload: Seen[Payload] | None = None
+    data: Seen[Data] | None = None
+    """The rows that it was measured on, None where the application has no database."""
 
     def measured(self, metric: str, phase: str = "warm") -> Seen[Measurement] | None:
         """The measurement of a metric, None where it was not measured."""

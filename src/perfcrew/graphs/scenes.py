@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
     CpuProfile,
+    Data,
     Evidence,
     Frame,
     Measurement,
@@ -34,7 +35,8 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
     frame, survey = slot_body(ledger, run_id, "frame", Frame), slot_body(ledger, run_id, "survey", Survey)
     startup = _last(_bodies(ledger.find(run_id, "startup"), Startup))
     root = frame.project.root
-    scenes = tuple(_scene(ledger, run_id, root, plan) for plan in in_scope(survey) if plan.measurable)
+    data = max(_bodies(ledger.find(run_id, "data"), Data), key=lambda s: s.body.size or 0, default=None)
+    scenes = tuple(_scene(ledger, run_id, root, plan, data) for plan in in_scope(survey) if plan.measurable)
     environment = ledger.slot(run_id, "environment")
     return ApplicationScene(
         root=root,
@@ -58,7 +60,7 @@ def slot_body(ledger: Ledger, run_id: str, slot: str, kind: type[B]) -> B:
     return evidence.body
 
 
-def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan) -> Scene:
+def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data] | None) -> Scene:
     found = ledger.find(run_id, subject=plan.endpoint.key)
     return Scene(
         root=root,
@@ -72,6 +74,7 @@ def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan) -> Scene:
         memory=_last(_bodies(found, Memory)),
         neighbour=_last(_bodies(found, Neighbour)),
         payload=_last(_bodies(found, Payload)),
+        data=data,
     )
 
 

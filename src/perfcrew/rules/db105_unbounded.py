@@ -6,17 +6,21 @@ without a `LIMIT` of its own brings at least `min_rows` of them; its rows grow w
 Not this: a listing whose page has a bound, rows of one parent whose number stays the same, streams by design,
 aggregates that fetch few rows, lookup tables that don't grow, many statements of few rows (DB101).
 Instead: a page with a bound and a default, best by the last key; aggregates in the statement, not in Python.
-Confidence: 0.9; 0.75 where only two sizes were seen.
+Confidence: 0.9; 0.75 where only two sizes were seen. 0.4, and of low level, where the statement's tables are tiny in
+the project's own data beside large ones, and only rows that were generated for the review made them grow: sites,
+settings and the like may well stay a handful.
 Limits: needs data at two sizes or more, and a statement that was caught. A bound that the parameters could lift
 (`limit=1000000`) isn't tried.
 """
 
 from __future__ import annotations
 
-from perfcrew.core.findings import Finding, Hypothesis, Share
-from perfcrew.core.prose import Cited, Prose, join
+from collections.abc import Sequence
+
+from perfcrew.core.findings import Finding, Hypothesis, Level, Share
+from perfcrew.core.prose import Cited, Prose, join, write
 from perfcrew.core.scene import Scene, Traced
-from perfcrew.core.sql import is_read
+from perfcrew.core.sql import is_read, tables
 from perfcrew.rules import statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores, streams
 from perfcrew.rules.limits import Limits
@@ -78,12 +82,13 @@ def _grows(scene: Scene, group: statements.Seen, limits: Limits) -> bool:
 
 
 def _finding(scene: Scene, traced: Traced, group: statements.Seen, sizes: int, limits: Limits) -> Finding:
-    confidence = 0.9 if sizes >= 3 else 0.75
+    few = _few(scene, group, limits)
+    confidence = 0.4 if few else 0.9 if sizes >= 3 else 0.75
     share = _share(scene, group)
-    at = raised(level(share.fraction, share.fraction * latency_ms(scene), limits))
+    at: Level = "low" if few else raised(level(share.fraction, share.fraction * latency_ms(scene), limits))
     site = group.group.site
     grown, scaling = growth(scene, "db.rows")
-    prose = join([_prose(scene, traced, group), grown])
+    prose = join([_prose(scene, traced, group), grown, _doubt(scene, few)])
     title = f"A result without a bound in {code(site.place.function or site.place.file)}"
     case = Case(title, at, site, share, confidence, group.group.shape)
     return finding(
@@ -91,8 +96,42 @@ def _finding(scene: Scene, traced: Traced, group: statements.Seen, sizes: int, l
         scene.endpoint.key,
         case,
         prose,
-        [traced.seen.evidence, scaling, scene.payload.evidence if scene.payload else None],
+        [
+            traced.seen.evidence,
+            scaling,
+            scene.payload.evidence if scene.payload else None,
+            scene.data.evidence if scene.data and few else None,
+        ],
         [_hypothesis(scene, group, share.fraction, confidence)],
+    )
+
+
+def _few(scene: Scene, group: statements.Seen, limits: Limits) -> tuple[str, ...]:
+    """The tables that made it grow, where the project's own data holds a handful of rows in each beside large ones."""
+    data = scene.data.body if scene.data else None
+    if data is None or max(data.before.values(), default=0) < limits.own_rows:
+        return ()  # an empty database, or one that the project seeds to size, says nothing about what is few
+    named = {t.lower() for t in tables(group.group.text)}
+    grown = [
+        name
+        for name, rows in data.after.items()
+        if name.rpartition(".")[2].lower() in named and rows > data.before.get(name, 0)
+    ]
+    return tuple(grown) if all(data.before.get(name, 0) in range(1, int(limits.few_rows) + 1) for name in grown) else ()
+
+
+def _doubt(scene: Scene, few: Sequence[str]) -> Prose:
+    if not few or scene.data is None:
+        return Prose(text="")
+    citable = next((name for name in few if "." not in name), None)
+    if citable is None:
+        return Prose(text="Only generated rows made it grow: the project's own data holds a handful.")
+    return write(
+        "Only generated rows made it grow: the project's own data holds {own} of {table}, and {made} were measured. "
+        "If it stays that small, this costs nothing.",
+        own=scene.data.cite(f"before.{citable}"),
+        table=code(citable),
+        made=scene.data.cite(f"after.{citable}"),
     )
 
 
