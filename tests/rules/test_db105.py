@@ -1,10 +1,12 @@
 """DB105 result without bound: cases that must be found, and look-alikes that must not."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from perfcrew.core.evidence import Data, Payload
+from perfcrew.core.findings import Level
 from perfcrew.core.scene import Scene, Seen
 
 from .build import App, Found, Shot, Silent, check_found, measured, run, scaling, scene, traced, warm
@@ -72,6 +74,9 @@ FOUND = {
     "a slow one is high": Found(
         lambda app: listing(app, measurements=(measured("latency", 400.0),)), "ordering.py", "# all", "high"
     ),
+    "a handful beside large tables: generated rows prove little": Found(
+        lambda app: listing(app, data=rows(orders=(2, 400), pages=(62, 400))), "ordering.py", "# all", "low"
+    ),
 }
 
 SILENT: dict[str, Silent] = {
@@ -99,3 +104,41 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("DB105", app, build(app)) == []
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the project's own data holds, and how sure a finding is then."""
+
+    data: Seen[Data]
+    level: Level
+    confidence: float
+    text: str = TEXT
+
+
+OWN_DATA = {
+    "a handful beside large tables": Held(rows(orders=(2, 400), pages=(62, 400)), "low", 0.4),
+    "a handful, with its schema": Held(rows(**{"app.orders": (2, 400), "pages": (62, 400)}), "low", 0.4),
+    "a handful where all tables hold a handful": Held(rows(orders=(2, 400), pages=(5, 400)), "high", 0.9),
+    "a large table of its own": Held(rows(orders=(60, 400), pages=(62, 400)), "high", 0.9),
+    "an empty database": Held(rows(orders=(0, 400), pages=(0, 400)), "high", 0.9),
+    "a feature that the own data doesn't use yet": Held(rows(orders=(0, 400), pages=(62, 400)), "high", 0.9),
+    "a small one joined to a large one": Held(rows(users=(1, 400), orders=(62, 400)), "high", 0.9, JOINED),
+    "a small one that did not grow": Held(rows(users=(1, 1), orders=(90, 400)), "high", 0.9, JOINED),
+    "by the project's own seeds": Held(
+        Seen("data-1", Data(engine="sqlite", how="seeded", before={}, after={"orders": 400}, size=400)), "high", 0.9
+    ),
+}
+
+
+@pytest.mark.parametrize("held", OWN_DATA.values(), ids=OWN_DATA)
+def test_how_sure_the_projects_own_data_makes_it(app: App, held: Held) -> None:
+    (finding,) = run("DB105", app, listing(app, text=held.text, data=held.data))
+    assert (finding.level, finding.confidence) == (held.level, held.confidence)
+    assert ("Only generated rows made it grow" in finding.prose.text) == (held.level == "low")
+
+
+def test_a_handful_in_the_own_data_is_said_in_figures(app: App) -> None:
+    (finding,) = run("DB105", app, listing(app, data=rows(orders=(2, 400), pages=(62, 400))))
+    assert "the project's own data holds 2 rows of `orders`, and 400 rows were measured" in finding.prose.text
+    assert "data-1" in finding.evidence

@@ -20,7 +20,8 @@ from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import Project, Scenario, ScenarioRequest, Workload
 from perfcrew.core.web import Endpoint, Plan
 from perfcrew.target.client import Client
-from perfcrew.target.requests import Limits, plan
+from perfcrew.target.requests import TIME_USED_UP, Limits, plan
+from perfcrew.target.requests.suppliers import AT_A_TIME, ROUNDS, suppliers
 from perfcrew.target.routes import routes
 
 pytestmark = pytest.mark.target
@@ -73,10 +74,12 @@ async def listening(port: int) -> None:
     pytest.fail("the server does not listen")
 
 
-async def planned(project: Project, base_url: str, limit: int = 5, timeout_s: float = 1.5) -> dict[str, Plan]:
+async def planned(
+    project: Project, base_url: str, limit: int = 5, timeout_s: float = 1.5, **limits: Any
+) -> dict[str, Plan]:
     async with Client(base_url, timeout_s=timeout_s) as client:
         known = await routes(project, client, environment={})
-        plans = await plan(project, known.endpoints, client, Limits(per_endpoint=limit))
+        plans = await plan(project, known.endpoints, client, Limits(per_endpoint=limit, **limits))
     return {p.endpoint.key: p for p in plans}
 
 
@@ -304,3 +307,77 @@ async def test_a_recording_that_is_missing_is_an_error_of_usage(project: Make, t
         async with Client("http://127.0.0.1:9") as client:
             with pytest.raises(UsageError, match="can't be read"):
                 await plan(project("fastapi", root=tmp_path, workload=workload), [], client)
+
+
+WANTED = {
+    "without ids": "GET /orders",
+    "an id of its listing": "GET /api/books/{book_id}",
+    "another field of the listed items": "GET /api/books/by-isbn/{isbn}",
+    "a link of a page": "GET /pages/{name}",
+    "a generated value": "GET /rated/{stars}",
+    "plain texts of a wrapper": "GET /sub/tags/{tag}",
+}
+
+
+@pytest.fixture(scope="module")
+def wanted_alone() -> dict[str, Any]:
+    """The plan of each wanted endpoint, looked for alone, and the endpoints that were asked on the way."""
+    return asyncio.run(each_alone())
+
+
+async def each_alone() -> dict[str, Any]:
+    target = Project(
+        root=APPS, name="x", framework="fastapi", python=Path(sys.executable), workdir=APPS, app="fastapi_shop:app",
+        start=("x",), methods=("GET",),
+    )  # fmt: skip
+    async with served("fastapi") as (base_url, _):
+        return {key: await planned(target, base_url, only=frozenset([key])) for key in WANTED.values()}
+
+
+@pytest.mark.parametrize("key", WANTED.values(), ids=WANTED)
+def test_a_wanted_endpoint_alone_has_the_requests_that_it_has_among_all(
+    plans: dict[str, Plan], wanted_alone: dict[str, Any], key: str
+) -> None:
+    alone = wanted_alone[key]
+    assert (targets(alone[key]), alone[key].skipped) == (targets(plans[key]), "")
+    assert all(p.skipped for k, p in alone.items() if k != key)
+    assert not any(p.requests for k, p in alone.items() if k != key)
+
+
+async def test_what_was_not_tried_in_time_says_so() -> None:
+    target = Project(
+        root=APPS, name="x", framework="fastapi", python=Path(sys.executable), workdir=APPS, app="fastapi_shop:app",
+        start=("x",), methods=("GET",), exclude=("/hidden",),
+    )  # fmt: skip
+    async with served("fastapi") as (base_url, _):
+        found = await planned(target, base_url, until=0.0)
+    assert not any(p.requests for p in found.values())
+    assert found["GET /orders"].skipped == TIME_USED_UP
+    assert "excluded" in found["GET /hidden"].skipped
+
+
+def get(path: str) -> Endpoint:
+    return Endpoint(method="GET", path=path, source="openapi")
+
+
+SUPPLIERS = {
+    "its listing": ("/books/{book_id}", "/books"),
+    "the listing of what its name says": ("/review/{author_id}", "/v1/authors"),
+    "the page above it": ("/admin/pages/{pk}/edit/", "/admin/pages/"),
+    "its parent's listing": ("/v1/authors/{author_id}/works/{work_id}", "/v1/authors"),
+}
+OTHERS = [f"/other{n}" for n in range(40)]
+
+
+@pytest.mark.parametrize("name", SUPPLIERS)
+def test_who_is_asked_for_ids(name: str) -> None:
+    wanted, supplier = SUPPLIERS[name]
+    known = [*OTHERS, "/books", "/v1/authors", "/v1/authors/{author_id}/works", "/admin/pages/", wanted]
+    first, *more = suppliers([get(wanted)], [get(path) for path in known])
+    assert supplier in [e.path for e in first]
+    assert wanted not in [e.path for one in (first, *more) for e in one]
+    assert sum(len(one) for one in (first, *more)) <= AT_A_TIME * ROUNDS
+
+
+def test_nobody_is_asked_where_no_id_is_taken() -> None:
+    assert suppliers([get("/books")], [get("/authors"), get("/books")]) == []
