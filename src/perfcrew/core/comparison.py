@@ -58,7 +58,7 @@ class Side(Noun):
 
 
 class Comparison(Noun):
-    """What two sides measured in turn came to. No verdict (None) where it would not mean anything: `refused` says why."""
+    """What two sides measured in turn came to. `verdict` is None where it would mean nothing: `refused` says why."""
 
     kind: Literal["comparison"] = "comparison"
     subject: str

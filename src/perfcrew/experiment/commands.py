@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from perfcrew.experiment.engine import Pair, Reading, Watched
+from perfcrew.experiment.engine import Checks, Pair, Reading, Watched
 from perfcrew.instruments.command import CommandRun, Launch, measure_command
 
+FIRST, SECOND = 0.8, 0.2
+"""Parts of the error: processor time, which has the power, and time passing, which sees waiting."""
+CPU = Watched("cpu", "ms", "deciding", weight=FIRST)
+READY = Watched("wall less the wait for a core", "ms", "deciding", weight=SECOND)
+WALL = Watched("wall", "ms", "guard")
 IDLE_SHARE = 0.15
 """A core is idle where it works less than this share of a short look at it."""
 
@@ -19,6 +24,7 @@ class Commands:
 
     a: Launch
     b: Launch
+    subject: str = "commands"
     design: Literal["interleaved", "duet"] = "interleaved"
     cold: list[tuple[CommandRun, CommandRun]] = field(default_factory=list)
     """What the unmeasured first runs took: they fill file caches and compile byte code."""
@@ -32,7 +38,7 @@ class Commands:
         )
 
     @property
-    def checks(self) -> Literal["must agree", "if constant"]:
+    def checks(self) -> Checks:
         return "must agree" if self.a.own_figures else "if constant"
 
     async def warm(self) -> None:
@@ -46,26 +52,20 @@ class Commands:
         if self.a.own_figures:
             own = set(self.cold[0][0].own) & set(self.cold[0][1].own) if self.cold else set()
             others = tuple(Watched(name, "count", "shown", exact=True) for name in sorted(own - {"cpu", "wall"}))
-            return (Watched("cpu", "ms", "deciding"), Watched("wall", "ms", "deciding"), *others)
-        wall = (
-            (Watched("wall less the wait for a core", "ms", "deciding"), Watched("wall", "ms", "guard"))
-            if self._has_ready
-            else (Watched("wall", "ms", "deciding"),)
-        )
-        return (Watched("cpu", "ms", "deciding"), *wall, Watched("rss.peak", "bytes", "shown", margin=0.05))
+            return (CPU, replace(WALL, role="deciding", weight=SECOND), *others)
+        passing = (READY, WALL) if self._has_ready else (replace(WALL, role="deciding", weight=SECOND),)
+        return (CPU, *passing, Watched("rss.peak", "bytes", "shown", margin=0.05))
 
-    async def pair(self, a_first: bool) -> Pair:
+    async def pair(self, a_first: bool) -> dict[str, Pair]:
         if self.design == "duet":
-            return await self._side_by_side(a_first)
+            return {self.subject: await self._side_by_side(a_first)}
         first, second = (self.a, self.b) if a_first else (self.b, self.a)
         one = await asyncio.to_thread(measure_command, first)
         other = await asyncio.to_thread(measure_command, second)
         a, b = (one, other) if a_first else (other, one)
-        return Pair(_reading(a), _reading(b))
+        return {self.subject: Pair(_reading(a), _reading(b))}
 
     async def _side_by_side(self, a_first: bool) -> Pair:
-        from dataclasses import replace
-
         cores = idle_cores()[:2] if a_first else idle_cores()[1::-1]
         a = asyncio.to_thread(measure_command, replace(self.a, core=cores[0]))
         b = asyncio.to_thread(measure_command, replace(self.b, core=cores[1]))
@@ -78,7 +78,7 @@ def _reading(run: CommandRun) -> Reading:
         return Reading(dict(run.own), run.check)
     values = {"cpu": run.cpu_ms, "wall": run.wall_ms, "rss.peak": run.rss_bytes}
     if run.ready_ms is not None:
-        values["wall less the wait for a core"] = run.ready_ms
+        values[READY.name] = run.ready_ms
     return Reading(values, run.check)
 
 

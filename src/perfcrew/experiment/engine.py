@@ -31,6 +31,8 @@ class Watched:
     role: Role
     direction: Direction = "lower"
     exact: bool = False
+    weight: float = 1.0
+    """Its part of the comparison's error. Those of the deciding metrics add up to 1."""
     margin: float | None = None
     """Its own margin where the comparison's is not meant for it."""
 
@@ -51,15 +53,21 @@ class Pair:
     b: Reading
 
 
+Design = Literal["interleaved", "duet", "instances"]
+Checks = Literal["must agree", "if constant", "none"]
+
+
 class Sampler(Protocol):
-    """Measures one pair, and says what a pair is."""
+    """Measures one pair of each of its subjects (endpoints, or the one command), and says what a pair is."""
 
-    design: Literal["interleaved", "duet", "instances"]
-    unit: str
-    checks: Literal["must agree", "if constant", "none"]
-
+    @property
+    def design(self) -> Design: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def checks(self) -> Checks: ...
     def watched(self) -> tuple[Watched, ...]: ...
-    async def pair(self, a_first: bool) -> Pair: ...
+    async def pair(self, a_first: bool) -> dict[str, Pair]: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Rules:
     """How a comparison is judged and how long it may take. Fractions and seconds."""
 
     margin: float = 0.02
-    error: float = 0.02
+    error: float = 0.01
     budget_s: float = 60.0
     fewest: int = 6
     most: int = 1000
@@ -78,7 +86,8 @@ class Rules:
 class Taken:
     """The pairs so far."""
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: dict[str, list[Pair]] = field(default_factory=dict)
+    rounds: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -86,32 +95,55 @@ class Taken:
         return time.monotonic() - self.began
 
 
-async def compare(sampler: Sampler, subject: str, a: Side, b: Side, rules: Rules, tell: Tell) -> Comparison:
-    """Measure pairs until the verdict is certain or the budget is spent. A side that dies ends it without a verdict."""
-    draw, taken = random.Random(rules.seed), Taken()
-    result = Overall(None, refused="nothing was measured")
-    judged: dict[str, Judged] = {}
-    while len(taken.pairs) < rules.most:
+@dataclass
+class Found:
+    """How one subject stands after a look."""
+
+    judged: dict[str, Judged]
+    overall: Overall
+
+
+async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) -> list[Comparison]:
+    """Measure pairs until every subject's verdict is certain or the budget is spent: one comparison a subject.
+
+    A side that dies ends it, and no verdict is given.
+    """
+    draw, taken, broken = random.Random(rules.seed), Taken(), ""
+    found: dict[str, Found] = {}
+    while taken.rounds < rules.most:
         try:
-            taken.pairs.append(await sampler.pair(draw.random() < 0.5))
+            _add(taken, await sampler.pair(draw.random() < 0.5))
         except (CommandError, Unmeasurable) as error:
-            result = Overall(None, refused=f"a side could not be measured: {error}")
+            broken = f"a side could not be measured: {error}"
             break
-        judged = _look(sampler.watched(), taken.pairs, rules)
-        result = _result(sampler, taken.pairs, judged, rules, last=taken.spent_s >= rules.budget_s)
-        tell(_line(taken, result, judged, rules))
-        if result.final or taken.spent_s >= rules.budget_s:
+        last = taken.spent_s >= rules.budget_s
+        for subject, pairs in taken.pairs.items():
+            found[subject] = _look(sampler, pairs, rules, last=last)
+        tell(_line(taken, found, rules))
+        if last or all(f.overall.final for f in found.values()):
             break
-    return _comparison(sampler, subject, a, b, rules, taken, judged, result)
+    if broken:
+        found = {s: Found({}, Overall(None, refused=broken)) for s in taken.pairs or ("all",)}
+    return [_comparison(sampler, s, a, b, rules, taken, f) for s, f in found.items()]
 
 
-def _look(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> dict[str, Judged]:
-    family = sum(w.role == "deciding" for w in watched)
+def _add(taken: Taken, measured: dict[str, Pair]) -> None:
+    taken.rounds += 1
+    for subject, pair in measured.items():
+        taken.pairs.setdefault(subject, []).append(pair)
+
+
+def _look(sampler: Sampler, pairs: Sequence[Pair], rules: Rules, *, last: bool) -> Found:
+    judged = _judged(sampler.watched(), pairs, rules)
+    return Found(judged, _result(sampler, pairs, judged, rules, last=last))
+
+
+def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> dict[str, Judged]:
     found = {}
     for metric in watched:
         if metric.exact or any(metric.name not in side.values for p in pairs for side in (p.a, p.b)):
             continue
-        demand = Demand(metric.margin or rules.margin, rules.error, max(family, 1), metric.direction)
+        demand = Demand(metric.margin or rules.margin, rules.error, metric.weight, metric.direction)
         found[metric.name] = judge(log_ratios(pairs, metric.name), demand)
     return found
 
@@ -141,27 +173,24 @@ def _unequal(sampler: Sampler, pairs: Sequence[Pair]) -> str:
     return f"the sides did not do the same work: what they answered differs ({min(ones)!r} and {min(others)!r})"
 
 
-def _line(taken: Taken, result: Overall, judged: dict[str, Judged], rules: Rules) -> str:
+def _line(taken: Taken, found: dict[str, Found], rules: Rules) -> str:
+    head = f"pair {taken.rounds}, {taken.spent_s:.0f} of {rules.budget_s:.0f} s"
+    if len(found) > 1:
+        return f"{head}: {sum(f.overall.final for f in found.values())} of {len(found)} decided"
     shown = [
-        f"{name} {(j.ratio.value - 1) * 100:+.1f} % ({(j.ratio.low - 1) * 100:+.1f} to {(j.ratio.high - 1) * 100:+.1f})"
-        for name, j in judged.items()
+        f"{name} {j.ratio.value - 1:+.1%} ({j.ratio.low - 1:+.1%} to {j.ratio.high - 1:+.1%})"
+        for f in found.values()
+        for name, j in f.judged.items()
         if j.ratio
     ]
-    state = result.verdict or "measuring"
-    return f"pair {len(taken.pairs)}, {taken.spent_s:.0f} of {rules.budget_s:.0f} s: {'; '.join(shown) or state}"
+    return f"{head}: {'; '.join(shown) or 'measuring'}"
 
 
 def _comparison(
-    sampler: Sampler,
-    subject: str,
-    a: Side,
-    b: Side,
-    rules: Rules,
-    taken: Taken,
-    judged: dict[str, Judged],
-    result: Overall,
+    sampler: Sampler, subject: str, a: Side, b: Side, rules: Rules, taken: Taken, found: Found
 ) -> Comparison:
-    effects = tuple(_effect(w, taken.pairs, judged.get(w.name), refused=result.refused) for w in sampler.watched())
+    result, pairs = found.overall, taken.pairs.get(subject, [])
+    effects = tuple(_effect(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched())
     return Comparison(
         subject=subject,
         a=a,
@@ -170,16 +199,16 @@ def _comparison(
         rests_on=result.rests_on,
         why=result.why,
         refused=result.refused,
-        effects=effects,
+        effects=tuple(e for e in effects if e.pairs_count),
         design=sampler.design,
         unit=sampler.unit,
-        pairs_count=len(taken.pairs),
+        pairs_count=len(pairs),
         margin_share=rules.margin,
         error_share=rules.error,
         seed=rules.seed,
         spent_s=round(taken.spent_s, 3),
         budget_s=rules.budget_s,
-        more_s=_more_s(taken, judged) if result.verdict == "inconclusive" else None,
+        more_s=_more_s(taken, found.judged) if result.verdict == "inconclusive" else None,
         notes=result.notes,
     )
 
@@ -222,7 +251,7 @@ def exact(watched: Watched, a: Sequence[float], b: Sequence[float]) -> Judged:
 
 def _more_s(taken: Taken, judged: dict[str, Judged]) -> float | None:
     wanted = [j.pairs_wanted for j in judged.values() if j.pairs_wanted and j.verdict == "inconclusive"]
-    if not wanted or not taken.pairs:
+    if not wanted or not taken.rounds:
         return None
-    each_s = taken.spent_s / len(taken.pairs)
-    return round(max(min(wanted) - len(taken.pairs), 1) * each_s, 1)
+    each_s = taken.spent_s / taken.rounds
+    return round(max(min(wanted) - taken.rounds, 1) * each_s, 1)

@@ -1,4 +1,4 @@
-"""What is compared: two commands, callables, addresses, revisions or configurations; who measures it follows from that."""
+"""What is compared: two commands, callables, addresses, revisions or configurations, and who measures it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.errors import UsageError
 from perfcrew.experiment.commands import Commands, idle_cores
+from perfcrew.experiment.duet import compare_duet
 from perfcrew.experiment.engine import Rules, Tell, compare
 from perfcrew.instruments.command import Launch, words
 
@@ -109,13 +110,11 @@ def _variables(wish: Wish, side: str) -> dict[str, str]:
 
 async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, str], tell: Tell) -> Comparison:
     duet = wish.duet and len(idle_cores(0.5)) >= 2
-    sampler = Commands(*launches, design="duet" if duet else "interleaved")
+    subject = "callables" if wish.callables else "commands"
+    sampler = Commands(*launches, subject=subject, design="duet" if duet else "interleaved")
     tell("a first run of each, not counted")
     await sampler.warm()
     a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
-    subject = "callables" if wish.callables else "commands"
     if not duet:
-        return await compare(sampler, subject, a, b, wish.rules, tell)
-    from perfcrew.experiment.duet import compare_duet
-
-    return await compare_duet(sampler, subject, a, b, wish.rules, tell)
+        return (await compare(sampler, a, b, wish.rules, tell))[0]
+    return await compare_duet(sampler, a, b, wish.rules, tell)

@@ -10,6 +10,7 @@ All tests are anytime-valid (`evalue`), so one looks after each pair, and stops 
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -21,23 +22,26 @@ from perfcrew.stats.evalue import Evidence
 from perfcrew.stats.location import hodges_lehmann, spread
 
 FEWEST = 6
-"""Pairs below which no verdict is given: six signs alone refute no change at 1 in 64."""
+"""Pairs below which no verdict is given."""
 MATTERS = 0.75
 _MOST_PAIRS = 2000
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of a verdict. `margin` is a fraction, `error` the rate of false alarms over a family of metrics."""
+    """What is asked of a verdict. `margin` is a fraction.
+
+    `error` is the rate of false alarms over a family of metrics, `weight` this metric's part of it (Bonferroni).
+    """
 
     margin: float = 0.02
-    error: float = 0.02
-    family: int = 1
+    error: float = 0.01
+    weight: float = 1.0
     direction: Literal["lower", "higher"] = "lower"
 
     @property
     def own_error(self) -> float:
-        return self.error / self.family
+        return self.error * self.weight
 
     @property
     def margin_log(self) -> float:
@@ -109,7 +113,7 @@ def not_worse(log_ratios: Sequence[float], margin: float, error: float, directio
 
 def noise(samples: Sequence[float]) -> float | None:
     """The middle distance of two measurements of one side that follow each other, as a fraction: the noise floor."""
-    pairs = list(zip(samples, samples[1:], strict=False))
+    pairs = list(itertools.pairwise(samples))
     if len(pairs) < 3 or min(samples) <= 0:
         return None
     return math.expm1(statistics.median(abs(math.log(second / first)) for first, second in pairs))

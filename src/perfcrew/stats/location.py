@@ -10,8 +10,11 @@ def hodges_lehmann(differences: Sequence[float]) -> float:
     """The median of all pairwise means (Hodges & Lehmann 1963), in the differences' unit. ValueError for none."""
     if not differences:
         raise ValueError("no differences")
-    values = list(differences)
-    return statistics.median((values[i] + values[j]) / 2 for i in range(len(values)) for j in range(i, len(values)))
+    import numpy as np
+
+    values = np.asarray(differences, dtype=float)
+    one, other = np.triu_indices(len(values))
+    return float(np.median((values[one] + values[other]) / 2))
 
 
 def spread(differences: Sequence[float]) -> float:
