@@ -51,13 +51,18 @@ async def each(
                 if not await _done(context, stage, work, instance, plan):
                     deaths += 1
                     break
-    for plan in left:
-        if deaths >= DEATHS:
-            error = TargetFailed(f"the target died {deaths} times")
-            context.failed(stage, plan.endpoint.key, error, plan.endpoint.key)
-        elif say_late:
+    if deaths >= DEATHS:
+        _given_up(context, stage, left)
+    elif say_late:
+        for plan in left:
             out_of_time(context, stage, plan)
-    progress.note(f"out of time for {len(left)}" if left else "", total - len(left), total)
+    progress.note(f"{len(left)} not reached" if left else "", total - len(left), total)
+
+
+def _given_up(context: Context, stage: str, left: Iterable[Plan]) -> None:
+    for plan in left:
+        error = TargetFailed(f"the target died {DEATHS} times")
+        context.failed(stage, plan.endpoint.key, error, plan.endpoint.key)
 
 
 def _kind(stage: str) -> str:
