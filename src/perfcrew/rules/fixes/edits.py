@@ -1,0 +1,190 @@
+"""Changes of one file's text, found by its syntax tree and written with libcst: all else stays to the letter."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from perfcrew.rules.source import Source
+
+Change = Callable[[cst.CSTNode], "cst.CSTNode | cst.FlattenSentinel[cst.CSTNode] | cst.RemovalSentinel"]
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+_Start = tuple[int, int]
+
+
+class Unwritable(Exception):
+    """A place of the source that can't be edited safely; the text says why and goes into a Declined."""
+
+
+class Edits:
+    """Collects changes by the nodes of `ast`, and makes them at once."""
+
+    def __init__(self, text: Source) -> None:
+        self.text = text
+        self._wrapper = MetadataWrapper(cst.parse_module(text.text), unsafe_skip_copy=True)
+        self._changes: dict[cst.CSTNode, list[Change]] = {}
+        self._statements: dict[_Start, Statement] = {}
+        self._expressions: dict[tuple[_Start, _Start], list[cst.BaseExpression]] = {}
+        self._index()
+
+    def _index(self) -> None:
+        for node, at in self._wrapper.resolve(PositionProvider).items():
+            start, end = (at.start.line, at.start.column), (at.end.line, at.end.column)
+            if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+                self._statements[start] = node
+            elif isinstance(node, cst.BaseExpression):
+                self._expressions.setdefault((start, end), []).append(node)
+
+    @property
+    def module(self) -> cst.Module:
+        """The file as it was read."""
+        return self._wrapper.module
+
+    def expression(self, node: ast.expr) -> cst.BaseExpression:
+        """The expression of libcst at the place of the one of `ast`. Raises Unwritable where there is none."""
+        found = self._expressions.get((self._start(node), self._end(node)), [])
+        wanted = next((n for n in found if type(n).__name__ == type(node).__name__), found[0] if found else None)
+        if wanted is None:
+            raise Unwritable(f"line {node.lineno} is written in a way that can't be edited by rule")
+        return wanted
+
+    def statement(self, node: ast.stmt) -> Statement:
+        """As `expression`. Raises Unwritable for a statement that shares its line with others (`a = 1; b = 2`)."""
+        found = self._statements.get(self._start(node))
+        if found is None or (isinstance(found, cst.SimpleStatementLine) and len(found.body) != 1):
+            raise Unwritable(f"line {node.lineno} holds several statements")
+        return found
+
+    def code(self, node: ast.expr | ast.stmt) -> str:
+        """The node's own text, comments beside a statement included."""
+        if isinstance(node, ast.expr):
+            return self.module.code_for_node(self.expression(node))
+        return self.module.code_for_node(self.statement(node))
+
+    def swap(self, node: ast.expr, code: str) -> None:
+        """Puts an expression in another's place, in parentheses where what is around it binds tighter."""
+        new = cst.parse_expression(code, self.module.config_for_parsing)
+        tight = isinstance(new, (cst.Await, cst.BinaryOperation, cst.Comparison, cst.BooleanOperation))
+        if tight and _grasped(self.text.tree, node):
+            new = new.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+        old = self.expression(node)
+        if not tight or not old.lpar:
+            new = new.with_changes(lpar=[*old.lpar, *new.lpar], rpar=[*new.rpar, *old.rpar])
+        else:
+            new = new.with_changes(lpar=old.lpar, rpar=old.rpar)
+        self._changes.setdefault(old, []).append(lambda _: new)
+
+    def change(self, node: ast.expr | ast.stmt, change: Change) -> None:
+        """Applies a function to the node, after the changes within it."""
+        found = self.expression(node) if isinstance(node, ast.expr) else self.statement(node)
+        self._changes.setdefault(found, []).append(change)
+
+    def replace(self, node: ast.stmt, code: str, leading: Sequence[cst.EmptyLine] | None = None) -> None:
+        """Puts statements in another's place; comments above it stay above the first of them."""
+        kept = self.statement(node).leading_lines if leading is None else leading
+        new = self.parse(code)
+        new[0] = new[0].with_changes(leading_lines=[*kept, *_without_blank(new[0])])
+        self._changes.setdefault(self.statement(node), []).append(lambda _: cst.FlattenSentinel(new))
+
+    def remove(self, node: ast.stmt) -> None:
+        """Takes a statement out, with the comments above it."""
+        self._changes.setdefault(self.statement(node), []).append(lambda _: cst.RemoveFromParent())
+
+    def before(self, node: ast.stmt, code: str) -> None:
+        """Puts statements before another; the comments above it stay with it."""
+        new = self.parse(code)
+
+        def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
+            return cst.FlattenSentinel([*new, old])
+
+        self._changes.setdefault(self.statement(node), []).append(put)
+
+    def after(self, node: ast.stmt, code: str) -> None:
+        """Puts statements after another."""
+        new = self.parse(code)
+
+        def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
+            return cst.FlattenSentinel([old, *new])
+
+        self._changes.setdefault(self.statement(node), []).append(put)
+
+    def parse(self, code: str) -> list[Statement]:
+        """Statements from text, with the file's own indentation and line ends. A blank line above the first stays."""
+        indent = self.module.default_indent
+        lines = [_indented(line, indent) for line in code.rstrip().splitlines()]
+        parsed = cst.parse_module("\n".join(lines) + "\n", self.module.config_for_parsing)
+        body: list[Statement] = list(parsed.body)
+        body[0] = body[0].with_changes(leading_lines=[*parsed.header, *body[0].leading_lines])
+        return body
+
+    def result(self) -> str:
+        """The file's new text. Raises Unwritable where nothing changed or the result is no Python."""
+        new = self.module.visit(_Rewrite(self._changes))
+        return checked(self.text, new.code)
+
+    def _start(self, node: ast.expr | ast.stmt) -> _Start:
+        return node.lineno, self._characters(node.lineno, node.col_offset)
+
+    def _end(self, node: ast.expr | ast.stmt) -> _Start:
+        line = node.end_lineno or node.lineno
+        return line, self._characters(line, node.end_col_offset or 0)
+
+    def _characters(self, line: int, column_bytes: int) -> int:
+        """`ast` counts bytes of UTF-8, libcst characters."""
+        return len(self.text.line(line).encode()[:column_bytes].decode())
+
+
+def checked(text: Source, new: str) -> str:
+    """The new text with the file's line ends. Raises Unwritable where it does not differ or does not parse."""
+    if new == text.text:
+        raise Unwritable("the change left the file as it is")
+    try:
+        ast.parse(new)
+    except SyntaxError as error:
+        raise Unwritable(f"the change would break line {error.lineno}: {error.msg}") from error
+    return new.replace("\n", "\r\n") if b"\r\n" in text.path.read_bytes() else new
+
+
+class _Rewrite(cst.CSTTransformer):
+    def __init__(self, changes: dict[cst.CSTNode, list[Change]]) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def on_leave(  # type: ignore[override]
+        self, original_node: cst.CSTNode, updated_node: cst.CSTNode
+    ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+        done: list[cst.CSTNode] = [updated_node]
+        for change in self._changes.get(original_node, ()):
+            at = next((i for i, n in enumerate(done) if n is updated_node), 0)
+            new = change(done[at])
+            if isinstance(new, cst.FlattenSentinel):
+                done[at : at + 1] = list(new)
+            elif isinstance(new, cst.RemovalSentinel):
+                del done[at]
+            else:
+                done[at] = updated_node = new
+        return done[0] if len(done) == 1 else cst.FlattenSentinel(done)
+
+
+def _indented(line: str, indent: str) -> str:
+    """Templates are written with four blanks a level."""
+    bare = line.lstrip(" ")
+    levels, rest = divmod(len(line) - len(bare), 4)
+    return indent * levels + " " * rest + bare
+
+
+def _without_blank(statement: Statement) -> Iterable[cst.EmptyLine]:
+    return [line for line in statement.leading_lines if line.comment]
+
+
+def _grasped(tree: ast.AST, node: ast.expr) -> bool:
+    """Whether an attribute, a call or an index is taken of the node: those bind tighter than `await`."""
+    for parent in ast.walk(tree):
+        if isinstance(parent, (ast.Attribute, ast.Subscript, ast.Starred)) and parent.value is node:
+            return not isinstance(parent, ast.Starred)
+        if isinstance(parent, ast.Call) and parent.func is node:
+            return True
+    return False

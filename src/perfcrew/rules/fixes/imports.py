@@ -1,0 +1,153 @@
+"""Imports of a module: what a name stands for, and a new import at the place where a sorter would put it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import libcst as cst
+
+from perfcrew.rules.fixes.edits import Edits
+from perfcrew.rules.source import Source, dotted
+
+Import = ast.Import | ast.ImportFrom
+
+
+def top(text: Source) -> list[Import]:
+    """The imports at the module's top level, in order."""
+    return [s for s in text.tree.body if isinstance(s, (ast.Import, ast.ImportFrom))]
+
+
+def full_name(text: Source, name: str) -> str:
+    """What a dotted name stands for by the module's imports: `sleep` → `time.sleep`, `t.sleep` → `time.sleep`."""
+    head, _, tail = name.partition(".")
+    for statement in ast.walk(text.tree):
+        if isinstance(statement, ast.Import):
+            known = next((a for a in statement.names if (a.asname or a.name.split(".")[0]) == head), None)
+            if known:
+                return ".".join(p for p in (known.name if known.asname else head, tail) if p)
+        elif isinstance(statement, ast.ImportFrom):
+            known = next((a for a in statement.names if (a.asname or a.name) == head), None)
+            if known:
+                return ".".join(p for p in ("." * statement.level + (statement.module or ""), known.name, tail) if p)
+    return name
+
+
+def bound(text: Source, full: str) -> str | None:
+    """The name by which the module knows `asyncio` or `functools.cache` from its top level, None where it doesn't."""
+    for statement in top(text):
+        for alias in statement.names:
+            here = alias.asname or alias.name
+            there = alias.name if isinstance(statement, ast.Import) else f"{statement.module}.{alias.name}"
+            if there == full:
+                return here
+    return None
+
+
+def bring(edits: Edits, module: str, name: str | None = None) -> str:
+    """How the code is to call the module (or its member), with an import of it added where there is none."""
+    known = bound(edits.text, f"{module}.{name}" if name else module)
+    if known is None:
+        _add(edits, module, name)
+    return known or name or module
+
+
+def _add(edits: Edits, module: str, name: str | None) -> None:
+    merged = next((s for s in top(edits.text) if _takes(s, module)), None) if name else None
+    if merged is not None and name:
+        names = sorted({*(_alias(a) for a in merged.names), name}, key=_order)
+        edits.replace(merged, _from(module, names))
+        return
+    line = f"from {module} import {name}" if name else f"import {module}"
+    anchor = _anchor(edits.text, module, bool(name))
+    if anchor is not None:
+        anchor_statement, after, apart = anchor
+        code = ("\n" if apart and after else "") + line
+        if after:
+            edits.after(anchor_statement, code)
+        else:
+            _put_above(edits, anchor_statement, line, apart)
+    else:
+        _first(edits, line)
+
+
+def _takes(statement: Import, module: str) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == module and statement.level == 0
+
+
+def _alias(alias: ast.alias) -> str:
+    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Constants, classes, functions: as isort and ruff do."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
+
+
+def _from(module: str, names: list[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 88:
+        return line
+    return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+
+
+def _kind(module: str, level: int = 0) -> int:
+    """Standard library, installed, own."""
+    if level:
+        return 2
+    return 0 if module.split(".")[0] in sys.stdlib_module_names else 1
+
+
+def _sort_key(statement: Import) -> tuple[int, str]:
+    if isinstance(statement, ast.Import):
+        return 0, statement.names[0].name
+    return 1, statement.module or ""
+
+
+def _anchor(text: Source, module: str, member: bool) -> tuple[Import, bool, bool] | None:
+    """The import to stand beside, whether after it, and whether a blank line belongs in between."""
+    known = [s for s in top(text) if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
+    if not known:
+        return None
+    kinds = [_kind(_sort_key(s)[1], s.level if isinstance(s, ast.ImportFrom) else 0) for s in known]
+    kind, key = _kind(module), (1 if member else 0, module)
+    same = [s for s, k in zip(known, kinds, strict=True) if k == kind]
+    if same:
+        before = [s for s in same if _sort_key(s) < key]
+        return (before[-1], True, False) if before else (same[0], False, False)
+    lower = [s for s, k in zip(known, kinds, strict=True) if k < kind]
+    return (lower[-1], True, True) if lower else (known[0], False, True)
+
+
+def _put_above(edits: Edits, statement: Import, line: str, apart: bool) -> None:
+    """Above the first of its group, whose blank lines and comments stay above the new line."""
+    (new,) = edits.parse(line)
+    kept = edits.statement(statement).leading_lines
+    gap = [cst.EmptyLine(indent=False)] if apart else []
+
+    def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
+        return cst.FlattenSentinel(
+            [
+                new.with_changes(leading_lines=kept),
+                cst.ensure_type(old, cst.SimpleStatementLine).with_changes(leading_lines=gap),
+            ]
+        )
+
+    edits.change(statement, put)
+
+
+def _first(edits: Edits, line: str) -> None:
+    """A module without imports: below its docstring and `__future__`."""
+    body = edits.text.tree.body
+    head = [s for s in body[:1] if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
+    head += [s for s in body if isinstance(s, ast.ImportFrom) and s.module == "__future__"]
+    if head:
+        edits.after(head[-1], "\n" + line)
+    else:
+        edits.before(body[0], line + "\n")
+
+
+def called(text: Source, node: ast.Call) -> str:
+    """The full dotted name of what is called, '' where it has none."""
+    name = dotted(node.func)
+    return full_name(text, name) if name else ""
