@@ -32,7 +32,7 @@ def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, 
     """
     plan = Wanted()
     growing = {name: table for name, table in tables.items() if not _left_alone(table, plan, before)}
-    growing = _without_extensions(growing, plan)
+    growing = _without_few(_without_extensions(growing, plan), plan, before)
     most = max(1.0, bound / max(1, largest))
     for name in _order(growing, plan):
         count = _rows(growing[name], plan, before, target, most)
@@ -42,6 +42,7 @@ def wanted(tables: Mapping[str, Table], before: Mapping[str, int], target: int, 
 
 FEW = 5
 """Rows in the project's own data, up to which a table of sites or settings is believed to stay small."""
+FEW_SO = "few by its name and in the project's own data: left as found"
 
 
 def _left_alone(table: Table, plan: Wanted, before: Mapping[str, int]) -> bool:
@@ -61,8 +62,6 @@ def _reason(table: Table, own: int) -> str:
         return "its rows name the model that they belong to: only the application can make them"
     if table.files and (not own or set(table.files) & {column for key in table.keys for column in key}):
         return f"its rows name files ({', '.join(table.files)}), and there are none for new rows: left as found"
-    if 0 < own <= FEW and table.is_few_by_name():
-        return "few by its name and in the project's own data: left as found"
     return ""
 
 
@@ -74,6 +73,19 @@ def _without_extensions(growing: dict[str, Table], plan: Wanted) -> dict[str, Ta
         if not any(found.values()):
             return growing
         growing = {name: table for name, table in growing.items() if not found[name]}
+
+
+def _without_few(growing: dict[str, Table], plan: Wanted, before: Mapping[str, int]) -> dict[str, Table]:
+    """Without sites, locales and settings; not where rows belong to one that grows, such as the settings of a user."""
+    few = {
+        name
+        for name, table in growing.items()
+        if table.is_few_by_name()
+        and 0 < before.get(name, 0) <= FEW
+        and not any(f.table in growing for f in table.parents)
+    }
+    plan.left |= dict.fromkeys(few, FEW_SO)
+    return {name: table for name, table in growing.items() if name not in few}
 
 
 def _order(growing: Mapping[str, Table], plan: Wanted) -> list[str]:
@@ -104,8 +116,9 @@ def _open(cycle: list[str], left: dict[str, Table], plan: Wanted) -> None:
 
 def _rows(table: Table, plan: Wanted, before: Mapping[str, int], target: int, most: float) -> int:
     owners = [f for f in table.parents if f.table in plan.rows and f not in plan.broken]
+    held = _held(table, plan, before)
     if not owners:
-        return target
+        return min(target, held)
     count = before.get(table.name, 0)
     if not count:
         proportion = min(_CHILDREN, most)
@@ -114,7 +127,20 @@ def _rows(table: Table, plan: Wanted, before: Mapping[str, int], target: int, mo
         owner = max(owners, key=lambda f: before.get(f.table, 0))
         fan_out = count / max(1, before.get(owner.table, 0))
         rows = round(min(fan_out, most) * plan.rows[owner.table])
-    return min(rows, *(_limit(table, f, plan) for f in owners))
+    return min(rows, held, *(_limit(table, f, plan) for f in owners))
+
+
+def _held(table: Table, plan: Wanted, before: Mapping[str, int]) -> int:
+    """The children that parents which are left alone may have, where no row says how many: as many at every size.
+
+    More would grow the rows of one parent with the size, which is no growth that an application sees. Whatever has a
+    language or a site grows all the same: those are meant to have any number of rows.
+    """
+    fixed = [
+        before.get(f.table, 0) for f in table.parents if table.must_have(f) and plan.left.get(f.table, FEW_SO) != FEW_SO
+    ]
+    known = [rows for rows in fixed if rows]
+    return round(_CHILDREN * min(known)) if known and not before.get(table.name) else 10**9
 
 
 def _limit(table: Table, key: ForeignKey, plan: Wanted) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from dataclasses import replace
 
 from perfcrew.target.clones import sqlite
 from perfcrew.target.rows import checks
@@ -16,6 +17,9 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("BINARY", "bytes"), ("BYTEA", "bytes"), ("REAL", "float"), ("FLOA", "float"), ("DOUB", "float"),
     ("DEC", "decimal"), ("NUM", "decimal"), ("MONEY", "decimal"),
 )  # fmt: skip
+
+_JSON = re.compile(r"JSON_VALID\(\s*[\"`\[]?(\w+)", re.IGNORECASE)
+"""Django keeps JSON in a text column with this check."""
 
 
 def reflect(db: sqlite3.Connection) -> dict[str, Table]:
@@ -30,6 +34,8 @@ def _table(db: sqlite3.Connection, name: str) -> Table:
     info = [row for row in rows if row[5] == 0]
     key = tuple(row[0] for row in sorted((r for r in info if r[4]), key=lambda r: r[4]))
     columns = tuple(column(row[0], row[1], not row[2] and not row[4], row[3], understood) for row in info)
+    json = {name.lower() for name in _JSON.findall(sql)}
+    columns = tuple(replace(c, kind="json") if c.name.lower() in json and c.kind == "text" else c for c in columns)
     return Table(
         name, columns, key, _foreign_keys(db, name), _uniques(db, name, columns, key), tuple(understood.ordered)
     )  # fmt: skip

@@ -116,11 +116,8 @@ class Table:
         return next((f.table for f in self.parents if key and key <= set(f.columns) and f.table in others), "")
 
     def is_few_by_name(self) -> bool:
-        """Sites, locales, settings: what an application has a handful of, however long it lives.
-
-        Not where a row belongs to another one (a user's settings): then there are as many as of those.
-        """
-        return not self.parents and _FEW.search(self.name.rpartition(".")[2]) is not None
+        """Sites, locales, settings: what an application has a handful of, however long it lives."""
+        return _FEW.search(self.name.rpartition(".")[2]) is not None
 
     def names_models(self) -> bool:
         """Django's content types: the row says which model it belongs to, or is, and another one breaks the reader.
