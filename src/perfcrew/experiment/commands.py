@@ -48,7 +48,10 @@ class Commands:
         self.cold.append((one, other))
         self._has_ready = one.ready_ms is not None and other.ready_ms is not None
 
-    def watched(self) -> tuple[Watched, ...]:
+    def awaited(self, subject: str) -> bool:
+        return True
+
+    def watched(self, subject: str) -> tuple[Watched, ...]:
         if self.a.own_figures:
             own = set(self.cold[0][0].own) & set(self.cold[0][1].own) if self.cold else set()
             others = tuple(Watched(name, "count", "shown", exact=True) for name in sorted(own - {"cpu", "wall"}))

@@ -66,7 +66,11 @@ class Sampler(Protocol):
     def unit(self) -> str: ...
     @property
     def checks(self) -> Checks: ...
-    def watched(self) -> tuple[Watched, ...]: ...
+    def watched(self, subject: str) -> tuple[Watched, ...]: ...
+    def awaited(self, subject: str) -> bool:
+        """Whether the comparison goes on until this subject is decided; the others are told as they stand."""
+        ...
+
     async def pair(self, a_first: bool) -> dict[str, Pair]: ...
 
 
@@ -118,9 +122,9 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
             break
         last = taken.spent_s >= rules.budget_s
         for subject, pairs in taken.pairs.items():
-            found[subject] = _look(sampler, pairs, rules, last=last)
+            found[subject] = _look(sampler, subject, pairs, rules, last=last)
         tell(_line(taken, found, rules))
-        if last or all(f.overall.final for f in found.values()):
+        if last or all(f.overall.final for s, f in found.items() if sampler.awaited(s)):
             break
     if broken:
         found = {s: Found({}, Overall(None, refused=broken)) for s in taken.pairs or ("all",)}
@@ -133,9 +137,10 @@ def _add(taken: Taken, measured: dict[str, Pair]) -> None:
         taken.pairs.setdefault(subject, []).append(pair)
 
 
-def _look(sampler: Sampler, pairs: Sequence[Pair], rules: Rules, *, last: bool) -> Found:
-    judged = _judged(sampler.watched(), pairs, rules)
-    return Found(judged, _result(sampler, pairs, judged, rules, last=last))
+def _look(sampler: Sampler, subject: str, pairs: Sequence[Pair], rules: Rules, *, last: bool) -> Found:
+    watched = sampler.watched(subject)
+    judged = _judged(watched, pairs, rules)
+    return Found(judged, _result(sampler, watched, pairs, judged, rules, last=last))
 
 
 def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> dict[str, Judged]:
@@ -154,13 +159,21 @@ def log_ratios(pairs: Sequence[Pair], metric: str) -> list[float]:
     return [math.log(b / a) if a > 0 and b > 0 else math.nan for a, b in values]
 
 
-def _result(sampler: Sampler, pairs: Sequence[Pair], judged: dict[str, Judged], rules: Rules, *, last: bool) -> Overall:
+def _result(
+    sampler: Sampler,
+    watched: Sequence[Watched],
+    pairs: Sequence[Pair],
+    judged: dict[str, Judged],
+    rules: Rules,
+    *,
+    last: bool,
+) -> Overall:
     unequal = _unequal(sampler, pairs)
     if unequal:
         return Overall(None, refused=unequal, final=True)
     if len(pairs) < rules.fewest:
         return Overall(None, refused=f"{len(pairs)} pairs are too few: {rules.fewest} at least")
-    return overall(sampler.watched(), judged, pairs, rules.error, last=last)
+    return overall(watched, judged, pairs, rules, last=last)
 
 
 def _unequal(sampler: Sampler, pairs: Sequence[Pair]) -> str:
@@ -190,7 +203,9 @@ def _comparison(
     sampler: Sampler, subject: str, a: Side, b: Side, rules: Rules, taken: Taken, found: Found
 ) -> Comparison:
     result, pairs = found.overall, taken.pairs.get(subject, [])
-    effects = tuple(_effect(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched())
+    effects = tuple(
+        _effect(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched(subject)
+    )
     return Comparison(
         subject=subject,
         a=a,

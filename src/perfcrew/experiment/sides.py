@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.errors import UsageError
 from perfcrew.experiment.commands import Commands, idle_cores
 from perfcrew.experiment.duet import compare_duet
-from perfcrew.experiment.engine import Rules, Tell, compare
+from perfcrew.experiment.engine import Tell, compare
+from perfcrew.experiment.wish import Wish, variables
 from perfcrew.instruments.command import Launch, words
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked to have compared. Pairs hold A first."""
-
-    root: Path
-    revisions: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    urls: tuple[str, ...] = ()
-    callables: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    """`A:NAME=VALUE` or `B:NAME=VALUE`: environment variables of one side."""
-    scenarios: tuple[str, ...] = ()
-    own_figures: bool = False
-    duet: bool = False
-    timeout_s: float = 600.0
-    python: str | None = None
-    app: str | None = None
-    rules: Rules = field(default_factory=Rules)
 
 
 async def compare_sides(wish: Wish, tell: Tell) -> list[Comparison]:
@@ -40,22 +21,30 @@ async def compare_sides(wish: Wish, tell: Tell) -> list[Comparison]:
         return [await _commands(wish, tell)]
     if wish.callables:
         return [await _callables(wish, tell)]
-    from perfcrew.experiment.servers import compare_servers
+    from perfcrew.experiment.targets import compare_servers
 
     return await compare_servers(wish, tell)
 
 
 async def _commands(wish: Wish, tell: Tell) -> Comparison:
     if len(wish.revisions) == 2 and len(wish.commands) in (1, 2):
-        from perfcrew.experiment.revisions import checked_out
-
-        one, other = wish.commands[0], wish.commands[-1]
-        async with checked_out(wish) as (a, b):
-            launches = (_launch(wish, one, "A", a), _launch(wish, other, "B", b))
-            return await _two(wish, launches, (wish.revisions[0], wish.revisions[1]), tell)
+        return await _at_revisions(wish, tell)
     _two_of(wish.commands, "--command")
     launches = (_launch(wish, wish.commands[0], "A"), _launch(wish, wish.commands[1], "B"))
     return await _two(wish, launches, (wish.commands[0], wish.commands[1]), tell)
+
+
+async def _at_revisions(wish: Wish, tell: Tell) -> Comparison:
+    """One command in both revisions, or one for each."""
+    from perfcrew.experiment.targets import placed
+    from perfcrew.experiment.worktrees import worktree
+
+    async with placed(wish.root) as place, AsyncExitStack() as stack:
+        launches = []
+        for side, revision, command in zip("AB", wish.revisions, (wish.commands * 2)[:2], strict=True):
+            tree = await stack.enter_async_context(worktree(wish.root, place.registry, place.folder, base=revision))
+            launches.append(_launch(wish, command, side, tree.target_root))
+        return await _two(wish, (launches[0], launches[1]), (wish.revisions[0], wish.revisions[1]), tell)
 
 
 async def _callables(wish: Wish, tell: Tell) -> Comparison:
@@ -64,7 +53,13 @@ async def _callables(wish: Wish, tell: Tell) -> Comparison:
     timer = Path(__file__).with_name("timer.py")
     turns = str(await _turns(wish, python, timer))
     launches = tuple(
-        Launch((python, str(timer), name, turns), wish.root, _variables(wish, side), wish.timeout_s, own_figures=True)
+        Launch(
+            (python, str(timer), name, turns),
+            wish.root,
+            variables(wish.settings, side),
+            wish.timeout_s,
+            own_figures=True,
+        )
         for name, side in zip(wish.callables, "AB", strict=True)
     )
     return await _two(wish, (launches[0], launches[1]), (wish.callables[0], wish.callables[1]), tell)
@@ -77,7 +72,7 @@ async def _turns(wish: Wish, python: str, timer: Path) -> int:
     from perfcrew.instruments.command import measure_command
 
     launch = Launch(
-        (python, str(timer), wish.callables[0], "0"), wish.root, _variables(wish, "A"), wish.timeout_s, True
+        (python, str(timer), wish.callables[0], "0"), wish.root, variables(wish.settings, "A"), wish.timeout_s, True
     )
     run = await asyncio.to_thread(measure_command, launch)
     return max(int(run.own["turns"]), 1)
@@ -91,21 +86,7 @@ def _two_of(values: tuple[str, ...], option: str) -> None:
 
 
 def _launch(wish: Wish, command: str, side: str, cwd: Path | None = None) -> Launch:
-    return Launch(words(command), cwd or wish.root, _variables(wish, side), wish.timeout_s, wish.own_figures)
-
-
-def _variables(wish: Wish, side: str) -> dict[str, str]:
-    """The variables of a side: `A:NAME=VALUE`; without a side they are both's."""
-    found = {}
-    for setting in wish.settings:
-        at, colon, rest = setting.partition(":")
-        mine, text = (at == side, rest) if colon and at in ("A", "B") else (True, setting)
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set {setting!r} names no variable", do="write --set A:NAME=VALUE --set B:NAME=VALUE")
-        if mine:
-            found[name] = value
-    return found
+    return Launch(words(command), cwd or wish.root, variables(wish.settings, side), wish.timeout_s, wish.own_figures)
 
 
 async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, str], tell: Tell) -> Comparison:

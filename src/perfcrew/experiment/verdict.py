@@ -6,15 +6,16 @@ sleeps, locks, lost parallelism. So a second deciding metric sees time passing, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfcrew.core.comparison import Verdict
-from perfcrew.stats.decide import Judged, not_worse
+from perfcrew.stats.decide import MATTERS, Judged, not_worse
 
 if TYPE_CHECKING:
-    from perfcrew.experiment.engine import Pair, Watched
+    from perfcrew.experiment.engine import Pair, Rules, Watched
 
 GUARD = 0.05
 """A gain of CPU time stands only where it is proven that no more time passes than this share beyond before."""
@@ -34,9 +35,10 @@ class Overall:
 
 
 def overall(
-    watched: Sequence[Watched], judged: Mapping[str, Judged], pairs: Sequence[Pair], error: float, *, last: bool
+    watched: Sequence[Watched], judged: Mapping[str, Judged], pairs: Sequence[Pair], rules: Rules, *, last: bool
 ) -> Overall:
     """The verdict over the deciding metrics; `last` where no further pair will be measured."""
+    error = rules.error
     deciding = [w for w in watched if w.role == "deciding" and w.name in judged]
     refused = [f"{w.name}: {judged[w.name].refused}" for w in deciding if judged[w.name].refused]
     if refused or not deciding:
@@ -48,7 +50,7 @@ def overall(
     if all(verdict == "equivalent" for verdict in verdicts.values()):
         names = " and ".join(verdicts)
         return Overall("equivalent", deciding[0].name, f"{names} lie within the margin", final=True)
-    return _undecided(deciding, verdicts, pairs, error, last)
+    return _undecided(deciding, verdicts, judged, pairs, rules, last)
 
 
 def _changed(
@@ -90,17 +92,28 @@ def _opposite(judged: Judged | None, verdict: Verdict | None) -> bool:
 
 
 def _undecided(
-    deciding: Sequence[Watched], verdicts: Mapping[str, Verdict | None], pairs: Sequence[Pair], error: float, last: bool
+    deciding: Sequence[Watched],
+    verdicts: Mapping[str, Verdict | None],
+    judged: Mapping[str, Judged],
+    pairs: Sequence[Pair],
+    rules: Rules,
+    last: bool,
 ) -> Overall:
+    """Where one metric is even and the noisier ones lie within the guard, with middles that do not matter, all is."""
     even = [name for name, verdict in verdicts.items() if verdict == "equivalent"]
     others = [w for w in deciding if w.name not in even]
-    if even and last and all(_guarded(w, pairs, error) and _guarded(w, pairs, error, gain=True) for w in others):
+    guarded = all(_guarded(w, pairs, rules.error) and _guarded(w, pairs, rules.error, gain=True) for w in others)
+    if even and guarded and (last or not any(_matters(judged[w.name], rules.margin) for w in others)):
         wide = ", ".join(w.name for w in others)
         return Overall(
             "equivalent", even[0], f"{even[0]} lies within the margin, {wide} within {GUARD:.0%}", final=True
         )
     names = ", ".join(w.name for w in others)
     return Overall("inconclusive", "", f"not certain yet: {names}")
+
+
+def _matters(judged: Judged, margin: float) -> bool:
+    return judged.ratio is None or abs(math.log(judged.ratio.value)) >= MATTERS * math.log1p(margin)
 
 
 def _guarded(watched: Watched, pairs: Sequence[Pair], error: float, gain: bool = False) -> bool:

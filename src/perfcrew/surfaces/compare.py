@@ -12,7 +12,8 @@ from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import UsageError
 from perfcrew.experiment.engine import Rules
 from perfcrew.experiment.record import record
-from perfcrew.experiment.sides import Wish, compare_sides
+from perfcrew.experiment.sides import compare_sides
+from perfcrew.experiment.wish import Wish
 from perfcrew.surfaces.comparison_text import lines
 from perfcrew.surfaces.display import display
 from perfcrew.target.signals import terminating
