@@ -13,11 +13,13 @@ from pydantic import Field, JsonValue
 from perfcrew.core.base import Noun
 from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
+from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
 from perfcrew.core.metrics import Direction, Unit
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
-from perfcrew.core.targets import Outcome, Profile, Target
+from perfcrew.core.targets import Outcome as TargetOutcome
+from perfcrew.core.targets import Profile, Target
 from perfcrew.core.web import Fingerprint, Place
 from perfcrew.core.web import Plan as RequestPlan
 
@@ -348,7 +350,7 @@ class Judgement(Noun):
 
     target: Target
     subject: str
-    outcome: Outcome
+    outcome: TargetOutcome
     ref: Ref | None = None
 
 
@@ -399,7 +401,12 @@ Body = Annotated[
     | Instance
     | Timing
     | Published
-    | Comparison,
+    | Comparison
+    | Proposals
+    | Trial
+    | Outcome
+    | SuiteRun
+    | Kept,
     Field(discriminator="kind"),
 ]
 
