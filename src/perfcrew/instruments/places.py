@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from perfcrew.core.trace import Frame
@@ -11,6 +11,7 @@ from perfcrew.core.web import Place
 _BESIDE = frozenset({"site-packages", "dist-packages", "node_modules", ".venv", "venv", ".tox", "__pypackages__"})
 
 
+@lru_cache(maxsize=8192)
 def is_application(file: str, root: Path) -> bool:
     """Whether the file lies below the target's root and is not an installed package."""
     path = PurePath(file)
@@ -22,8 +23,3 @@ def place(frame: Frame, root: Path) -> Place:
     path = PurePath(frame.file)
     file = path.relative_to(root).as_posix() if path.is_relative_to(root) else frame.file
     return Place(file=file, line=frame.line, function=frame.function)
-
-
-def innermost_application(stack: Iterable[Frame], root: Path) -> Frame | None:
-    """The first frame of the application, from the innermost one on."""
-    return next((f for f in stack if is_application(f.file, root)), None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from perfcrew.core.evidence import ProfileLine
 from perfcrew.core.trace import Frame
-from perfcrew.instruments.places import innermost_application, is_application, place
+from perfcrew.instruments.places import is_application, place
 
 MOST_LINES = 60
 _THREAD = re.compile(r"thread \((\d+)\)")
@@ -85,9 +85,10 @@ def _weighed(stacks: Sequence[Stack], root: Path, key: Callable[[Frame], Hashabl
     weights: dict[Hashable, _Weight] = defaultdict(_Weight)
     for stack in stacks:
         counted: set[Hashable] = set()
-        inner = tuple(reversed(stack.frames))
-        for depth, frame in enumerate(inner):
-            trigger = None if is_application(frame.file, root) else innermost_application(inner[depth + 1 :], root)
+        caller: Frame | None = None  # the application's innermost frame so far: stacks are deep, so no looking back
+        for depth, frame in enumerate(stack.frames, 1 - len(stack.frames)):
+            own = is_application(frame.file, root)
+            caller, trigger = (frame, None) if own else (caller, caller)
             name = (key(frame), key(trigger) if trigger else None)
             weight = weights[name]
             weight.own += stack.count if depth == 0 else 0
