@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 WEIGHTS = {
-    "baseline": 5.0,
-    "traces": 2.5,
-    "payload": 0.2,
-    "plans": 0.6,
-    "profile": 0.8,
-    "neighbour": 0.5,
-    "startup": 0.2,
+    "baseline": 4.5,
+    "traces": 2.2,
+    "payload": 0.4,
+    "plans": 0.4,
+    "profile": 1.0,
+    "neighbour": 0.8,
+    "startup": 0.1,
     "workload": 0.6,
 }
 """Parts of the time for measuring, in the order of the stages. The baseline's are of all its instances together."""
