@@ -15,19 +15,13 @@ def verdict_words(report: Report) -> str:
     return "Gate: passed" if report.verdict.passed else "Gate: FAILED"
 
 
-def without(report: Report) -> list[str]:
-    """Endpoints that have no figures at all; others are listed with a stage that the time did not suffice for."""
-    measured = {row.endpoint for row in report.state}
-    return [one.endpoint for one in report.not_measured if one.endpoint not in measured]
-
-
 def counted(report: Report) -> list[str]:
     """Endpoints, findings by level, and targets by outcome, a line each."""
     levels = [f"{n} {level}" for level in reversed(LEVELS) if (n := _at(report, level))]
     put_aside = len(report.findings) - len(report.open_findings)
     findings = f"Findings: {len(report.open_findings)}" + (f" ({', '.join(levels)})" if levels else "")
     return [
-        f"Endpoints measured: {len(report.state)}; not measured: {len(without(report))}",
+        f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
         f"Targets: {outcomes(report.targets) or 'none set'}",
         "Nothing was changed and no fix was tried: what is recommended are hypotheses",

@@ -8,7 +8,6 @@ from rich.text import Text
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.report import Report
 from perfcrew.graphs.run import Outcome
-from perfcrew.report.tallies import without
 
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -43,8 +42,8 @@ def _lines(findings: tuple[Finding, ...], console: Console) -> None:
 
 def _counted(report: Report, seconds: float) -> str:
     said = [f"{_number(len(report.state), 'endpoint')} measured"]
-    if without(report):
-        said.append(f"{len(without(report))} not measured")
+    if report.not_measured:
+        said.append(f"{len(report.not_measured)} not measured")
     if report.failures:
         said.append(f"{_number(len(report.failures), 'step')} failed (said in the report)")
     return f"{', '.join(said)}, in {seconds:.0f} s. Nothing was changed."

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from perfcrew.core.errors import PerfcrewError, TargetFailed, ToolMissing
-from perfcrew.core.evidence import NotMeasured
 from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
 
@@ -34,7 +33,7 @@ async def each(
     """Do the work for each plan. What fails for one endpoint is kept as evidence, and the others go on.
 
     `until`, on the monotonic clock, ends this stage's time (without it: the part that the budget gives the stage);
-    the plans left then are said to be out of time, unless the caller says it (`say_late` off).
+    the plans left then are told in one failure, unless the caller tells of them (`say_late` off).
 
     Raises TargetFailed where the application does not start at all, ToolMissing where the instrument can't run.
     """
@@ -53,9 +52,8 @@ async def each(
                     break
     if deaths >= DEATHS:
         _given_up(context, stage, left)
-    elif say_late:
-        for plan in left:
-            out_of_time(context, stage, plan)
+    elif left and say_late:
+        out_of_time(context, stage, left, total)
     progress.note(f"{len(left)} not reached" if left else "", total - len(left), total)
 
 
@@ -93,8 +91,7 @@ async def _answers(instance: Instance) -> bool:
     return True
 
 
-def out_of_time(context: Context, stage: str, plan: Plan) -> None:
-    """Keep that a stage had no time left for an endpoint, which its baseline may well have."""
-    key = plan.endpoint.key
-    body = NotMeasured(reason=f"{stage}: {TIME_USED_UP}")
-    context.put(f"not measured/{stage}/{key}", body, context.method("perfcrew"), key)
+def out_of_time(context: Context, stage: str, left: Sequence[Plan], total: int) -> None:
+    """Tell which endpoints a stage had no time left for; their baseline stands."""
+    keys = ", ".join(plan.endpoint.key for plan in left)
+    context.failed(stage, f"{len(left)} of {total} endpoints", f"{TIME_USED_UP}. Not reached: {keys}")

@@ -43,15 +43,18 @@ async def plans(context: Context) -> None:
         return
     clone, progress = await context.data.clone("plans"), context.progress("plans")
     progress.until = context.budget.until("plans")
+    traced, late = [s for s in application.scenes if s.traced], []
     try:
-        for scene in progress.over(application.scenes, lambda s: s.endpoint.key):
+        for scene in progress.over(traced, lambda s: s.endpoint.key):
             for text, cost in _costly(scene):
                 if time.monotonic() > progress.until:
-                    out_of_time(context, "plans", scene.plan)
+                    late.append(scene.plan)
                     break
                 await asyncio.to_thread(_explained, context, clone, scene.endpoint.key, text, cost)
     finally:
         clone.drop()
+    if late:
+        out_of_time(context, "plans", late, len(traced))
 
 
 def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
