@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from perfcrew.experiment.engine import Checks, Pair, Reading, Watched
+from perfcrew.experiment.engine import Checks, Goal, Pair, Reading, Watched
 from perfcrew.instruments.command import CommandRun, Launch, measure_command
 
 FIRST, SECOND = 0.8, 0.2
@@ -48,8 +48,8 @@ class Commands:
         self.cold.append((one, other))
         self._has_ready = one.ready_ms is not None and other.ready_ms is not None
 
-    def awaited(self, subject: str) -> bool:
-        return True
+    def goal(self, subject: str) -> Goal:
+        return "verdict"
 
     def watched(self, subject: str) -> tuple[Watched, ...]:
         if self.a.own_figures:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from perfcrew.core.comparison import Comparison, Effect, Role, Side
 from perfcrew.core.errors import CommandError, Unmeasurable
 from perfcrew.core.metrics import Direction, Unit
-from perfcrew.experiment.verdict import Overall, overall
+from perfcrew.experiment.verdict import Overall, held, overall
 from perfcrew.stats.decide import Demand, Judged, judge, noise
 
 Tell = Callable[[str], None]
@@ -55,6 +55,8 @@ class Pair:
 
 Design = Literal["interleaved", "duet", "instances"]
 Checks = Literal["must agree", "if constant", "none"]
+Goal = Literal["verdict", "not worse", "none"]
+"""A verdict; the proof that nothing is worse by its margin; or whatever is known when the others are done."""
 
 
 class Sampler(Protocol):
@@ -67,8 +69,8 @@ class Sampler(Protocol):
     @property
     def checks(self) -> Checks: ...
     def watched(self, subject: str) -> tuple[Watched, ...]: ...
-    def awaited(self, subject: str) -> bool:
-        """Whether the comparison goes on until this subject is decided; the others are told as they stand."""
+    def goal(self, subject: str) -> Goal:
+        """What is asked of this subject. The comparison goes on until all but `none` have it."""
         ...
 
     async def pair(self, a_first: bool) -> dict[str, Pair]: ...
@@ -124,7 +126,7 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
         for subject, pairs in taken.pairs.items():
             found[subject] = _look(sampler, subject, pairs, rules, last=last)
         tell(_line(taken, found, rules))
-        if last or all(f.overall.final for s, f in found.items() if sampler.awaited(s)):
+        if last or all(f.overall.final for s, f in found.items() if sampler.goal(s) != "none"):
             break
     if broken:
         found = {s: Found({}, Overall(None, refused=broken)) for s in taken.pairs or ("all",)}
@@ -140,13 +142,20 @@ def _add(taken: Taken, measured: dict[str, Pair]) -> None:
 def _look(sampler: Sampler, subject: str, pairs: Sequence[Pair], rules: Rules, *, last: bool) -> Found:
     watched = sampler.watched(subject)
     judged = _judged(watched, pairs, rules)
-    return Found(judged, _result(sampler, watched, pairs, judged, rules, last=last))
+    result = _result(sampler, watched, pairs, judged, rules, last=last)
+    if sampler.goal(subject) == "not worse" and result.verdict in ("inconclusive", "equivalent"):
+        result = held(watched, pairs, rules)
+    return Found(judged, result)
 
 
 def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> dict[str, Judged]:
     found = {}
     for metric in watched:
-        if metric.exact or any(metric.name not in side.values for p in pairs for side in (p.a, p.b)):
+        if any(metric.name not in side.values for p in pairs for side in (p.a, p.b)):
+            continue
+        if metric.exact:
+            a, b = ([getattr(p, side).values[metric.name] for p in pairs] for side in ("a", "b"))
+            found[metric.name] = exact(metric, a, b)
             continue
         demand = Demand(metric.margin or rules.margin, rules.error, metric.weight, metric.direction)
         found[metric.name] = judge(log_ratios(pairs, metric.name), demand)
@@ -253,12 +262,13 @@ def _effect(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, refu
 
 
 def exact(watched: Watched, a: Sequence[float], b: Sequence[float]) -> Judged:
-    """Counts and bytes are compared as they are, by their medians; a side that varies by itself gets no verdict."""
+    """Counts and bytes are compared as they are; sides that vary and overlap get no verdict."""
     if not a or not b:
         return Judged(None, None, "not measured")
-    if len(set(a)) > 1 or len(set(b)) > 1:
+    apart = max(a) < min(b) or max(b) < min(a)
+    if not apart and (len(set(a)) > 1 or len(set(b)) > 1):
         return Judged(None, None, "it varies from run to run, so it is no exact figure here")
-    if a[0] == b[0]:
+    if not apart:
         return Judged("equivalent", None)
     less = b[0] < a[0]
     return Judged("improved" if less == (watched.direction == "lower") else "regressed", None)

@@ -8,42 +8,52 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
-from perfcrew.experiment.engine import Checks, Design, Pair, Reading, Watched
+from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
 from perfcrew.instruments import cpu_clock
 from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop
+from perfcrew.instruments.neighbour import measure_neighbour
 from perfcrew.target import auth
-from perfcrew.target.clone import Clone, Template
+from perfcrew.target.clone import Clone
 from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
 
 APPLICATION = "application"
+OTHERS = "the other endpoints together"
 CPU = Watched("cpu", "ms", "deciding", weight=0.8)
 LATENCY = Watched("latency", "ms", "deciding", weight=0.2)
-RSS = Watched("rss.peak", "bytes", "deciding", weight=0.5, margin=0.05)
-STARTUP = Watched("startup", "ms", "deciding", weight=0.5, margin=0.1)
-COLD = Watched("latency.cold", "ms", "shown", margin=0.1)
+COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3)
+BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
+RSS = Watched("rss.peak", "bytes", "deciding", weight=0.5, margin=0.1)
+STARTUP = Watched("startup", "ms", "deciding", weight=0.5, margin=0.15)
+PROCESSES = Watched("processes", "count", "guard", exact=True)
+EXTRA: dict[str, Watched] = {
+    "neighbour.latency": Watched("neighbour.latency", "ms", "deciding", weight=0.5),
+    "rss.slope": Watched("rss.slope", "bytes/request", "deciding", weight=0.5, margin=0.1),
+    "response.bytes": replace(BYTES, role="deciding"),
+}
+"""What some changes aim at beside or instead of an endpoint's own time."""
 _TURNS = 4
 """Blocks of each side and endpoint: as ABBAABBA or its mirror."""
+_GROWTH_REQUESTS = 150
+_NEIGHBOUR_S = 0.25
 
 
 @dataclass(frozen=True)
 class Host:
-    """One side: a project, its data, and what is set for it. `size` is of the data, None: as the template is."""
+    """One side: a project, what is set for it, and how a fresh copy of its data is made."""
 
     name: str
     project: Project
-    template: Template
+    fresh: Callable[[str], Awaitable[Clone]]
     environment: Mapping[str, str] = field(default_factory=dict)
-    base: Clone | None = None
-    """What its data is copied from, where it was grown; else the template."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +71,29 @@ class Effort:
     seconds: float = 0.4
     fewest: int = 8
     warm: int = 3
+    turns: int = _TURNS
 
 
 @dataclass
 class Servers:
-    """A sampler of two sides. `light` endpoints are asked less; what is not `awaited` does not prolong it."""
+    """A sampler of two sides. Endpoints that are not `awaited` are asked less, and do not prolong it.
+
+    `aims` are metrics of `EXTRA` that are measured of the awaited endpoints; `cheap` is asked beside them.
+    """
 
     a: Host
     b: Host
     plans: tuple[Plan, ...]
     workspace: Path
     registry: Registry
-    driver: Driver
+    drivers: tuple[Driver, Driver]
+    awaited_keys: frozenset[str]
+    aims: tuple[str, ...] = ()
+    cheap: Plan | None = None
     effort: Effort = Effort()
-    light: Effort = Effort(seconds=0.05, fewest=3, warm=1)
-    awaited_keys: frozenset[str] = frozenset()
+    light: Effort = Effort(seconds=0.0, fewest=2, warm=1, turns=2)
+    guarding: bool = False
+    """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
     design: Design = "instances"
     unit: str = "a started instance of each, asked in turn"
@@ -83,17 +101,33 @@ class Servers:
     _rounds: int = 0
 
     def awaited(self, subject: str) -> bool:
+        """Whether this endpoint is what the comparison is about."""
         return subject in self.awaited_keys
 
+    def goal(self, subject: str) -> Goal:
+        if self.awaited(subject):
+            return "verdict"
+        return "not worse" if self.guarding and subject in (OTHERS, APPLICATION) else "none"
+
     def watched(self, subject: str) -> tuple[Watched, ...]:
-        return (RSS, STARTUP) if subject == APPLICATION else (CPU, LATENCY, COLD)
+        if subject == APPLICATION:
+            return (RSS, STARTUP, PROCESSES)
+        if subject == OTHERS:
+            return (replace(CPU, margin=0.05), replace(LATENCY, margin=0.05))
+        if not self.awaited(subject):
+            part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
+            return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)
+        extra = tuple(EXTRA[name] for name in self.aims if name in EXTRA)
+        return (CPU, LATENCY, *extra, COLD, *(() if BYTES.name in self.aims else (BYTES,)))
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""
         self._rounds += 1
         async with AsyncExitStack() as stack:
             a, b = await asyncio.gather(*(self._start(host, stack) for host in (self.a, self.b)))
-            found = {p.endpoint.key: await self._endpoint(p, a, b, a_first) for p in self.plans}
+            order = (a, b) if a_first else (b, a)
+            found = {p.endpoint.key: await self._endpoint(p, a, b, order) for p in self.plans}
+            found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
             found[APPLICATION] = Pair(_whole(a), _whole(b))
             return found
 
@@ -101,16 +135,51 @@ class Servers:
         started = _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)
         return await stack.enter_async_context(started)
 
-    async def _endpoint(self, plan: Plan, a: Started, b: Started, a_first: bool) -> Pair:
-        effort = self.effort if self.awaited(plan.endpoint.key) else self.light
-        order = (a, b) if a_first else (b, a)
-        sides = {id(side): _Asked(side, plan, self.driver) for side in order}
+    async def _endpoint(self, plan: Plan, a: Started, b: Started, order: tuple[Started, Started]) -> Pair:
+        awaited = self.awaited(plan.endpoint.key)
+        effort = self.effort if awaited else self.light
+        asked = plan if awaited else _one_request(plan)
+        sides = {id(side): _Asked(side, asked, self.drivers[0]) for side in order}
         for side in order:
-            await sides[id(side)].warm(effort.warm * len(plan.requests))
-        for turn in range(_TURNS):
+            await sides[id(side)].warm(effort.warm * len(asked.requests))
+        for turn in range(effort.turns):
             for side in order if turn % 2 == 0 else order[::-1]:
-                await sides[id(side)].block(effort.seconds / _TURNS, -(-effort.fewest // _TURNS))
+                await sides[id(side)].block(effort.seconds / effort.turns, -(-effort.fewest // effort.turns))
+        for side in order if awaited else ():
+            await self._aimed(sides[id(side)])
         return Pair(sides[id(a)].reading(), sides[id(b)].reading())
+
+    async def _aimed(self, asked: _Asked) -> None:
+        if "neighbour.latency" in self.aims and self.cheap is not None:
+            beside = await measure_neighbour(
+                asked.side.aim, asked.plan, self.cheap, 0.0, seconds=_NEIGHBOUR_S, drivers=self.drivers
+            )
+            asked.extra["neighbour.latency"] = beside.beside_median_ms
+        if "rss.slope" in self.aims:
+            before = asked.side.running.rss_bytes()
+            await asked.warm(_GROWTH_REQUESTS, cold=False)
+            grown = asked.side.running.rss_bytes() - before
+            asked.extra["rss.slope"] = max(grown, 1) / _GROWTH_REQUESTS
+
+
+def _one_request(plan: Plan) -> Plan:
+    return plan.model_copy(update={"requests": plan.requests[:1], "fingerprints": plan.fingerprints[:1]})
+
+
+def _together(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
+    """The sums over several endpoints: cost that a change moves elsewhere shows here, in one test for all."""
+    if not pairs:
+        return {}
+    sides = {name: [getattr(p, name) for p in pairs.values()] for name in ("a", "b")}
+    whole = {n: all("cpu" in r.values and "latency" in r.values for r in side) for n, side in sides.items()}
+    readings = {
+        name: Reading(
+            {m: sum(r.values[m] for r in side) for m in ("cpu", "latency")} if whole[name] else {},
+            "; ".join(sorted({r.check for r in side if r.check})),
+        )
+        for name, side in sides.items()
+    }
+    return {OTHERS: Pair(readings["a"], readings["b"])}
 
 
 @dataclass
@@ -124,11 +193,13 @@ class _Asked:
     cpu_ms: float = 0.0
     asked: int = 0
     samples_ms: list[float] = field(default_factory=list)
+    sent_bytes: int = 0
     errors: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, float] = field(default_factory=dict)
 
-    async def warm(self, count: int) -> None:
+    async def warm(self, count: int, cold: bool = True) -> None:
         result = await self._loop(count=count)
-        if result.samples_ms:
+        if cold and result.samples_ms:
             self.cold_ms = result.samples_ms[0]
 
     async def block(self, duration_s: float, minimum: int) -> None:
@@ -136,6 +207,7 @@ class _Asked:
         result = await self._loop(duration_s=duration_s, minimum=minimum)
         self.cpu_ms += cpu_clock.cpu_ms(self.side.running) - before_ms
         self.asked += result.asked_count
+        self.sent_bytes += result.sent_bytes
         self.samples_ms += result.samples_ms
 
     async def _loop(self, *, duration_s: float = 0.0, minimum: int = 0, count: int | None = None) -> LoadResult:
@@ -160,20 +232,27 @@ class _Asked:
             "cpu": self.cpu_ms / self.asked,
             "latency": statistics.median(self.samples_ms),
             "latency.cold": self.cold_ms,
+            "response.bytes": self.sent_bytes / self.asked,
+            **self.extra,
         }
         return Reading(values, check=", ".join(sorted(self.errors)))
 
 
 def _whole(side: Started) -> Reading:
-    return Reading({"rss.peak": float(side.running.rss_bytes()), "startup": side.running.start_ms})
+    running = side.running
+    values = {
+        "rss.peak": float(running.rss_bytes()),
+        "startup": running.start_ms,
+        "processes": float(len(running.processes())),
+    }
+    return Reading(values)
 
 
 @asynccontextmanager
 async def _started(
     host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
 ) -> AsyncIterator[Started]:
-    base = host.base
-    clone = await (host.template.copy(base, name) if base is not None else host.template.clone(name))
+    clone = await host.fresh(name)
     try:
         async with launch(
             host.project,

@@ -17,10 +17,9 @@ from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.errors import UsageError
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan, Request
-from perfcrew.experiment.engine import Checks, Design, Pair, Reading, Tell, Watched, compare
+from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Tell, Watched, compare
 from perfcrew.experiment.servers import Host, Servers, chosen
 from perfcrew.experiment.wish import Wish, variables
-from perfcrew.experiment.worktrees import relocate, worktree
 from perfcrew.instruments.load import Aim, Driver, closed_loop
 from perfcrew.target import auth, requests
 from perfcrew.target.client import Client
@@ -45,11 +44,10 @@ async def compare_servers(wish: Wish, tell: Tell) -> list[Comparison]:
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(placed(wish.root))
         a, b = await stack.enter_async_context(_hosts(wish, place, tell))
-        driver = await stack.enter_async_context(Driver())
+        drivers = (await stack.enter_async_context(Driver()), await stack.enter_async_context(Driver()))
         plans = await survey(a, wish.scenarios, place, tell)
-        sampler = Servers(
-            a, b, plans, place.folder, place.registry, driver, awaited_keys=frozenset(p.endpoint.key for p in plans)
-        )
+        keys = frozenset(p.endpoint.key for p in plans)
+        sampler = Servers(a, b, plans, place.folder, place.registry, drivers, awaited_keys=keys)
         labels = wish.revisions or tuple(_configured(wish, side) for side in "AB")
         one, other = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
         return await compare(sampler, one, other, wish.rules, tell)
@@ -86,6 +84,8 @@ async def _hosts(wish: Wish, place: Place, tell: Tell) -> AsyncIterator[tuple[Ho
     async with AsyncExitStack() as stack:
         sides = [project, project]
         if wish.revisions:
+            from perfcrew.experiment.worktrees import relocate, worktree
+
             tell("checking both revisions out")
             for index, revision in enumerate(wish.revisions):
                 tree = await stack.enter_async_context(worktree(wish.root, place.registry, place.folder, base=revision))
@@ -93,7 +93,7 @@ async def _hosts(wish: Wish, place: Place, tell: Tell) -> AsyncIterator[tuple[Ho
         tell("preparing the data of both sides")
         templates = [await stack.enter_async_context(_template(side, place, i)) for i, side in enumerate(sides)]
         a, b = (
-            Host(name, side, template, variables(wish.settings, name.upper()))
+            Host(name, side, template.clone, variables(wish.settings, name.upper()))
             for name, side, template in zip("ab", sides, templates, strict=True)
         )
         yield a, b
@@ -111,7 +111,7 @@ async def _template(project: Project, place: Place, number: int) -> AsyncIterato
 async def survey(host: Host, keys: Sequence[str], place: Place, tell: Tell) -> tuple[Plan, ...]:
     """Requests that side A answers, to the endpoints named, or to all that can be asked."""
     tell("looking for requests that side A answers")
-    clone = await host.template.clone("survey")
+    clone = await host.fresh("survey")
     try:
         async with launch(
             host.project,
@@ -148,8 +148,8 @@ class Urls:
     unit: str = "two blocks of requests to each, in turn"
     checks: Checks = "must agree"
 
-    def awaited(self, subject: str) -> bool:
-        return True
+    def goal(self, subject: str) -> Goal:
+        return "verdict"
 
     def watched(self, subject: str) -> tuple[Watched, ...]:
         return (Watched("latency", "ms", "deciding"),)

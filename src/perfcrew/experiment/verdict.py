@@ -53,6 +53,18 @@ def overall(
     return _undecided(deciding, verdicts, judged, pairs, rules, last)
 
 
+def held(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> Overall:
+    """Whether it is proven of every deciding metric that it is not worse by its margin: non-inferiority of each."""
+    open_ = [
+        w
+        for w in watched
+        if w.role == "deciding" and not w.exact and not _not_worse(w, pairs, w.margin or rules.margin, rules.error)
+    ]
+    if open_:
+        return Overall("inconclusive", "", f"not proven yet: {', '.join(w.name for w in open_)} no worse than before")
+    return Overall("equivalent", "", "none is worse than before by its margin", final=True)
+
+
 def _changed(
     watched: Sequence[Watched],
     deciding: Sequence[Watched],
@@ -117,7 +129,13 @@ def _matters(judged: Judged, margin: float) -> bool:
 
 
 def _guarded(watched: Watched, pairs: Sequence[Pair], error: float, gain: bool = False) -> bool:
+    return _not_worse(watched, pairs, GUARD, error, gain)
+
+
+def _not_worse(watched: Watched, pairs: Sequence[Pair], margin: float, error: float, gain: bool = False) -> bool:
     from perfcrew.experiment.engine import log_ratios
 
+    if any(watched.name not in side.values for p in pairs for side in (p.a, p.b)):
+        return False
     ratios = log_ratios(pairs, watched.name)
-    return not_worse([-x for x in ratios] if gain else ratios, GUARD, error, watched.direction)
+    return not_worse([-x for x in ratios] if gain else ratios, margin, error, watched.direction)

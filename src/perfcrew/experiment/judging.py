@@ -1,0 +1,60 @@
+"""Keep, iterate or discard: what an experiment's measurements come to, by the criteria written down before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perfcrew.core.comparison import Comparison, Effect
+from perfcrew.core.experiments import Decision
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The decision, why, and what was traded for what."""
+
+    decision: Decision
+    why: str
+    trade_offs: tuple[str, ...] = ()
+
+
+def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
+    """Keep only where the metric aimed at improved, nothing regressed anywhere, and that much is proven."""
+    refused = [f"{c.subject}: {c.refused}" for c in found if c.refused]
+    if refused or not found:
+        return Ruling("discard", f"no verdict: {'; '.join(refused[:3]) or 'nothing was measured'}")
+    worse = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
+    aimed = aimed_at(found, endpoint, metric)
+    gained = aimed is not None and aimed.verdict == "improved"
+    if worse:
+        told = tuple(f"{e.metric} of {c.subject} {change(e)}" for c, e in worse)
+        gain = f"{metric} {change(aimed)}" if gained and aimed is not None else f"no gain of {metric}"
+        return Ruling("discard", f"a regression: {', '.join(told[:3])} (against {gain})", told)
+    if not gained:
+        state = aimed.verdict if aimed is not None and aimed.verdict else "not measured"
+        return Ruling("iterate", f"{metric} of {endpoint} did not improve: {state}{_seen(aimed)}")
+    open_ = [c.subject for c in found if c.verdict == "inconclusive" and c.why.startswith("not proven")]
+    if open_:
+        return Ruling("iterate", f"{metric} improved, but that nothing else is worse was not proven: {open_[0]}")
+    assert aimed is not None
+    return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}, and nothing else became worse")
+
+
+def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:
+    """The effect on the metric aimed at: of the endpoint, or of the application as a whole."""
+    of_endpoint = [e for c in found if c.subject == endpoint for e in c.effects if e.metric == metric]
+    return next(iter([*of_endpoint, *(e for c in found for e in c.effects if e.metric == metric)]), None)
+
+
+def change(effect: Effect | None) -> str:
+    """`-31.0 % (-33.1 to -28.9)`, or from one exact figure to the other."""
+    if effect is None:
+        return "not measured"
+    if effect.ratio is None:
+        return f"{effect.a:g} → {effect.b:g}" if effect.a is not None and effect.b is not None else "unknown"
+    shares = [(x - 1) * 100 for x in (effect.ratio.value, effect.ratio.low, effect.ratio.high)]
+    return f"{shares[0]:+.1f} % ({shares[1]:+.1f} to {shares[2]:+.1f})"
+
+
+def _seen(effect: Effect | None) -> str:
+    return f", {change(effect)}" if effect is not None and effect.ratio is not None else ""
