@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -26,6 +27,7 @@ class Edits:
         self.text = text
         self._wrapper = MetadataWrapper(cst.parse_module(text.text), unsafe_skip_copy=True)
         self._changes: dict[cst.CSTNode, list[Change]] = {}
+        self._around: dict[cst.CSTNode, _Around] = {}
         self._statements: dict[_Start, Statement] = {}
         self._expressions: dict[tuple[_Start, _Start], list[cst.BaseExpression]] = {}
         self._index()
@@ -61,8 +63,16 @@ class Edits:
     def code(self, node: ast.expr | ast.stmt) -> str:
         """The node's own text, comments beside a statement included."""
         if isinstance(node, ast.expr):
-            return self.module.code_for_node(self.expression(node))
+            return self._expression_code(node)
         return self.module.code_for_node(self.statement(node))
+
+    def _expression_code(self, node: ast.expr) -> str:
+        if node.lineno == node.end_lineno:
+            return ast.get_source_segment(self.text.text, node) or ast.unparse(node)
+        found = self.expression(node)
+        if isinstance(found, cst.Call):
+            found = found.with_changes(lpar=[], rpar=[])
+        return self.module.code_for_node(found)
 
     def swap(self, node: ast.expr, code: str) -> None:
         """Puts an expression in another's place, in parentheses where what is around it binds tighter."""
@@ -71,7 +81,9 @@ class Edits:
         if tight and _grasped(self.text.tree, node):
             new = new.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
         old = self.expression(node)
-        if not tight or not old.lpar:
+        if isinstance(new, cst.Name):
+            new = new.with_changes(lpar=[], rpar=[])
+        elif not tight or not old.lpar:
             new = new.with_changes(lpar=[*old.lpar, *new.lpar], rpar=[*new.rpar, *old.rpar])
         else:
             new = new.with_changes(lpar=old.lpar, rpar=old.rpar)
@@ -93,23 +105,14 @@ class Edits:
         """Takes a statement out, with the comments above it."""
         self._changes.setdefault(self.statement(node), []).append(lambda _: cst.RemoveFromParent())
 
-    def before(self, node: ast.stmt, code: str) -> None:
-        """Puts statements before another; the comments above it stay with it."""
-        new = self.parse(code)
-
-        def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-            return cst.FlattenSentinel([*new, old])
-
-        self._changes.setdefault(self.statement(node), []).append(put)
+    def before(self, node: ast.stmt, code: str, apart: bool = False) -> None:
+        """Puts statements before another, `apart` by a blank line; the comments above it stay with it."""
+        self._around.setdefault(self.statement(node), _Around()).above.extend(self.parse(code))
+        self._around[self.statement(node)].apart |= apart
 
     def after(self, node: ast.stmt, code: str) -> None:
         """Puts statements after another."""
-        new = self.parse(code)
-
-        def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-            return cst.FlattenSentinel([old, *new])
-
-        self._changes.setdefault(self.statement(node), []).append(put)
+        self._around.setdefault(self.statement(node), _Around()).below.extend(self.parse(code))
 
     def parse(self, code: str) -> list[Statement]:
         """Statements from text, with the file's own indentation and line ends. A blank line above the first stays."""
@@ -118,11 +121,11 @@ class Edits:
         parsed = cst.parse_module("\n".join(lines) + "\n", self.module.config_for_parsing)
         body: list[Statement] = list(parsed.body)
         body[0] = body[0].with_changes(leading_lines=[*parsed.header, *body[0].leading_lines])
-        return body
+        return [cst.ensure_type(statement.visit(_Bare()), type(statement)) for statement in body]
 
     def result(self) -> str:
         """The file's new text. Raises Unwritable where nothing changed or the result is no Python."""
-        new = self.module.visit(_Rewrite(self._changes))
+        new = self.module.visit(_Rewrite(self._changes, self._around))
         return checked(self.text, new.code)
 
     def _start(self, node: ast.expr | ast.stmt) -> _Start:
@@ -148,25 +151,52 @@ def checked(text: Source, new: str) -> str:
     return new.replace("\n", "\r\n") if b"\r\n" in text.path.read_bytes() else new
 
 
+class _Bare(cst.CSTTransformer):
+    """Empty lines hold no blanks."""
+
+    def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
+        return updated_node if updated_node.comment else updated_node.with_changes(indent=False)
+
+
+@dataclass
+class _Around:
+    """Statements to be put above and below one."""
+
+    above: list[Statement] = field(default_factory=list)
+    below: list[Statement] = field(default_factory=list)
+    apart: bool = False
+
+
 class _Rewrite(cst.CSTTransformer):
-    def __init__(self, changes: dict[cst.CSTNode, list[Change]]) -> None:
+    def __init__(self, changes: dict[cst.CSTNode, list[Change]], around: dict[cst.CSTNode, _Around]) -> None:
         super().__init__()
-        self._changes = changes
+        self._changes, self._around = changes, around
 
     def on_leave(  # type: ignore[override]
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
     ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
         done: list[cst.CSTNode] = [updated_node]
         for change in self._changes.get(original_node, ()):
-            at = next((i for i, n in enumerate(done) if n is updated_node), 0)
-            new = change(done[at])
-            if isinstance(new, cst.FlattenSentinel):
-                done[at : at + 1] = list(new)
-            elif isinstance(new, cst.RemovalSentinel):
-                del done[at]
-            else:
-                done[at] = updated_node = new
-        return done[0] if len(done) == 1 else cst.FlattenSentinel(done)
+            done = _all_of(change(done[0])) + done[1:] if done else done
+        around = self._around.get(original_node)
+        if around is not None:
+            done = [*around.above, *(_apart(done) if around.apart else done), *around.below]
+        return done[0] if len(done) == 1 else cst.FlattenSentinel(done) if done else cst.RemoveFromParent()
+
+
+def _all_of(
+    changed: cst.CSTNode | cst.FlattenSentinel[cst.CSTNode] | cst.RemovalSentinel,
+) -> list[cst.CSTNode]:
+    if isinstance(changed, cst.FlattenSentinel):
+        return list(changed)
+    return [] if isinstance(changed, cst.RemovalSentinel) else [changed]
+
+
+def _apart(done: list[cst.CSTNode]) -> list[cst.CSTNode]:
+    head: Sequence[cst.EmptyLine] = getattr(done[0], "leading_lines", ()) if done else ()
+    if not done or (head and head[0].comment is None):
+        return done
+    return [done[0].with_changes(leading_lines=[cst.EmptyLine(indent=False), *head]), *done[1:]]
 
 
 def _indented(line: str, indent: str) -> str:

@@ -139,12 +139,20 @@ def _put_above(edits: Edits, statement: Import, line: str, apart: bool) -> None:
 def _first(edits: Edits, line: str) -> None:
     """A module without imports: below its docstring and `__future__`."""
     body = edits.text.tree.body
-    head = [s for s in body[:1] if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
+    head: list[ast.stmt] = [s for s in body[:1] if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
     head += [s for s in body if isinstance(s, ast.ImportFrom) and s.module == "__future__"]
     if head:
         edits.after(head[-1], "\n" + line)
-    else:
-        edits.before(body[0], line + "\n")
+        return
+    (new,) = edits.parse(line)
+    apart = 2 if isinstance(body[0], (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else 1
+    gap = [cst.EmptyLine(indent=False)] * apart
+
+    def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
+        leading = getattr(old, "leading_lines", ())
+        return cst.FlattenSentinel([new, old.with_changes(leading_lines=[*gap, *leading])])
+
+    edits.change(body[0], put)
 
 
 def called(text: Source, node: ast.Call) -> str:

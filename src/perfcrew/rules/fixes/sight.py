@@ -84,7 +84,13 @@ def _holds_session(root: Path, name: str) -> bool:
     return False
 
 
-def keeps_state(root: Path, function: Function | None) -> str | None:
+def global_session(function: Function) -> str | None:
+    """A session that the function neither makes nor is given."""
+    own = parameters(function) | names(function, ast.Store)
+    return next((n for n in sorted(names(function, ast.Load) - own) if _SESSION_NAME.search(n)), None)
+
+
+def keeps_state(function: Function | None) -> str | None:
     """The session that a method works on through `self`, where its class is the edited function's."""
     if function is None or "self" not in parameters(function):
         return None

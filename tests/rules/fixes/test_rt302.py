@@ -1,0 +1,362 @@
+"""Independent awaits, gathered; and what must not be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfcrew.core.patches import Fix
+
+from .cases import At, proposed, reasons, same, variant
+
+GATHERED = {
+    "three in a row": (
+        """
+        async def page(shop: Shop, key: int) -> Page:
+            shelf = await shop.stock(key)
+            price = await shop.price(key)  # in cents
+            # by the carrier
+            parcel = await shop.quote(key)
+            return Page(shelf, price, parcel)
+        """,
+        "shop.price",
+        """
+        import asyncio
+
+
+        async def page(shop: Shop, key: int) -> Page:
+            shelf, price, parcel = await asyncio.gather(
+                shop.stock(key),
+                shop.price(key),  # in cents
+                # by the carrier
+                shop.quote(key),
+            )
+            return Page(shelf, price, parcel)
+        """,
+    ),
+    "on one line, with the import among the others": (
+        '''
+        """Pages."""
+
+        import json
+        import os
+        from functools import cache
+
+        import httpx
+
+
+        async def page(shop, key):
+            # Both are slow.
+            a = await shop.stock(key)
+            b = await shop.price(key)
+            return json.dumps([a, b])
+        ''',
+        "shop.price",
+        '''
+        """Pages."""
+
+        import asyncio
+        import json
+        import os
+        from functools import cache
+
+        import httpx
+
+
+        async def page(shop, key):
+            a, b = await asyncio.gather(
+                # Both are slow.
+                shop.stock(key),
+                shop.price(key),
+            )
+            return json.dumps([a, b])
+        ''',
+    ),
+    "what is between them comes first, what uses them last": (
+        """
+        import asyncio
+
+        async def page(client: httpx.AsyncClient, key):
+            stock = await client.get("/stock")
+            stock.raise_for_status()
+            shelf = stock.json()
+            path = key
+            prices = (await client.get(path)).json()
+            return shelf, prices
+        """,
+        "prices = ",
+        """
+        import asyncio
+
+        async def page(client: httpx.AsyncClient, key):
+            path = key
+            stock, prices = await asyncio.gather(client.get("/stock"), client.get(path))
+            stock.raise_for_status()
+            shelf = stock.json()
+            prices = prices.json()
+            return shelf, prices
+        """,
+    ),
+    "in one expression": (
+        """
+        import asyncio
+
+        async def page(shop, key):
+            # The page.
+            return Page(stock=await shop.stock(key), price=(await shop.price(key)).json())
+        """,
+        "return Page",
+        """
+        import asyncio
+
+        async def page(shop, key):
+            # The page.
+            stock, price = await asyncio.gather(shop.stock(key), shop.price(key))
+            return Page(stock=stock, price=price.json())
+        """,
+    ),
+    "only the two that are free": (
+        """
+        import asyncio
+
+        async def page(shop, key):
+            shelf = await shop.stock(key)
+            terms = await shop.contract(shelf)
+            price = await shop.price(key)
+            return shelf, terms, price
+        """,
+        "price = ",
+        """
+        import asyncio
+
+        async def page(shop, key):
+            shelf = await shop.stock(key)
+            terms, price = await asyncio.gather(shop.contract(shelf), shop.price(key))
+            return shelf, terms, price
+        """,
+    ),
+    "a loop that fills a list": (
+        """
+        import asyncio
+
+        async def page(shop, keys):
+            found = []
+            # One after another.
+            for key, title in keys:
+                shelf = await shop.stock(key)
+                found.append(Line(title, shelf))
+            return found
+        """,
+        "shelf = ",
+        """
+        import asyncio
+
+        async def page(shop, keys):
+            found = []
+            at_once = asyncio.Semaphore(8)
+
+            async def ask(key, title):
+                async with at_once:
+                    shelf = await shop.stock(key)
+                    return Line(title, shelf)
+
+            # One after another.
+            found.extend(await asyncio.gather(*(ask(key, title) for key, title in keys)))
+            return found
+        """,
+    ),
+}
+
+REFUSED = {
+    "one session": (
+        """
+        async def page(session: AsyncSession, key):
+            a = await stock_of(session, key)
+            b = await price_of(session, key)
+            return a, b
+        """,
+        "b = await",
+        "session",
+    ),
+    "a session by its annotation only": (
+        """
+        async def page(store: AsyncSession, key):
+            a = await stock_of(store, key)
+            b = await price_of(store, key)
+            return a, b
+        """,
+        "b = await",
+        "`store`",
+    ),
+    "a class that keeps one": (
+        """
+        class Shop:
+            def __init__(self, session: AsyncSession):
+                self.session = session
+
+        async def page(shop: Shop, key):
+            a = await shop.stock(key)
+            b = await shop.price(key)
+            return a, b
+        """,
+        "b = await",
+        "session",
+    ),
+    "the second needs the first": (
+        """
+        async def page(shop, key):
+            a = await shop.stock(key)
+            b = await shop.price(a)
+            return a, b
+        """,
+        "b = await",
+        "needs `a`",
+    ),
+    "needed by a value in between": (
+        """
+        async def page(shop, key):
+            a = await shop.stock(key)
+            sku = a["sku"]
+            b = await shop.price(sku)
+            return a, b
+        """,
+        "b = await",
+        "needs `sku`",
+    ),
+    "a check in between leaves": (
+        """
+        async def page(shop, key):
+            a = await shop.stock(key)
+            if a is None:
+                raise LookupError(key)
+            b = await shop.price(key)
+            return a, b
+        """,
+        "b = await",
+        "may not be moved",
+    ),
+    "writes have an order": (
+        """
+        async def page(shop, key):
+            await shop.reserve(key)
+            b = await shop.price(key)
+            await shop.save(key)
+            return b
+        """,
+        "b = await",
+        "order may matter",
+    ),
+    "a call in between may have an effect": (
+        """
+        async def page(shop, key):
+            a = await shop.stock(key)
+            audit(key)
+            b = await shop.price(key)
+            return a, b
+        """,
+        "b = await",
+        "may not be moved",
+    ),
+    "a loop whose turns need each other": (
+        """
+        async def page(shop, keys):
+            found = []
+            last = None
+            for key in keys:
+                last = await shop.stock(key, last)
+                found.append(last)
+            return found
+        """,
+        "last = await",
+        "`last` is used outside",
+    ),
+    "a loop that stops early": (
+        """
+        async def page(shop, keys):
+            found = []
+            for key in keys:
+                shelf = await shop.stock(key)
+                if shelf:
+                    break
+                found.append(shelf)
+            return found
+        """,
+        "shelf = await",
+        "leave the loop early",
+    ),
+    "two statements on one line": (
+        """
+        async def page(shop, key):
+            a = await shop.stock(key); b = await shop.price(key)
+            return a, b
+        """,
+        "b = await",
+        "several statements",
+    ),
+    "no longer async": (
+        """
+        def page(shop, key):
+            return shop.price(key)
+        """,
+        "shop.price",
+        "not in an async function",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GATHERED)
+def test_gathered(name: str, tmp_path: Path) -> None:
+    before, needle, after = GATHERED[name]
+    same(variant(proposed(tmp_path, "RT302", before, At(needle, "page")), "gather"), after)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    before, needle, why = REFUSED[name]
+    answers = proposed(tmp_path, "RT302", before, At(needle, "page"))
+    assert not [a for a in answers if isinstance(a, Fix)]
+    assert why in reasons(answers)
+
+
+def test_task_group(tmp_path: Path) -> None:
+    before, needle, _ = GATHERED["three in a row"]
+    answers = proposed(tmp_path, "RT302", before, At(needle, "page"))
+    expected = """
+        import asyncio
+
+
+        async def page(shop: Shop, key: int) -> Page:
+            async with asyncio.TaskGroup() as tasks:
+                shelf_task = tasks.create_task(shop.stock(key))
+                price_task = tasks.create_task(shop.price(key))  # in cents
+                # by the carrier
+                parcel_task = tasks.create_task(shop.quote(key))
+            shelf = shelf_task.result()
+            price = price_task.result()
+            parcel = parcel_task.result()
+            return Page(shelf, price, parcel)
+        """
+    same(variant(answers, "TaskGroup"), expected)
+
+
+def test_a_loop_bounds_how_many_run_at_once(tmp_path: Path) -> None:
+    before, needle, _ = GATHERED["a loop that fills a list"]
+    text = variant(proposed(tmp_path, "RT302", before, At(needle, "page")), "gather")
+    space: dict[str, object] = {"Line": lambda title, shelf: (title, shelf)}
+    exec(text, space)
+    running, most = 0, 0
+
+    class Shop:
+        async def stock(self, key: int) -> int:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await space["asyncio"].sleep(0)  # type: ignore[attr-defined]
+            running -= 1
+            return key * 2
+
+    keys = [(k, str(k)) for k in range(40)]
+    found = space["asyncio"].run(space["page"](Shop(), keys))  # type: ignore[attr-defined,operator]
+    assert found == [(str(k), k * 2) for k in range(40)]
+    assert most == 8
