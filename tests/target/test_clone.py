@@ -313,6 +313,8 @@ PICTURES = """
     class Picture(models.Model):
         file = models.FileField()
         preview = models.FileField(blank=True)
+        settings = models.JSONField(default=dict)
+        tags = models.JSONField()
         class Meta:
             app_label = "mysite"
             db_table = "picture"
@@ -320,7 +322,7 @@ PICTURES = """
 
 
 @pytest.mark.target
-async def test_django_models_tell_which_columns_name_files(shop: Shop) -> None:
+async def test_django_models_tell_of_files_and_of_json(shop: Shop) -> None:
     what = _django(shop)
     (shop.tree / "mysite" / "models.py").write_text(textwrap.dedent(PICTURES))
     settings = shop.tree / "mysite" / "settings.py"
@@ -328,7 +330,7 @@ async def test_django_models_tell_which_columns_name_files(shop: Shop) -> None:
     async with await shop.prepare(what) as template:
         data = await template.clone("one")
         known = await allowed(what, data, workspace=shop.workspace, registry=shop.registry)
-    assert known == Allowed({"picture": {"preview": ("",)}}, {"picture": ("file",)})
+    assert known == Allowed({"picture": {"preview": ("",), "settings": ("{}",)}}, {"picture": ("file",)})
 
 
 @pytest.mark.target

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 def django_choices() -> Iterator[tuple[str, str, list[object]]]:
     import django  # type: ignore[import-untyped, unused-ignore]
     from django.apps import apps  # type: ignore[import-untyped, unused-ignore]
-    from django.db.models import FileField  # type: ignore[import-untyped, unused-ignore]
+    from django.db.models import FileField, JSONField  # type: ignore[import-untyped, unused-ignore]
 
     django.setup()
     for model in apps.get_models(include_auto_created=True):
@@ -28,6 +28,8 @@ def django_choices() -> Iterator[tuple[str, str, list[object]]]:
             ]
             if isinstance(field, FileField) and field.blank:
                 values = [""]
+            if isinstance(field, JSONField) and field.has_default():
+                values = [json.dumps(field.get_default())]  # a list where the code expects a dict makes it fail
             if values:
                 yield str(model._meta.db_table), str(field.column), values
 
