@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from typing import Literal
 
 from perfcrew import __version__
 from perfcrew.core.base import Noun
+from perfcrew.core.errors import TargetFailed
 from perfcrew.core.evidence import Body, Evidence, Failure, Frame, Log, Measurement, Method, Survey
 from perfcrew.core.project import Project
 from perfcrew.core.report import Report
@@ -24,6 +26,7 @@ from perfcrew.graphs import scenes
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.data import Data
 from perfcrew.graphs.progress import Progress, Tell
+from perfcrew.instruments import control
 from perfcrew.instruments.load import Aim
 from perfcrew.ledger import Ledger
 from perfcrew.probe import inject
@@ -48,6 +51,10 @@ class Wanted(Noun):
     endpoints: tuple[str, ...] = ()
     app: str | None = None
     python: Path | None = None
+    findings: tuple[str, ...] = ()
+    """Ids, or their beginnings, of the findings that changes are tried for; empty: all."""
+    carry: bool = False
+    """Whether uncommitted work is part of the base that changes are tried on."""
 
 
 @dataclass
@@ -209,15 +216,32 @@ class Context:
         finally:
             self._measures(-1)
             try:
-                self._keep_log(name)
+                if probe_dir is not None:
+                    control.remove(probe_dir)
+                self._keep_logs(name)
             finally:
                 clone.drop()
 
-    @asynccontextmanager
-    async def _client(self, running: Running) -> AsyncIterator[tuple[Client, auth.Credentials]]:
+    async def kept_up(self, instance: Instance) -> bool:
+        """Start an instance again that has ended or no longer answers; whether it had to be."""
+        try:
+            await instance.running.check()
+        except TargetFailed:
+            await instance.running.again()
+            instance.credentials = await self._login(instance.running)
+            instance.client.carry(instance.credentials.headers, instance.credentials.cookies)
+            return True
+        return False
+
+    async def _login(self, running: Running) -> auth.Credentials:
         credentials = await auth.credentials(self.project, running.base_url)
         carried = (*credentials.headers.values(), *credentials.cookies.values())
         self._carried |= {value.split()[-1] for value in carried if value.strip()}  # `Bearer TOKEN`: the token alone
+        return credentials
+
+    @asynccontextmanager
+    async def _client(self, running: Running) -> AsyncIterator[tuple[Client, auth.Credentials]]:
+        credentials = await self._login(running)
         timeout_s = self.settings.measuring.request_timeout_s
         async with Client(running.base_url, credentials.headers, credentials.cookies, timeout_s) as client:
             yield client, credentials
@@ -228,6 +252,12 @@ class Context:
         probe_dir.mkdir(parents=True, exist_ok=True)
         deps = inject.dependencies(cache_folder() / "probe")
         return inject.environment(probe_dir, clone.source_root or self.root, parts=parts, deps=deps, pythonpath="")
+
+    def _keep_logs(self, name: str) -> None:
+        """That of the start, and those of the times that it had to be started again."""
+        self._keep_log(name)
+        for file in sorted(self.workspace.glob(f"{glob.escape(name)}.again-*.log")):
+            self._keep_log(file.stem)
 
     def _keep_log(self, name: str) -> None:
         file = self.workspace / f"{name}.log"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from perfcrew import settings as settings_room
 from perfcrew.core.base import parsed
@@ -77,9 +77,9 @@ async def review(
     budget_s: float | None = None,
     tell: Tell,
     out: Path | None = None,
-    announce: TextIO | None = None,
+    begun: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Begin a run and carry it out. UsageError or TargetFailed where it can't begin."""
+    """Begin a run and carry it out; `begun` is told its id. UsageError or TargetFailed where it can't begin."""
     now = datetime.now(UTC)
     options = {
         "wanted": wanted.model_dump(mode="json"),
@@ -97,8 +97,8 @@ async def review(
     )
     with Ledger.open(root / ".perfcrew") as ledger:
         ledger.begin(run)
-        if announce:
-            print(f"run {run.id} (if it is interrupted: perfcrew resume {run.id})", file=announce)
+        if begun:
+            begun(run.id)
         return await _carry_out(ledger, run, tell)
 
 

@@ -12,12 +12,30 @@ from perfcrew.core.errors import ToolFailed
 from perfcrew.instruments.probe_records import hellos
 
 TIMEOUT_S = 30.0
+ELSEWHERE = "perfcrew-control-"
+"""How a folder of the probe's is called that holds a socket, where the name below its own would be too long."""
 _LINE_BYTES = 16 * 1024 * 1024
 
 
 def sockets(probe_dir: Path) -> list[str]:
     """The control sockets that the target's processes named."""
     return [hello.control for hello in hellos(probe_dir) if hello.control and Path(hello.control).exists()]
+
+
+def remove(probe_dir: Path) -> None:
+    """Remove the sockets of a target that has ended: one that a signal ended takes none of them away itself.
+
+    Their names come from the target's process, so nothing but a socket that lies where the probe puts them is touched.
+    """
+    for hello in hellos(probe_dir):
+        place = Path(hello.control) if hello.control else None
+        if place is None or not place.is_socket():
+            continue
+        elsewhere = place.parent.name.startswith(ELSEWHERE)
+        if elsewhere or place.parent.resolve() == probe_dir.resolve():
+            place.unlink(missing_ok=True)
+        if elsewhere and not any(place.parent.iterdir()):
+            place.parent.rmdir()
 
 
 async def ask(socket: str, do: str) -> dict[str, Any]:

@@ -33,9 +33,11 @@ def run(arguments: Sequence[str]) -> int:
         return int(options.command(options))
     except BrokenPipeError:
         return 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("perfcrew: interrupted; what it had started is ended", file=sys.stderr)
-        return 130
+        for note in getattr(interrupt, "__notes__", ()):
+            print(f"  to do: {note}", file=sys.stderr)
+        return 128 + int(interrupt.args[0] if interrupt.args else 2)  # as a shell says which signal it was
     except PerfcrewError as error:
         print(f"perfcrew: {error}", file=sys.stderr)
         return error.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,7 +23,13 @@ def command(options: argparse.Namespace) -> int:
     root = Path(options.path).resolve()
     if not root.is_dir():
         raise UsageError(f"no folder {root}", do="name the project's folder")
-    outcome = asyncio.run(_carried_out(options, root))
+    begun = _Begun(options)
+    try:
+        outcome = asyncio.run(_carried_out(options, root, begun))
+    except KeyboardInterrupt as interrupt:
+        if begun.run:
+            interrupt.add_note(f"go on with it: {begun.again}")
+        raise
     if options.json:
         print(json.dumps({"event": "result", **outcome.summary()}))
     elif options.quiet:
@@ -41,12 +48,31 @@ def exit_code(outcome: Outcome) -> int:
     return 1 if found else 0
 
 
-async def _carried_out(options: argparse.Namespace, root: Path) -> Outcome:
+class _Begun:
+    """Which run it is, as soon as there is one, and how to go on with it."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.run: str = getattr(options, "run", "")
+
+    def __call__(self, run: str) -> None:
+        self.run = run
+        if self._options.json:
+            print(json.dumps({"event": "run", "run": run}), flush=True)
+        elif not self._options.quiet:
+            print(f"run {run} (if it is interrupted: {self.again})", file=sys.stderr)
+
+    @property
+    def again(self) -> str:
+        words = ["perfcrew", "resume", self.run, *([] if self._options.path == "." else [self._options.path])]
+        return shlex.join(words)
+
+
+async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -> Outcome:
     out = Path(options.out).resolve() if options.out else None
     with terminating(), display(quiet=options.quiet, as_json=options.json) as tell:
         if hasattr(options, "run"):
             return await resume(root, options.run, tell=tell, out=out)
-        print_run = None if options.quiet or options.json else sys.stderr
         return await review(
             root,
             wanted(options),
@@ -55,7 +81,7 @@ async def _carried_out(options: argparse.Namespace, root: Path) -> Outcome:
             budget_s=options.budget,
             tell=tell,
             out=out,
-            announce=print_run,
+            begun=begun,
         )
 
 

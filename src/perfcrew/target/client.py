@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
@@ -29,7 +29,8 @@ class Answer:
     """What came back. `status` is 0 where no answer came, and `error` says why.
 
     `sent_bytes` is the body on the wire, `decoded_bytes` the body without its content encoding; `body` holds the first
-    8 MB of the latter. Header names are lower case. `first_byte_ms` is the arrival of the status and headers.
+    8 MB of the latter. Header names are lower case, those that came
+    several times are joined (cookies by line breaks). `first_byte_ms` is the arrival of the status and headers.
     """
 
     status: int
@@ -128,7 +129,7 @@ class _Reception:
     async def read(self, response: aiohttp.ClientResponse) -> None:
         self.first_byte_ms = (time.perf_counter() - self.began) * 1e3
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = _joined(response.headers.items())
         self.body = _Body(_decoder(self.headers.get("content-encoding", "").strip().lower()))
         async for chunk in response.content.iter_any():
             self.body.take(chunk)
@@ -161,10 +162,14 @@ class Client:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
-        self._headers = {"User-Agent": "perfcrew", "Accept": "*/*", **(headers or {})}
+        self._session: aiohttp.ClientSession | None = None
+        self.carry(headers or {}, cookies or {})
+
+    def carry(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> None:
+        """Send these with each request from now on, instead of those before."""
+        self._headers = {"User-Agent": "perfcrew", "Accept": "*/*", **headers}
         if cookies:
             self._headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Client:
         self._session = aiohttp.ClientSession(
@@ -218,6 +223,16 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError, zlib.error) as error:
             return reception.answer(f"{type(error).__name__}: {error}")
         return reception.answer()
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """One value a name: those of a header that came several times are joined, cookies by line breaks."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        known = found.get(name.lower())
+        between = "\n" if name.lower() == "set-cookie" else ", "
+        found[name.lower()] = value if known is None else known + between + value
+    return found
 
 
 def _trace_headers(trace: str | None, index: int, record_functions: bool) -> dict[str, str]:

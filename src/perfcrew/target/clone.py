@@ -179,6 +179,12 @@ class Template:
             (sqlite if clone.engine == "sqlite" else postgres).empty(db, FRAMEWORK_TABLES)
         return clone
 
+    async def migrate(self, project: Project, clone: Clone) -> None:
+        """Run another state of the project's migrations on a clone. TargetFailed where they fail."""
+        if project.migrate:
+            told = Template(project, self.sources, self._tell, self.workspace, self.registry)
+            await told._command(project.migrate, clone, "the migrations of the change", _MIGRATE_S)
+
     async def _command(self, command: Iterable[str], clone: Clone, what: str, timeout_s: float) -> None:
         await spawn.run(
             [clone.moved(word) for word in command_of(self.project, list(command))],

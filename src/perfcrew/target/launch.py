@@ -44,6 +44,8 @@ class Running:
     data: Clone | None = None
     _environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     _folder: str = ""
+    _start: _Start | None = None
+    _times: int = 1
 
     host = HOST
 
@@ -76,6 +78,19 @@ class Running:
         if not self.alive():
             raise self.failed("the target died under way")
         raise self.failed(f"the target did not answer within {timeout_s:g} s")
+
+    async def again(self) -> None:
+        """Start it once more, at the same port and on the same data, after what is left of it was ended.
+
+        The log is another one, `<name>.again-<n>.log`. Raises TargetFailed when it does not come up.
+        """
+        assert self._start is not None
+        await uninterrupted(asyncio.to_thread(self.child.end))
+        await asyncio.to_thread(process.wait_free, self.port)
+        name = f"{self._start.name}.again-{self._times}"
+        self._times += 1
+        self.child = _spawned(self._start, self.port, self.temporary, name)
+        await until_up(self)
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of its tree."""
@@ -172,25 +187,34 @@ def _begin(start: _Start, port: int) -> Running:
     temporary = Path(tempfile.gettempdir()) / f"perfcrew-{os.getpid()}-{start.name[:20]}-{port}"
     folder = start.registry.temporary(temporary)
     temporary.mkdir(mode=0o700, exist_ok=True)
-    environment = environment_of(
-        start.project, start.data, start.environment, port=port, bytecode=start.workspace / BYTECODE
-    )
-    environment["TMPDIR"] = str(temporary)
     try:
-        child = spawn(
-            [*start.wrap, *_command(start, port)],
-            cwd=(start.data.workdir if start.data else None) or start.project.workdir,
-            environment=environment,
-            log=start.workspace / f"{start.name}.log",
-            registry=start.registry,
-            what=f"{start.project.name} ({start.name})",
-        )
+        child = _spawned(start, port, temporary, start.name)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         start.registry.over(folder)
         raise
-    own = {**environment, **start.project.environment}
-    return Running(start.project, child, port, 0.0, temporary, data=start.data, _environment=own, _folder=folder)
+    own = {**_environment(start, port, temporary), **start.project.environment}
+    return Running(
+        start.project, child, port, 0.0, temporary, data=start.data, _environment=own, _folder=folder, _start=start
+    )
+
+
+def _environment(start: _Start, port: int, temporary: Path) -> dict[str, str]:
+    environment = environment_of(
+        start.project, start.data, start.environment, port=port, bytecode=start.workspace / BYTECODE
+    )
+    return {**environment, "TMPDIR": str(temporary)}
+
+
+def _spawned(start: _Start, port: int, temporary: Path, name: str) -> Child:
+    return spawn(
+        [*start.wrap, *_command(start, port)],
+        cwd=(start.data.workdir if start.data else None) or start.project.workdir,
+        environment=_environment(start, port, temporary),
+        log=start.workspace / f"{name}.log",
+        registry=start.registry,
+        what=f"{start.project.name} ({name})",
+    )
 
 
 def _command(start: _Start, port: int) -> list[str]:

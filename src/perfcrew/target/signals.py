@@ -14,7 +14,8 @@ from typing import Any
 def terminating() -> Iterator[None]:
     """Turn the first SIGTERM or SIGINT into a cancelled task (in a running loop) or a KeyboardInterrupt.
 
-    Later ones are passed over, so that the clean-up is never cut short. Leaves by KeyboardInterrupt. Main thread only.
+    Later ones are passed over, so that the clean-up is never cut short. Leaves by KeyboardInterrupt, whose argument is
+    the signal's number. Main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("signals are handled in the main thread only")
@@ -26,7 +27,7 @@ def terminating() -> Iterator[None]:
             return
         got.append(number)
         if task is None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         task.get_loop().call_soon_threadsafe(task.cancel)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -34,7 +35,7 @@ def terminating() -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         if got:
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(got[0]) from None
         raise
     finally:
         for number, handler in before.items():

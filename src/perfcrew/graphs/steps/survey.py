@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perfcrew.core.errors import NothingToReview, PerfcrewError, Unmeasurable, UsageError
-from perfcrew.core.evidence import NotMeasured, Survey
+from perfcrew.core.errors import NothingToReview, PerfcrewError, TargetFailed, UsageError
+from perfcrew.core.evidence import Log, NotMeasured, Survey
 from perfcrew.core.trace import Function
 from perfcrew.core.web import Plan
 from perfcrew.graphs.budget import BASELINE_SHARE
@@ -86,7 +86,12 @@ class _Looking:
             only=None if only is None else frozenset(only),
             until=progress.until,
         )
-        return await requests.plan(context.project, self.listed.endpoints, self.instance.client, limits, progress.note)
+
+        async def kept_up() -> bool:
+            return await context.kept_up(self.instance)
+
+        endpoints, client = self.listed.endpoints, self.instance.client
+        return await requests.plan(context.project, endpoints, client, limits, progress.note, kept_up)
 
 
 async def _asked(looking: _Looking) -> Survey:
@@ -186,7 +191,15 @@ def _nothing(context: Context, found: Survey, notes: Sequence[str]) -> PerfcrewE
             do="review everything with --all, or name a --base",
         )
     reasons = sorted({f"{p.endpoint.key}: {p.skipped}" for p in found.plans if p.skipped})[:8]
-    return Unmeasurable(
+    return TargetFailed(
         "no endpoint could be measured" + "".join(f"\n    {r}" for r in (*notes, *reasons)),
+        command=context.frame.project.start,
+        tail=_tail(context),
         do="if they want a login, set [auth] in perfcrew.toml; if they want values, add [[scenarios]]",
     )
+
+
+def _tail(context: Context) -> str:
+    """How the target's log ends: it may say why it answers nothing that can be measured."""
+    log = context.ledger.slot(context.run, "log/survey")
+    return "\n".join(log.body.tail.splitlines()[-20:]) if log and isinstance(log.body, Log) else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from perfcrew.core.errors import TargetFailed
 from perfcrew.core.project import Project
 from perfcrew.core.web import Endpoint, Plan
 from perfcrew.target.client import Client
@@ -60,6 +61,9 @@ class Limits:
     """On the monotonic clock: what is not tried by then says so."""
 
 
+KeptUp = Callable[[], Awaitable[bool]]
+"""Starts a target again that has ended or no longer answers; whether it had to."""
+
 Told = Callable[[str, int, int], None]
 """Is told the endpoint under way, how many are done, and of how many."""
 
@@ -70,18 +74,19 @@ async def plan(
     client: Client,
     limits: Limits = Limits(),
     told: Told = lambda what, done, total: None,
+    kept_up: KeptUp | None = None,
 ) -> list[Plan]:
     """Find up to `limits.per_endpoint` different requests for each endpoint that the running target answers.
 
     Endpoints that only scenarios name are added; where no endpoint is known at all, recordings tell them. The plans
     come in the order of the endpoints. UsageError for a recording that can't be read, TargetFailed where the target
-    stops listening.
+    stops listening and there is no `kept_up`, or that can't start it again.
     """
     recorded = _recordings(project)
     known = list(endpoints) or learned(recorded)
     wanted = given(project, known, recorded)
     states = [_State(e, _refusal(project, e, wanted)) for e in [*known, *wanted.added]]
-    work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limits, told)
+    work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limits, told, kept_up)
     asked = [s for s in states if limits.only is None or s.endpoint.key in limits.only]
     await (work.everything(asked) if len(asked) == len(states) else work.some(asked, states))
     for state in asked:
@@ -123,6 +128,7 @@ class _Work:
     wanted: Given
     limits: Limits
     told: Told
+    kept_up: KeptUp | None
 
     @property
     def is_late(self) -> bool:
@@ -177,7 +183,7 @@ class _Work:
         state.accepted = [*state.accepted, *(one for one in before if one not in sure)][: self.limits.per_endpoint]
 
     async def _ask(self, state: _State, candidate: Candidate) -> bool:
-        one = await tried(self.client, candidate.request)
+        one = await self._tried(candidate)
         if one.failure:
             state.failed.append((candidate, one.without_body()))
             state.is_over = one.is_final
@@ -185,6 +191,19 @@ class _Work:
         self.harvest.take(state.endpoint, one.request, one.answer)
         state.accepted.append(one.without_body())
         return True
+
+    async def _tried(self, candidate: Candidate) -> Tried:
+        """Try it; where it ends the target, or nothing is answered afterwards, that is its failure, not the others'."""
+        try:
+            one = await tried(self.client, candidate.request)
+        except TargetFailed:
+            if self.kept_up is None or not await self.kept_up():
+                raise
+            one = await tried(self.client, candidate.request)  # it may have been the one before that ended the target
+        if one.answer.error is None or self.kept_up is None or not await self.kept_up():
+            return one
+        what = "no longer answered anything" if one.answer.timed_out else "ended"
+        return replace(one, failure=f"the application {what} when this was asked", is_final=True)
 
     def _candidates(self, state: _State) -> Iterator[Candidate]:
         """The user's own requests alone, where there are any; else recordings, then made ones."""
