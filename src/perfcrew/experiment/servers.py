@@ -7,13 +7,14 @@ with the other side's, and give one figure a metric and endpoint. Processor time
 from __future__ import annotations
 
 import asyncio
+import difflib
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from perfcrew.core.errors import Unmeasurable
+from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
@@ -269,13 +270,15 @@ async def _started(
 
 
 def chosen(plans: Sequence[Plan], keys: Sequence[str]) -> tuple[Plan, ...]:
-    """The measurable plans of these endpoints, all where none are named. Unmeasurable names what there is."""
+    """The measurable plans of these endpoints, all where none are named. UsageError for one that there is not."""
     there = {p.endpoint.key: p for p in plans if p.measurable}
-    unknown = [key for key in keys if key not in there]
-    if unknown or not there:
-        reasons = [f"{p.endpoint.key}: {p.skipped}" for p in plans if p.skipped][:6]
-        raise Unmeasurable(
-            f"no request is known for {', '.join(unknown) or 'any endpoint'}",
-            do="; ".join([f"known: {', '.join(there) or 'none'}", *reasons]),
-        )
+    known = {p.endpoint.key: p.skipped for p in plans}
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=6, cutoff=0.3) or list(known)[:12]
+            raise UsageError(f"no endpoint {key!r}", do=f"write it as the application does: {', '.join(near)}")
+        if key not in there:
+            raise Unmeasurable(f"{key} can't be asked: {known[key]}", do="give it a scenario in perfcrew.toml")
+    if not there:
+        raise Unmeasurable("no endpoint could be asked", do="; ".join(sorted(set(known.values()))[:6]))
     return tuple(there[key] for key in keys) if keys else tuple(there.values())

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from perfcrew.experiment.wish import Wish, variables
 from perfcrew.instruments.load import Aim, Driver, closed_loop
 from perfcrew.target import auth, requests
 from perfcrew.target.client import Client
-from perfcrew.target.clone import Template, prepare
+from perfcrew.target.clone import Clone, Template, prepare
 from perfcrew.target.config import load
 from perfcrew.target.detect import detect
 from perfcrew.target.environment import environment_of
@@ -93,10 +93,16 @@ async def _hosts(wish: Wish, place: Place, tell: Tell) -> AsyncIterator[tuple[Ho
         tell("preparing the data of both sides")
         templates = [await stack.enter_async_context(_template(side, place, i)) for i, side in enumerate(sides)]
         a, b = (
-            Host(name, side, template.clone, variables(wish.settings, name.upper()))
+            Host(name, side, _fresh(template, side), variables(wish.settings, name.upper()))
             for name, side, template in zip("ab", sides, templates, strict=True)
         )
         yield a, b
+
+
+def _fresh(template: Template, project: Project) -> Callable[[str], Awaitable[Clone]]:
+    """Copies of the data: as found, or at the largest size that the project's own seed command is asked for."""
+    size = project.data.sizes[-1] if template.seeds_sizes and project.data.sizes else None
+    return lambda name: template.clone(name, size)
 
 
 @asynccontextmanager
