@@ -23,7 +23,6 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     graph = StateGraph(State, context_schema=Context)
     for name in ("frame", "survey", *policy.instruments):
         graph.add_node(name, traced(name, measure.STEPS[name], "execute_tool"))
-    _measuring(graph, policy.instruments)
     graph.add_node("recognise", traced("recognise", conclude.recognise), destinations=("specialist", "rank"))
     graph.add_node(
         "specialist",
@@ -38,6 +37,7 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     graph.add_node("write", traced("write", conclude.write))
     graph.add_node("gate", traced("gate", conclude.gate), destinations=("reviewer", "publish"))
     graph.add_node("publish", traced("publish", conclude.publish))
+    _measuring(graph, policy.instruments)
     _chain(graph, ["rank", "reviewer", "write", "gate"])
     graph.add_edge("publish", END)
     return graph.compile(checkpointer=saver, name=policy.name)
