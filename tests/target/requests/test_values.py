@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +400,12 @@ def test_any_answer_is_harvested_without_an_exception(content: Any) -> None:
 def test_spreading_keeps_the_first_and_the_number() -> None:
     assert spread(list(range(100)), 4) == [0, 25, 50, 75]
     assert spread([1, 2], 4) == [1, 2]
+
+
+def test_drawing_values_leaves_nothing_in_the_folder_it_is_run_from(tmp_path: Path) -> None:
+    """In a process of its own: what hypothesis writes when it is first imported counts too."""
+    asked = {"type": "string", "pattern": r"^[a-z]{3}-\\d+$"}
+    code = f"from perfcrew.target.requests import generated; print(generated.values('code', {asked!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "aaa-" in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []

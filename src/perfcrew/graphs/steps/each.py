@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from perfcrew.core.errors import PerfcrewError, TargetFailed, ToolMissing
 from perfcrew.core.web import Plan
@@ -37,24 +38,50 @@ async def each(
 
     Raises TargetFailed where the application does not start at all, ToolMissing where the instrument can't run.
     """
-    left, deaths, total = list(plans), 0, len(plans)
-    progress = context.progress(stage)
-    progress.until = min(until or context.budget.until(_kind(stage)), context.budget.end)
-    while left and deaths < DEATHS and time.monotonic() <= progress.until:
-        async with context.started(
-            f"{stage}-{deaths}" if deaths else stage, size=size, parts=parts, environment=environment
-        ) as instance:
-            while left and time.monotonic() <= progress.until:
-                plan = left.pop(0)
-                progress.note(plan.endpoint.key, total - len(left) - 1, total)
-                if not await _done(context, stage, work, instance, plan):
-                    deaths += 1
-                    break
+    ends = min(until or context.budget.until(_kind(stage)), context.budget.end)
+    under_way = _UnderWay(context, stage, list(plans), len(plans), ends)
+    deaths = 0
+    while deaths < DEATHS and under_way.is_open():
+        name = f"{stage}-{deaths}" if deaths else stage
+        async with context.started(name, size=size, parts=parts, environment=environment) as instance:
+            deaths += not await under_way.through(work, instance)
     if deaths >= DEATHS:
-        _given_up(context, stage, left)
-    elif left and say_late:
-        out_of_time(context, stage, left, total)
-    progress.note(f"{len(left)} not reached" if left else "", total - len(left), total)
+        _given_up(context, stage, under_way.left)
+    elif under_way.left and say_late:
+        out_of_time(context, stage, under_way.left, len(plans))
+    under_way.tell(f"{len(under_way.left)} not reached" if under_way.left else "")
+
+
+@dataclass
+class _UnderWay:
+    """A stage: what is left of it, and when its time is over."""
+
+    context: Context
+    stage: str
+    left: list[Plan]
+    total: int
+    ends: float
+
+    def __post_init__(self) -> None:
+        self.progress = self.context.progress(self.stage)
+        self.progress.until = self.ends
+
+    def tell(self, what: str, begun: int = 0) -> None:
+        self.progress.note(what, self.total - len(self.left) - begun, self.total)
+
+    def is_open(self) -> bool:
+        """A stage does one endpoint while there is any time at all: its share may be gone with the start alone."""
+        ends = self.context.budget.end if len(self.left) == self.total else self.ends
+        return bool(self.left) and time.monotonic() <= ends
+
+    async def through(self, work: Work, instance: Instance) -> bool:
+        """Do what is left on this instance; whether it still lives."""
+        while self.is_open():
+            plan = self.left.pop(0)
+            self.tell(plan.endpoint.key, 1)
+            if not await _done(self.context, self.stage, work, instance, plan):
+                return False
+        return True
 
 
 def _given_up(context: Context, stage: str, left: Iterable[Plan]) -> None:

@@ -99,10 +99,15 @@ def _days(name: str) -> list[str]:
 
 
 def _drawn(definition: dict[str, Any], count: int) -> list[Any]:
-    """Values by hypothesis-jsonschema, for what has no plain values; empty where the schema has none that it can make.
+    """Values by hypothesis-jsonschema, for what has no plain values; empty where it can make none."""
+    with _elsewhere(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it can't draw, an empty list tells
+        found = _examples(definition, count * 4)
+    return [v for v in dict.fromkeys(found) if str(v).isprintable() and str(v).strip()][:count]
 
-    Imported here because it is slow to import and seldom needed.
-    """
+
+def _examples(definition: dict[str, Any], count: int) -> list[Any]:
+    """Imported here because it is slow to import and seldom needed; and it writes files when it is imported."""
     import hypothesis
     from hypothesis import HealthCheck, Phase
     from hypothesis_jsonschema import from_schema
@@ -114,20 +119,18 @@ def _drawn(definition: dict[str, Any], count: int) -> list[Any]:
         found.append(value)
 
     settings = hypothesis.settings(
-        max_examples=count * 4,
+        max_examples=count,
         database=None,
         derandomize=True,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    with _elsewhere(), warnings.catch_warnings():
-        try:
-            warnings.simplefilter("ignore")  # of what it can't draw, an empty list tells
-            settings(hypothesis.given(from_schema(definition))(keep))()
-        except (hypothesis.errors.HypothesisException, re.error, ValueError, TypeError):
-            return []  # the target's schema has no value, or a pattern of another engine: there is nothing to try
-    return [v for v in dict.fromkeys(found) if str(v).isprintable() and str(v).strip()][:count]
+    try:
+        settings(hypothesis.given(from_schema(definition))(keep))()
+    except (hypothesis.errors.HypothesisException, re.error, ValueError, TypeError):
+        return []  # the target's schema has no value, or a pattern of another engine: there is nothing to try
+    return found
 
 
 @contextmanager
