@@ -1,0 +1,175 @@
+"""Whether a change still shows new data: it is read, the data are written, it is read again.
+
+Written through the application's own requests where some are in scope, which a cache may be cleared by; else in the
+clones of both sides, in the same way. The base is the measure: what it does not show anew either proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from perfcrew.core.answers import Freshening, FreshnessVerdict, Mask, Refusal
+from perfcrew.core.web import Plan
+from perfcrew.experiment import asking
+from perfcrew.experiment.asking import Question, Replies, Side, ask, written
+from perfcrew.experiment.replies import gaps
+from perfcrew.experiment.rewriting import Rewrite, apply, rewrites, says, texts
+
+TTL_AT_MOST_S = 120.0
+_PATIENCE_S = 3.0
+"""How long a change that declares no time to live is watched, to say how old its answers get at least."""
+_SLACK_S = 1.0
+_EVERY_S = 0.25
+_WARMING = 3
+"""Times that an answer is read before the write: a cache that begins at the second request is met too."""
+
+
+async def compare_freshness(
+    base: Side, change: Side, plans: Sequence[Plan], mask: Mask, declared_s: float = 0.0
+) -> FreshnessVerdict:
+    """Refuse a change whose answers stay old for longer than `declared_s`, its declared time to live (at most 120 s).
+
+    Writes to both clones. TargetFailed where the base no longer listens.
+    """
+    work = _Work(base, change, mask, min(declared_s, TTL_AT_MOST_S))
+    questions = _one_each(plans)
+    await work.by_own_requests(questions, plans)
+    await work.by_rewriting([q for q in questions if q.request.endpoint not in work.proven])
+    stale = [one for one in work.checked if not one.fresh]
+    return FreshnessVerdict(
+        outcome="different" if stale else "equal" if work.checked else "unknown",
+        declared_s=declared_s,
+        checked=tuple(work.checked),
+        unproven={k: why for k, why in work.unproven.items() if k not in work.proven},
+        refusals=tuple(_refusal(one, declared_s) for one in stale),
+    )
+
+
+def _one_each(plans: Sequence[Plan]) -> list[Question]:
+    return asking.reads([p.model_copy(update={"requests": p.requests[:1]}) for p in plans])
+
+
+def _refusal(one: Freshening, declared_s: float) -> Refusal:
+    declared = f"declares {declared_s:g} s" if declared_s else "declares no time to live"
+    why = (
+        f"{one.request} shows the old value {one.stale_ms / 1e3:.1f} s after {one.written} was changed, where the base "
+        f"shows the new one; the change {declared}"
+    )
+    return Refusal(name="serves stale answers", why=why, subject=one.endpoint)
+
+
+class _Written(NamedTuple):
+    """A write that the base's answer shows, and what was answered right after it."""
+
+    question: Question
+    what: str
+    now: Replies
+    at_s: float
+
+
+@dataclass
+class _Work:
+    base: Side
+    change: Side
+    mask: Mask
+    declared_s: float
+    checked: list[Freshening] = field(default_factory=list)
+    unproven: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> set[str]:
+        return {one.endpoint for one in self.checked}
+
+    async def by_own_requests(self, questions: Sequence[Question], plans: Sequence[Plan]) -> None:
+        """Read, send what writes, read again: what the base then answers anew, the change must."""
+        writing = asking.writes(plans)
+        if not writing:
+            return
+        before = [await self._warm(q) for q in questions]
+        for question in writing:
+            await self._ask(question)
+        at_s = time.monotonic()
+        what = ", ".join(dict.fromkeys(q.request.endpoint for q in writing))[:200]
+        shown = []
+        for question, old in zip(questions, before, strict=True):
+            now = await self._ask(question)
+            if gaps(old.base, now.base, self.mask.of(question.key)) and self._agree(question, old):
+                shown.append(_Written(question, what, now, at_s))
+        await self._watch(shown)
+
+    async def by_rewriting(self, questions: Sequence[Question]) -> None:
+        """Change in both clones a value that each answer shows."""
+        shown = []
+        for question in questions:
+            one = await self._rewritten(question)
+            if one is not None:
+                shown.append(one)
+        await self._watch(shown)
+
+    async def _rewritten(self, question: Question) -> _Written | None:
+        old = await self._warm(question)
+        if not self._agree(question, old):
+            self.unproven[question.request.endpoint] = "both sides answer otherwise before anything is written"
+            return None
+        found = await asyncio.to_thread(rewrites, self.base.clone, texts(old.base))
+        why = "no text of its answer stands in the database" if not found else "the base does not show the new value"
+        for rewrite in found:
+            at_s = time.monotonic()
+            if not await asyncio.to_thread(self._apply, rewrite):
+                continue
+            now = await self._ask(question)
+            if now.base.status == old.base.status and says(now.base, rewrite.new):
+                return _Written(question, rewrite.where, now, at_s)
+            back = rewrite._replace(old=rewrite.new, new=rewrite.old)
+            await asyncio.to_thread(self._apply, back)
+            old = await self._warm(question)
+        self.unproven[question.request.endpoint] = why
+        return None
+
+    def _agree(self, question: Question, replies: Replies) -> bool:
+        return not gaps(*replies, self.mask.of(question.key))
+
+    def _apply(self, rewrite: Rewrite) -> bool:
+        return apply(self.base.clone, rewrite) and apply(self.change.clone, rewrite)
+
+    async def _watch(self, shown: Sequence[_Written]) -> None:
+        """Until all are fresh, or the time is over that they may be old."""
+        patience_s = self.declared_s + _SLACK_S if self.declared_s else _PATIENCE_S
+        waiting = [one for one in shown if not self._take(one, one.now)]
+        while waiting:
+            await asyncio.sleep(_EVERY_S)
+            left = []
+            for one in waiting:
+                is_over = time.monotonic() - one.at_s > patience_s
+                if not self._take(one, await self._ask(one.question), is_over):
+                    left.append(one)
+            waiting = left
+
+    def _take(self, one: _Written, now: Replies, is_over: bool = False) -> bool:
+        """Whether it is decided by what was answered now."""
+        is_new = not gaps(now.base, now.change, self.mask.of(one.question.key))
+        stale_s = time.monotonic() - one.at_s
+        is_late = not is_new and is_over
+        if is_new or is_late:
+            self.checked.append(
+                Freshening(
+                    endpoint=one.question.request.endpoint,
+                    request=written(one.question.request),
+                    written=one.what,
+                    fresh=is_new and (one.now is now or stale_s <= self.declared_s + _SLACK_S),
+                    stale_ms=0.0 if one.now is now and is_new else stale_s * 1e3,
+                )
+            )
+        return is_new or is_late
+
+    async def _warm(self, question: Question) -> Replies:
+        for _ in range(_WARMING - 1):
+            await self._ask(question)
+        return await self._ask(question)
+
+    async def _ask(self, question: Question) -> Replies:
+        return await ask(self.base.client, self.change.client, question.request)
