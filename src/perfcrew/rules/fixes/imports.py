@@ -71,6 +71,23 @@ def _add(edits: Edits, module: str, name: str | None) -> None:
         _first(edits, line)
 
 
+def without(edits: Edits, statement: Import, name: str, instead: str | None = None) -> None:
+    """Takes the name out of an import, or puts another member of the same module in its place."""
+    left = [a for a in statement.names if (a.asname or a.name) != name]
+    written = [_alias(a) for a in left] + ([instead] if instead and instead not in {a.name for a in left} else [])
+    if not written:
+        edits.remove(statement)
+    elif isinstance(statement, ast.ImportFrom):
+        edits.replace(statement, _from("." * statement.level + (statement.module or ""), sorted(written, key=_order)))
+    else:
+        edits.replace(statement, f"import {', '.join(written)}")
+
+
+def statement_of(text: Source, name: str) -> Import | None:
+    """The top-level import that binds the name."""
+    return next((s for s in top(text) if any((a.asname or a.name.split(".")[0]) == name for a in s.names)), None)
+
+
 def _takes(statement: Import, module: str) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == module and statement.level == 0
 
@@ -91,32 +108,46 @@ def _from(module: str, names: list[str]) -> str:
     return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def _kind(module: str, level: int = 0) -> int:
-    """Standard library, installed, own."""
-    if level:
-        return 2
-    return 0 if module.split(".")[0] in sys.stdlib_module_names else 1
+def _module(statement: Import) -> str:
+    """The imported module, dots of a relative import in front."""
+    if isinstance(statement, ast.Import):
+        return statement.names[0].name
+    return "." * statement.level + (statement.module or "")
+
+
+def _standard(module: str) -> bool:
+    return module.split(".")[0] in sys.stdlib_module_names
 
 
 def _sort_key(statement: Import) -> tuple[int, str]:
-    if isinstance(statement, ast.Import):
-        return 0, statement.names[0].name
-    return 1, statement.module or ""
+    return (0 if isinstance(statement, ast.Import) else 1), _module(statement)
+
+
+def _groups(text: Source) -> list[list[Import]]:
+    """Imports by the blank lines between them, `__future__` left out."""
+    found: list[list[Import]] = []
+    for statement in top(text):
+        if _module(statement) == "__future__":
+            continue
+        above = text.line(statement.lineno - 1).strip()
+        if not found or not above:
+            found.append([])
+        found[-1].append(statement)
+    return found
 
 
 def _anchor(text: Source, module: str, member: bool) -> tuple[Import, bool, bool] | None:
     """The import to stand beside, whether after it, and whether a blank line belongs in between."""
-    known = [s for s in top(text) if not (isinstance(s, ast.ImportFrom) and s.module == "__future__")]
-    if not known:
+    groups = _groups(text)
+    if not groups:
         return None
-    kinds = [_kind(_sort_key(s)[1], s.level if isinstance(s, ast.ImportFrom) else 0) for s in known]
-    kind, key = _kind(module), (1 if member else 0, module)
-    same = [s for s, k in zip(known, kinds, strict=True) if k == kind]
-    if same:
-        before = [s for s in same if _sort_key(s) < key]
-        return (before[-1], True, False) if before else (same[0], False, False)
-    lower = [s for s, k in zip(known, kinds, strict=True) if k < kind]
-    return (lower[-1], True, True) if lower else (known[0], False, True)
+    package, key = module.split(".")[0], (1 if member else 0, module)
+    same = [g for g in groups if any(_module(s).split(".")[0] == package for s in g)]
+    alike = [g for g in groups if any(_standard(_module(s)) == _standard(module) for s in g)]
+    for group in [*same, *alike]:
+        before = [s for s in group if _sort_key(s) < key]
+        return (before[-1], True, False) if before else (group[0], False, False)
+    return (groups[0][0], False, True) if _standard(module) else (groups[-1][-1], True, True)
 
 
 def _put_above(edits: Edits, statement: Import, line: str, apart: bool) -> None:

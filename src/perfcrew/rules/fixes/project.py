@@ -99,7 +99,23 @@ def class_named(root: Path, name: str) -> ast.ClassDef | None:
     return same[0] if len(same) == 1 else None
 
 
-def mentions(root: Path, word: str, but: Path | None = None) -> list[Path]:
-    """Files, other than one, that hold the word."""
-    pattern = re.compile(rf"\b{re.escape(word)}\b")
-    return [t.path for t in sources(root) if t.path != but and pattern.search(t.text)]
+def used_elsewhere(root: Path, path: Path, name: str, tests: bool = True) -> Path | None:
+    """Another file that takes the name from the module at `path`, by import or as its attribute."""
+    stem = re.escape(path.parent.name if path.name == "__init__.py" else path.stem)
+    word = re.escape(name)
+    taken = re.compile(rf"\b{stem}\.{word}\b|\bfrom\s+[\w.]*{stem}\s+import\s+(\([^)]*|[^\n]*)\b{word}\b")
+    for text in sources(root):
+        if (
+            text.path != path
+            and name in text.text
+            and taken.search(text.text)
+            and (tests or not is_test(root, text.path))
+        ):
+            return text.path.relative_to(root)
+    return None
+
+
+def is_test(root: Path, path: Path) -> bool:
+    """Whether the file is one of the project's tests."""
+    relative = path.relative_to(root)
+    return "tests" in relative.parts or relative.name.startswith(("test_", "conftest"))
