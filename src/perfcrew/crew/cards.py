@@ -31,6 +31,18 @@ class Card(Noun):
     charter: str
 
 
+class Experiments(Noun):
+    """How changes are tried. Seconds, and fractions; `most` counts experiments, `variants` those of one hypothesis."""
+
+    budget_s: float
+    trial_s: float
+    most: int
+    variants: int
+    margin: float
+    error: float
+    suite_s: float
+
+
 class Policy(Noun):
     """A workflow: who takes part, which instruments run, how often a report may be sent back."""
 
@@ -41,6 +53,8 @@ class Policy(Noun):
     rewrites: int
     specialist_seconds: float
     load_steps: tuple[float, ...] | None = None
+    experiments: Experiments | None = None
+    """None: nothing is changed."""
 
 
 def card(name: str, project: Path | None = None) -> Card:

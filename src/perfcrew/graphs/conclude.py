@@ -12,7 +12,7 @@ from langgraph.types import Command, Send
 
 from perfcrew.core.evidence import Evidence, Findings, Timing
 from perfcrew.core.findings import Finding
-from perfcrew.core.report import GateResult
+from perfcrew.core.report import GateResult, Report
 from perfcrew.crew import cards, rulebook
 from perfcrew.gate import check, seal
 from perfcrew.graphs import scenes
@@ -121,11 +121,15 @@ def _blamed(finding: str, result: GateResult) -> bool:
 
 async def publish(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Seal the report with the verdict and render it; a refused one says so at its head."""
-    context = runtime.context
-    report = context.draft or compose(context.ledger, context.run)
-    context.published = seal(report, context.ledger, context.settings.gate)
-    publish_files(context.published, context.ledger, context.out)
+    runtime.context.published = publish_report(runtime.context)
     return {}
+
+
+def publish_report(context: Context) -> Report:
+    """Seal and render what the run holds; the report."""
+    sealed = seal(context.draft or compose(context.ledger, context.run), context.ledger, context.settings.gate)
+    publish_files(sealed, context.ledger, context.out)
+    return sealed
 
 
 def _findings(context: Context, slot: str) -> Sequence[Finding]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,6 +41,10 @@ from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
 
 APPLICATION = "application"
+_SILENT_S = 10.0
+"""A target that answers nothing for so long is started again."""
+Fresh = Callable[[str], Awaitable[Clone]]
+"""Makes a copy of the data under a name."""
 
 
 class Wanted(Noun):
@@ -193,16 +197,21 @@ class Context:
         size: int | None = None,
         parts: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
+        project: Project | None = None,
+        fresh: Fresh | None = None,
     ) -> AsyncIterator[Instance]:
-        """Start the target on a clone of its own, with these parts of the probe, until the block ends."""
-        clone = await self.data.clone(name, size)
+        """Start the target on a clone of its own, with these parts of the probe, until the block ends.
+
+        `project` is another state of it, in a worktree; `fresh` makes its data where they differ from the base's.
+        """
+        clone = await (fresh(name) if fresh else self.data.clone(name, size))
         self._measures(1)
         probe_dir = self.workspace / f"probe-{name}" if parts else None
         extra = dict(environment or {}) | self._probe(probe_dir, parts, clone)
         try:
             async with (
                 launch(
-                    self.project,
+                    project or self.project,
                     data=clone,
                     workspace=self.workspace,
                     registry=self.registry,
@@ -225,7 +234,7 @@ class Context:
     async def kept_up(self, instance: Instance) -> bool:
         """Start an instance again that has ended or no longer answers; whether it had to be."""
         try:
-            await instance.running.check()
+            await instance.running.check(min(_SILENT_S, instance.timeout_s))
         except TargetFailed:
             await instance.running.again()
             instance.credentials = await self._login(instance.running)

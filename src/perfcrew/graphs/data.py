@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from perfcrew.core.evidence import Data as DataEvidence
+from perfcrew.core.project import Project
 from perfcrew.target import rows
 from perfcrew.target.clone import Clone, Template, prepare
 from perfcrew.target.rows import models
@@ -48,6 +49,22 @@ class Data:
             )
             return made
         return await template.copy(await self._grow(template, size), name)
+
+    async def migrated(self, project: Project) -> Clone:
+        """The data of the baseline with another state's migrations run on them; drop it when it is no longer copied."""
+        clone = await self.clone("migrated")
+        try:
+            async with self._turn:
+                await (await self._prepared()).migrate(project, clone)
+        except BaseException:
+            clone.drop()
+            raise
+        return clone
+
+    async def copy(self, base: Clone, name: str) -> Clone:
+        """A fresh copy of a clone."""
+        async with self._turn:
+            return await (await self._prepared()).copy(base, name)
 
     def drop(self) -> None:
         """Remove the template and what was grown from it."""

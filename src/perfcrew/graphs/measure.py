@@ -13,6 +13,7 @@ from perfcrew.graphs.state import State
 from perfcrew.graphs.steps import (
     baseline,
     cpu,
+    experiments,
     frame,
     memory,
     neighbour,
@@ -53,5 +54,6 @@ OTHERS: dict[str, Step] = {
     "payload": payload.payload,
     "startup": startup.startup,
     "workload": workload.workload,
+    "experiments": experiments.experiments,
 }
 STEPS: dict[str, Node] = {name: _node(name, step, name in NEEDED) for name, step in {**NEEDED, **OTHERS}.items()}

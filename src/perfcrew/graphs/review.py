@@ -1,4 +1,4 @@
-"""The review: frame → survey → measure → specialists → rank → write → reviewer → gate → publish."""
+"""The review: frame → survey → measure → specialists → rank (→ experiments) → reviewer → write → gate → publish."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def build(policy: Policy, saver: BaseCheckpointSaver[str] | None) -> Review:
     graph.add_node("gate", traced("gate", conclude.gate), destinations=("reviewer", "publish"))
     graph.add_node("publish", traced("publish", conclude.publish))
     _measuring(graph, policy.instruments)
-    _chain(graph, ["rank", "reviewer", "write", "gate"])
+    trying = ["experiments"] if policy.experiments else []
+    for name in trying:
+        graph.add_node(name, traced(name, measure.STEPS[name], "execute_tool"))
+    _chain(graph, ["rank", *trying, "reviewer", "write", "gate"])
     graph.add_edge("publish", END)
     return graph.compile(checkpointer=saver, name=policy.name)
 

@@ -19,6 +19,7 @@ from perfcrew.core.findings import Finding, Level
 from perfcrew.core.report import Report
 from perfcrew.crew import cards
 from perfcrew.graphs.budget import Budget
+from perfcrew.graphs.conclude import publish_report
 from perfcrew.graphs.context import Context, Wanted, workspace
 from perfcrew.graphs.progress import Tell
 from perfcrew.graphs.state import SCHEMA_VERSION, State
@@ -120,9 +121,7 @@ async def _carry_out(ledger: Ledger, run: Run, tell: Tell, out: Path | None = No
             await _through(context)
         finally:
             context.close()
-    report = context.published
-    if report is None:
-        report = Report.model_validate_json((context.out / "report.json").read_bytes())
+    report = context.published or _of_finished(context)
     return Outcome(
         run=run.id,
         root=root,
@@ -158,6 +157,13 @@ def _context(ledger: Ledger, run: Run, registry: Registry, folder: Path, tell: T
         tell=tell,
         budget=Budget(measuring.budget_s, measuring.survey_s, policy.instruments),
     )
+
+
+def _of_finished(context: Context) -> Report:
+    """The report of a run that was finished before; rendered again where it is no longer there, or wanted elsewhere."""
+    context.progress("report").note(f"run {context.run} is finished; this is its report")
+    file = context.out / "report.json"
+    return Report.model_validate_json(file.read_bytes()) if file.is_file() else publish_report(context)
 
 
 async def _through(context: Context) -> None:

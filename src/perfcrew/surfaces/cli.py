@@ -56,6 +56,7 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     builders = {
         "review": _review,
         "resume": _resume,
+        "optimize": _optimize,
         "compare": _compare,
         "init": _init,
         "rules": _rules,
@@ -87,6 +88,19 @@ def _late(module: str) -> Callable[[argparse.Namespace], int]:
 
 def _review(commands: Commands) -> None:
     sub = _command(commands, "review", "review", "start the application, measure it, and report what costs and where")
+    sub.add_argument("--fix", action="store_true", help="then try the fixes, and keep what is proven: as `optimize`")
+    _reviewing(sub)
+
+
+def _optimize(commands: Commands) -> None:
+    sub = commands.add_parser("optimize", help="review, try each fix alone, and keep on a branch what is proven")
+    sub.set_defaults(command=lambda options: _late("review")(options), fix=True)
+    sub.add_argument("findings", nargs="*", metavar="FINDING", help="ids of findings, such as DB101-1a2b3c4d")
+    sub.add_argument("--path", default=".", help="the project's folder (default: this one)")
+    _reviewing(sub)
+
+
+def _reviewing(sub: argparse.ArgumentParser) -> None:
     scope = sub.add_argument_group("what is reviewed (default: what changed since the default branch, else everything)")
     scope.add_argument("--all", action="store_true", help="every endpoint")
     scope.add_argument("--base", metavar="REV", help="what changed since this revision")
@@ -98,6 +112,9 @@ def _review(commands: Commands) -> None:
     judging.add_argument("--profile", metavar="NAME", help="the profile of targets (default: web-api)")
     judging.add_argument("--level", choices=("info", "low", "medium", "high"), help="lowest level that exits with 1")
     judging.add_argument("--budget", type=float, metavar="SECONDS", help="at most this long measuring")
+    trying = sub.add_argument_group("trying fixes (optimize, --fix)")
+    trying.add_argument("--apply", action="store_true", help="put what was kept into the working tree too")
+    trying.add_argument("--carry", action="store_true", help="uncommitted work is part of what fixes are tried on")
     _showing(sub)
 
 

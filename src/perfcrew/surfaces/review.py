@@ -36,7 +36,23 @@ def command(options: argparse.Namespace) -> int:
         print(outcome.folder / "report.md")
     else:
         summary(outcome)
+    if getattr(options, "apply", False):
+        _apply(root, outcome)
     return exit_code(outcome)
+
+
+def _apply(root: Path, outcome: Outcome) -> None:
+    """Put what was kept into the user's working files; the index stays as it is."""
+    from perfcrew.experiment.worktrees import apply_to_tree
+
+    patch = outcome.folder / "optimize.patch"
+    if not patch.is_file():
+        print("nothing was kept, so nothing is applied", file=sys.stderr)
+        return
+    text = patch.read_text(encoding="utf-8", errors="surrogateescape")
+    files = tuple(line[6:] for line in text.splitlines() if line.startswith(("+++ b/", "--- a/")))
+    apply_to_tree(root, text, files)
+    print(f"applied to {root}: {', '.join(dict.fromkeys(files))}", file=sys.stderr)
 
 
 def exit_code(outcome: Outcome) -> int:
@@ -76,6 +92,7 @@ async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -
         return await review(
             root,
             wanted(options),
+            workflow="optimize" if options.fix else "review",
             profile=options.profile,
             level=options.level,
             budget_s=options.budget,
@@ -96,4 +113,6 @@ def wanted(options: argparse.Namespace) -> Wanted:
         endpoints=tuple(options.endpoint or ()),
         app=options.app,
         python=options.python,
+        findings=tuple(getattr(options, "findings", ())),
+        carry=options.carry,
     )

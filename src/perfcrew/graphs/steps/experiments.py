@@ -1,0 +1,219 @@
+"""Tries the proposed changes one after the other, each alone against the best so far, and keeps what is proven."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+from perfcrew.core.comparison import Comparison
+from perfcrew.core.errors import PerfcrewError, UsageError
+from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
+from perfcrew.core.patches import Declined, Fix
+from perfcrew.crew.cards import Experiments
+from perfcrew.experiment.engine import Rules
+from perfcrew.experiment.judging import Ruling, ruling
+from perfcrew.experiment.worktrees import publish
+from perfcrew.graphs import scenes
+from perfcrew.graphs.context import APPLICATION, Context
+from perfcrew.graphs.steps.lab import STAGE, Lab, opened
+from perfcrew.graphs.steps.proposals import Next, kept, propose, upcoming, wanted
+from perfcrew.rules import fixes
+
+
+async def experiments(context: Context) -> None:
+    """Propose, try, keep or discard; then all that was kept against the base. Each step is in the ledger at once."""
+    policy = context.policy.experiments
+    if policy is None or context.has("kept"):
+        return
+    propose(context)
+    if upcoming(context, policy) is None and not kept(context):
+        return
+    try:
+        async with opened(context, policy) as lab:
+            await _stacked(context, lab)
+            await _all(context, policy, lab, time.monotonic() + policy.budget_s)
+            await _together(context, policy, lab)
+    except UsageError as error:
+        context.failed(STAGE, "trying changes", error)
+
+
+async def _stacked(context: Context, lab: Lab) -> None:
+    """What an interrupted run had kept, put back on top of the base."""
+    for trial, outcome, files in kept(context):
+        fix = Fix(
+            finding=trial.finding,
+            hypothesis=trial.hypothesis.id,
+            variant=trial.variant,
+            title=trial.title,
+            files=files,
+            settings=trial.settings,
+        )
+        lab.write(fix)
+        await lab.migrate(fix)
+        await lab.keep(fix, message(trial, outcome.why))
+
+
+async def _all(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
+    total = sum(1 for f in wanted(context) if context.has(f"proposals/{f.id}"))
+    while (coming := upcoming(context, policy)) is not None:
+        if time.monotonic() > until:
+            context.failed(STAGE, "the other changes", f"the {policy.budget_s:g} s for experiments were used up")
+            return
+        place = f"{coming.finding.rule} {coming.finding.place.file}:{coming.finding.place.line}"
+        context.progress(STAGE).note(f"{place}: {coming.variant}", coming.number - 1, total)
+        await _one(context, policy, lab, coming)
+
+
+async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next) -> None:
+    """One experiment. Its criteria are written down before anything of the change runs."""
+    fix = _fix(context, lab, coming)
+    steps: list[TrialStep] = []
+    found: list[Comparison] = []
+    refused = fix.reason if isinstance(fix, Declined) else lab.write(fix)
+    trial = _written_down(context, policy, lab, coming, fix)
+    steps.append(TrialStep(name="apply", passed=not refused, said=refused or "it applies to the best tree so far"))
+    try:
+        ruled = Ruling("discard", refused) if refused else await lab.held(_asserted(fix), steps)
+        if ruled.decision == "keep":
+            rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number)
+            found = await lab.compared(_asserted(fix), coming.finding.endpoint, rules)
+            ruled = ruling(found, coming.finding.endpoint or APPLICATION, _asserted(fix).metrics[0])
+            steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
+    except PerfcrewError as error:
+        context.failed(STAGE, coming.key, error)
+        ruled = Ruling("discard", f"it could not be tried to the end: {error.what}")
+    commit = None
+    if ruled.decision == "keep":
+        commit = await lab.keep(_asserted(fix), message(trial.body, ruled.why))
+    files = _asserted(fix).files if commit else {}
+    _outcome(context, coming, trial.id, ruled, steps, found, files, commit)
+    if commit is None:
+        await lab.reset()
+
+
+def _asserted(fix: Fix | Declined) -> Fix:
+    assert isinstance(fix, Fix)
+    return fix
+
+
+def _fix(context: Context, lab: Lab, coming: Next) -> Fix | Declined:
+    """The variant written anew on the best tree so far, in which earlier changes may have moved its lines."""
+    application = scenes.application(context.ledger, context.run)
+    found = fixes.propose(lab.best_root, coming.finding, application)
+    for answer in found:
+        if isinstance(answer, Fix) and f"{answer.hypothesis}/{answer.variant}" == coming.variant:
+            return answer
+    declined = next((a for a in found if isinstance(a, Declined)), None)
+    reason = declined.reason if declined else "a change that was kept before made it needless"
+    return Declined(finding=coming.finding.id, hypothesis=coming.hypothesis.id, reason=reason)
+
+
+class _Written:
+    """A trial with its evidence id."""
+
+    def __init__(self, id: str, body: Trial) -> None:
+        self.id, self.body = id, body
+
+
+def _written_down(context: Context, policy: Experiments, lab: Lab, coming: Next, fix: Fix | Declined) -> _Written:
+    change = fix if isinstance(fix, Fix) else None
+    metric = change.metrics[0] if change else coming.hypothesis.metric
+    body = Trial(
+        number=coming.number,
+        finding=coming.finding.id,
+        endpoint=coming.finding.endpoint or APPLICATION,
+        variant=coming.variant,
+        title=change.title if change else coming.variant,
+        hypothesis=coming.hypothesis,
+        metric=metric,
+        expected_share=coming.hypothesis.improvement,
+        evidence=coming.finding.evidence,
+        success=f"{metric} improves, proven beyond chance, and by no less than what matters",
+        failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse",
+        stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget",
+        budget_s=policy.trial_s,
+        margin_share=policy.margin,
+        error_share=policy.error,
+        base_commit=lab.base_commit,
+        files=tuple(change.files) if change else (),
+        settings=change.settings if change else {},
+        trade_offs=change.trade_offs if change else (),
+    )
+    blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}
+    put = context.put(f"trial/{coming.key}", body, context.method("perfcrew fixes"), body.endpoint, blobs)
+    assert isinstance(put.body, Trial)
+    return _Written(put.id, put.body)
+
+
+def _outcome(
+    context: Context,
+    coming: Next,
+    trial: str,
+    ruled: Ruling,
+    steps: Sequence[TrialStep],
+    found: Sequence[Comparison],
+    files: dict[str, str | None],
+    commit: str | None,
+) -> None:
+    subject = coming.finding.endpoint or APPLICATION
+    ordered = sorted(found, key=lambda c: c.subject != subject)
+    ids = [_compared(context, f"comparison/{coming.key}", c) for c in ordered]
+    body = Outcome(
+        trial=trial,
+        number=coming.number,
+        finding=coming.finding.id,
+        decision=ruled.decision,
+        why=context.redacted(ruled.why),
+        steps=tuple(s.model_copy(update={"said": context.redacted(s.said)}) for s in steps),
+        comparisons=tuple(ids),
+        trade_offs=ruled.trade_offs,
+        commit=commit,
+    )
+    blobs = {"files": json.dumps(files).encode()}
+    context.put(f"outcome/{coming.key}", body, context.method("perfcrew experiment"), subject, blobs)
+
+
+def _compared(context: Context, slot: str, comparison: Comparison) -> str:
+    method = context.method("perfcrew compare", design=comparison.design, seed=comparison.seed, unit=comparison.unit)
+    return context.put(f"{slot}/{comparison.subject}", comparison, method, comparison.subject).id
+
+
+async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
+    """Gains don't add up: all that was kept is measured against the base once more, as a whole."""
+    stacked = kept(context)
+    if not stacked:
+        return
+    context.progress(STAGE).note("everything that was kept, against the base")
+    rules = Rules(policy.margin, policy.error, policy.trial_s * 2)
+    found = await lab.against_base(rules)
+    worse = [f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed"]
+    branch = f"perfcrew/{context.run}"
+    patch = lab.best.worktree.diff(lab.base_commit)
+    publish(context.root, lab.best.worktree, branch)
+    context.out.mkdir(parents=True, exist_ok=True)
+    (context.out / "optimize.patch").write_text(patch, encoding="utf-8", errors="surrogateescape")
+    outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
+    body = Kept(
+        base_commit=lab.base_commit,
+        head_commit=lab.best.worktree.git("rev-parse", "HEAD").strip(),
+        branch=branch,
+        outcomes=tuple(outcomes),
+        comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
+        whole=not worse,
+        why=f"a regression of {', '.join(worse[:4])}" if worse else "nothing became worse",
+    )
+    blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
+    context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)
+
+
+def _is_kept(body: object) -> bool:
+    return isinstance(body, Outcome) and body.decision == "keep"
+
+
+def message(trial: Trial, why: str) -> str:
+    """A commit's message: what, why it was thought to help, what was measured, what it costs."""
+    lines = [trial.title, "", f"Hypothesis: {trial.hypothesis.change}.", f"Because: {trial.hypothesis.because}.", ""]
+    lines += [f"Measured: {why}.", f"Finding {trial.finding}, experiment {trial.number}."]
+    lines += [f"Trade-off: {t}" for t in trial.trade_offs]
+    return "\n".join(lines) + "\n"

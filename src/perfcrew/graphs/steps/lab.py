@@ -1,0 +1,272 @@
+"""Where changes are tried: the best tree so far, the tree of the change, and everything that is asked of both."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perfcrew.core.answers import Mask
+from perfcrew.core.comparison import Comparison, Side
+from perfcrew.core.errors import UsageError
+from perfcrew.core.experiments import TrialStep
+from perfcrew.core.patches import Fix
+from perfcrew.core.project import Project
+from perfcrew.core.web import Plan
+from perfcrew.crew.cards import Experiments
+from perfcrew.experiment import answers, policy
+from perfcrew.experiment.effects import compare_effects
+from perfcrew.experiment.engine import Rules, compare
+from perfcrew.experiment.footprint import compare_footprint
+from perfcrew.experiment.judging import Ruling
+from perfcrew.experiment.servers import EXTRA, Effort, Host, Servers
+from perfcrew.experiment.suite import Tested, run_suite, worse
+from perfcrew.experiment.worktrees import Worktree, git, relocate, repository, uncommitted, worktree
+from perfcrew.graphs.context import Context, Fresh
+from perfcrew.instruments.load import Driver
+from perfcrew.target.clone import Clone
+
+STAGE = "experiments"
+_MIGRATION = re.compile(r"(^|/)(versions|migrations|alembic)/")
+
+
+@dataclass
+class Tree:
+    """A worktree, the project as it is in it, and its data."""
+
+    worktree: Worktree
+    project: Project
+    fresh: Fresh
+    environment: dict[str, str] = field(default_factory=dict)
+    migrated: Clone | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.worktree.target_root
+
+
+@dataclass
+class Lab:
+    """The best state so far and the one that is tried, on data of their own."""
+
+    context: Context
+    settings: Experiments
+    best: Tree
+    change: Tree
+    base_commit: str
+    drivers: tuple[Driver, Driver]
+    _mask: Mask | None = None
+    _suite: Tested | None = None
+
+    @property
+    def best_root(self) -> Path:
+        return self.best.root
+
+    def write(self, fix: Fix) -> str:
+        """Write a change into its tree. Gives why it is refused, empty where it is there."""
+        refused = policy.refusal(self.change.root, fix.files)
+        if refused:
+            return refused
+        for name, text in fix.files.items():
+            path = self.change.root / name
+            if text is None:
+                path.unlink(missing_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self.change.environment = {**self.best.environment, **fix.settings}
+        return ""
+
+    def diff(self) -> str:
+        """What differs from the best tree so far."""
+        return self.change.worktree.diff()
+
+    async def reset(self) -> None:
+        """The tree of the change back to the best one."""
+        self.change.worktree.reset()
+        self.change.environment = dict(self.best.environment)
+        if self.change.migrated is not None and self.change.migrated is not self.best.migrated:
+            self.change.migrated.drop()
+        self.change.migrated = self.best.migrated
+
+    async def keep(self, fix: Fix, message: str) -> str:
+        """The change becomes part of the best tree, as a commit; gives its id."""
+        for name in fix.files:
+            source, to = self.change.root / name, self.best.root / name
+            if not source.exists():
+                to.unlink(missing_ok=True)
+                continue
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(source.read_bytes())
+        self.best.environment = dict(self.change.environment)
+        if self.change.migrated is not self.best.migrated:
+            if self.best.migrated is not None:
+                self.best.migrated.drop()
+            self.best.migrated = self.change.migrated
+        self.change.worktree.commit(message)
+        self._mask = None  # what may differ is learned anew from the new best
+        return self.best.worktree.commit(message)
+
+    async def held(self, fix: Fix, steps: list[TrialStep]) -> Ruling:
+        """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
+        await self.migrate(fix)
+        for step in (self._tests, self._answers):
+            began = time.monotonic()
+            made = await step(fix)
+            steps += [s.model_copy(update={"seconds": round(time.monotonic() - began, 1)}) for s in made]
+            failed = next((s for s in made if s.passed is False), None)
+            if failed is not None:
+                return Ruling("discard", f"{failed.name}: {failed.said}")
+        return Ruling("keep", "")
+
+    async def migrate(self, fix: Fix) -> None:
+        if any(_MIGRATION.search(name) for name in fix.files):
+            self.change.migrated = await self.context.data.migrated(self.change.project)
+
+    async def _tests(self, fix: Fix) -> list[TrialStep]:
+        self.context.progress(STAGE).note("the project's own tests")
+        if self._suite is None:
+            self._suite = await self._run_suite(self.best, "before")
+        before = self._suite
+        if not before.run.ran:
+            return [TrialStep(name="tests", passed=None, said=f"not run: {before.run.said}")]
+        after = await self._run_suite(self.change, "after")
+        why = worse(before, after)
+        if why:
+            after = await self._run_suite(self.change, "after")  # one that fails by chance is no verdict on a change
+            why = worse(before, after)
+        if not why:
+            self._suite = after
+        known = f", {len(before.run.failed)} fail before and after" if before.run.failed else ""
+        said = why or f"{after.run.passed_count} passed{known}"
+        return [TrialStep(name="tests", passed=not why, said=said)]
+
+    async def _run_suite(self, tree: Tree, when: str) -> Tested:
+        return await run_suite(
+            tree.project,
+            workspace=self.context.workspace,
+            registry=self.context.registry,
+            commit=when,
+            timeout_s=self.settings.suite_s,
+            environment=tree.environment,
+        )
+
+    async def _answers(self, fix: Fix) -> list[TrialStep]:
+        self.context.progress(STAGE).note("whether the answers are the same")
+        plans = self.context.plans
+        mask = await self._learned(plans)
+        async with AsyncExitStack() as stack:
+            base = await stack.enter_async_context(self._started("answers-base", self.best))
+            change = await stack.enter_async_context(self._started("answers-change", self.change))
+            found = await answers.compare(base, change, plans, mask)
+            effects = await compare_effects(base, change, plans, mask)
+            left = await compare_footprint(base, change, plans)
+        steps = [
+            TrialStep(
+                name="answers",
+                passed=not found.refusals and not effects.refusals if fix.exact else None,
+                said=_said([*found.refusals, *effects.refusals])
+                or f"equal on {found.measured_count} measured, {found.held_out_count} held-out and "
+                f"{found.wrong_input_count} wrong requests; the data are the same",
+            ),
+            TrialStep(
+                name="footprint", passed=not left.refusals, said=_said(left.refusals) or "nothing is left behind"
+            ),
+        ]
+        return steps
+
+    async def _learned(self, plans: tuple[Plan, ...]) -> Mask:
+        if self._mask is None:
+            async with AsyncExitStack() as stack:
+                one = await stack.enter_async_context(self._started("learn-one", self.best))
+                two = await stack.enter_async_context(self._started("learn-two", self.best))
+                self._mask = await answers.learn(one, two, plans)
+        return self._mask
+
+    def _started(self, name: str, tree: Tree):  # type: ignore[no-untyped-def]
+        return self.context.started(name, project=tree.project, environment=tree.environment, fresh=self._fresh(tree))
+
+    def _fresh(self, tree: Tree) -> Fresh:
+        async def made(name: str) -> Clone:
+            if tree.migrated is not None:
+                return await self.context.data.copy(tree.migrated, name)
+            return await self.context.data.clone(name)
+
+        return made
+
+    async def compared(self, fix: Fix, endpoint: str | None, rules: Rules) -> list[Comparison]:
+        """The change against the best so far: the endpoint closely, the others and the application beside it."""
+        return await self._compare(
+            self.best, self.change, frozenset({endpoint} if endpoint else ()), fix.metrics, rules
+        )
+
+    async def against_base(self, rules: Rules) -> list[Comparison]:
+        """Everything that was kept against the base, all endpoints closely."""
+        async with _tree(self.context, self.settings, "base", self.base_commit) as base:
+            keys = frozenset(p.endpoint.key for p in self.context.plans)
+            return await self._compare(base, self.best, keys, (), rules)
+
+    async def _compare(
+        self, a: Tree, b: Tree, keys: frozenset[str], aims: tuple[str, ...], rules: Rules
+    ) -> list[Comparison]:
+        context = self.context
+        latency = {p.endpoint.key: context.baseline(p.endpoint.key) or 0.0 for p in context.plans}
+        cheap = min(context.plans, key=lambda p: latency[p.endpoint.key] or 1e9)
+        sampler = Servers(
+            self._host("a", a),
+            self._host("b", b),
+            context.plans,
+            context.workspace,
+            context.registry,
+            self.drivers,
+            awaited_keys=keys,
+            aims=tuple(name for name in aims if name in EXTRA),
+            cheap=cheap,
+            effort=Effort(seconds=0.25) if len(keys) <= 2 else Effort(seconds=0.05, fewest=4, warm=1),
+            guarding=True,
+            timeout_s=context.settings.measuring.request_timeout_s,
+        )
+        sides = (Side(label="A", what="the best so far"), Side(label="B", what="the change"))
+        progress = context.progress(STAGE)
+        context._measures(1)
+        try:
+            return await compare(sampler, *sides, rules, progress.note)
+        finally:
+            context._measures(-1)
+
+    def _host(self, name: str, tree: Tree) -> Host:
+        return Host(name, tree.project, self._fresh(tree), tree.environment)
+
+
+def _said(refusals: object) -> str:
+    return "; ".join(f"{r.name} ({r.subject}): {r.why}" for r in refusals)  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def _tree(context: Context, settings: Experiments, name: str, revision: str) -> AsyncIterator[Tree]:
+    async with worktree(
+        context.root, context.registry, context.workspace, base=revision, carry_uncommitted=context.wanted.carry
+    ) as made:
+        yield Tree(made, relocate(context.project, context.root, made.target_root), context.data.clone)
+
+
+@asynccontextmanager
+async def opened(context: Context, settings: Experiments) -> AsyncIterator[Lab]:
+    """Two worktrees of the user's HEAD. UsageError where there is no repository, or work that is not committed."""
+    top = repository(context.root)
+    open_ = [] if context.wanted.carry else [n for n in uncommitted(context.root)]
+    if open_:
+        raise UsageError(
+            f"there is uncommitted work: {', '.join(open_[:5])}",
+            where=str(top),
+            do="commit it, or give --carry to have it be part of what changes are tried on",
+        )
+    async with AsyncExitStack() as stack:
+        best = await stack.enter_async_context(_tree(context, settings, "best", "HEAD"))
+        change = await stack.enter_async_context(_tree(context, settings, "change", "HEAD"))
+        drivers = (await stack.enter_async_context(Driver()), await stack.enter_async_context(Driver()))
+        commit = git(top, "rev-parse", "HEAD").strip()
+        yield Lab(context, settings, best, change, commit, drivers)
