@@ -354,6 +354,9 @@ BELOW = "CREATE TABLE t (id INTEGER PRIMARY KEY, p INTEGER {} REFERENCES page (i
     pytest.param(f"{TREE}; {BELOW.format('NOT NULL')}", 8, id="none to go by: four a page"),
     pytest.param(f"{TREE}; {BELOW.format('NOT NULL')}; INSERT INTO t VALUES (1, 1)", 40, id="some to go by"),
     pytest.param(f"{TREE}; {BELOW.format('NULL')}", 40, id="rows that may be without a page"),
+    pytest.param(f"{TREE}; CREATE TABLE rule (id INTEGER PRIMARY KEY, p INTEGER NOT NULL REFERENCES page (id)); CREATE "
+                 "TABLE g (id INTEGER PRIMARY KEY); CREATE TABLE t (id INTEGER PRIMARY KEY, r INTEGER NOT NULL "
+                 "REFERENCES rule (id), g INTEGER NOT NULL REFERENCES g (id))", 32, id="what links few to many"),
     pytest.param("CREATE TABLE locale (id INTEGER PRIMARY KEY); INSERT INTO locale VALUES (1); CREATE TABLE t (id "
                  "INTEGER PRIMARY KEY, l INTEGER NOT NULL REFERENCES locale (id))", 40, id="all in one language"),
 ])  # fmt: skip

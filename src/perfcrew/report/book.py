@@ -33,10 +33,10 @@ class Book:
         return judged_by(self.of("measurement", subject), subject, metric, phase)
 
     def traces(self, subject: str) -> Evidence | None:
-        """The traces at the size of data that the baseline was measured at: those without a size, else the last."""
-        found = self.of("traces", subject)
-        whole = [e for e in found if isinstance(e.body, Traces) and e.body.size is None]
-        return next(reversed(whole or found), None)
+        """The traces at the size of data that the baseline was measured at: without a size, else the largest."""
+        sized = [(e.body.size, e) for e in self.of("traces", subject) if isinstance(e.body, Traces)]
+        whole = [e for size, e in sized if size is None]
+        return whole[-1] if whole else max(sized, key=lambda one: one[0] or 0, default=(None, None))[1]
 
 
 def ref(item: Evidence, path: str) -> Ref:

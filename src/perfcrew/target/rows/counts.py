@@ -121,8 +121,8 @@ def _rows(table: Table, plan: Wanted, before: Mapping[str, int], target: int, mo
         return min(target, held)
     count = before.get(table.name, 0)
     if not count:
-        proportion = min(_CHILDREN, most)
-        rows = round(target * proportion)
+        fewest = min((plan.rows[f.table] for f in owners if table.must_have(f)), default=target)
+        rows = round(min(target, fewest) * min(_CHILDREN, most))
     else:
         owner = max(owners, key=lambda f: before.get(f.table, 0))
         fan_out = count / max(1, before.get(owner.table, 0))
