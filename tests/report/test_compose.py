@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Measurement, Method, Traces
+from perfcrew.core.evidence import Counts, Measurement, Method, Traces
 from perfcrew.core.numerals import touching, uncited
 from perfcrew.core.report import Report, digest
 from perfcrew.core.trace import Span
 from perfcrew.gate.held import texts
 from perfcrew.ledger import Ledger
 from perfcrew.report import markdown
+from perfcrew.report.book import Book
 from perfcrew.report.compose import compose
 from perfcrew.report.drawing import _label
 from tests.report.make_ledger import RUN, SHOP, Maker, make, write_frame
@@ -141,3 +142,24 @@ def test_a_bar_shows_no_value_of_the_users_data(attributes: dict[str, str], show
         trace="t", span="s", kind="database", name="the name", start_ns=0, end_ns=1, attributes=dict(attributes)
     )
     assert _label(span) == shown
+
+
+@pytest.mark.parametrize("sizes", [(100, 200, 400), (400, 100, 200)], ids=["smallest first", "largest first"])
+def test_counts_are_of_the_size_of_the_baseline_whichever_was_traced_last(
+    tmp_path: Path, sizes: tuple[int, ...]
+) -> None:
+    maker = Maker(tmp_path, 7, (), ())
+    for size in sizes:
+        body = Traces(
+            instrumented=True,
+            mode="otel",
+            size=size,
+            requests_count=1,
+            counts=Counts(rows=size),
+            cold=Counts(rows=size),
+            stages=(),
+        )
+        maker.put(f"traces/{size}", body, Method(tool="probe", version="1"), "GET /sized")
+    item = Book(maker.ledger, RUN).traces("GET /sized")
+    assert item is not None and isinstance(item.body, Traces)
+    assert item.body.counts.rows == max(sizes)
