@@ -22,12 +22,14 @@ def heavy(draw: random.Random, scale: float, centre: float = 0.0) -> float:
 
 
 @given(differences)
+@settings(deadline=None)
 def test_the_two_directions_mirror_each_other(values: list[float]) -> None:
     seen, mirrored = Evidence.of(values), Evidence.of([-x for x in values])
     assert seen.above(0.1) == pytest.approx(mirrored.below(-0.1), rel=1e-9, abs=1e-9)
 
 
 @given(differences, st.floats(-1, 1), st.floats(0.001, 1))
+@settings(deadline=None)
 def test_the_higher_the_supposed_centre_the_less_speaks_for_lying_above_it(
     values: list[float], centre: float, step: float
 ) -> None:
@@ -36,6 +38,7 @@ def test_the_higher_the_supposed_centre_the_less_speaks_for_lying_above_it(
 
 
 @given(differences, st.floats(0.001, 0.2))
+@settings(deadline=None)
 def test_the_interval_holds_every_centre_that_is_not_refuted(values: list[float], error: float) -> None:
     interval = Evidence.of(values).interval(error)
     middle = hodges_lehmann(values)
@@ -45,7 +48,7 @@ def test_the_interval_holds_every_centre_that_is_not_refuted(values: list[float]
 
 
 @given(st.lists(st.sampled_from([-1.0, 1.0]), min_size=1, max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_over_all_orders_of_the_lot_the_evidence_averages_to_one_at_most(signs: list[float]) -> None:
     """Exact: the mean over all sign patterns of given sizes is one, which is what makes the error hold."""
     sizes = [0.01 * (i + 1) for i in range(min(len(signs), 8))]
@@ -137,6 +140,7 @@ def test_the_noise_floor_is_that_of_one_side() -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=15), st.floats(-3, 3))
+@settings(deadline=None)
 def test_the_estimate_moves_with_the_data(values: list[float], by: float) -> None:
     moved = [x + by for x in values]
     assert hodges_lehmann(moved) == pytest.approx(hodges_lehmann(values) + by, abs=1e-9)

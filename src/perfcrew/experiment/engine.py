@@ -17,7 +17,7 @@ from perfcrew.core.comparison import Comparison, Effect, Role, Side
 from perfcrew.core.errors import CommandError, Unmeasurable
 from perfcrew.core.metrics import Direction, Unit
 from perfcrew.experiment.verdict import Overall, held, overall
-from perfcrew.stats.decide import Demand, Judged, judge, noise
+from perfcrew.stats.decide import Demand, Judged, judge, noise, too_coarse
 
 Tell = Callable[[str], None]
 
@@ -35,6 +35,8 @@ class Watched:
     """Its part of the comparison's error. Those of the deciding metrics add up to 1."""
     margin: float | None = None
     """Its own margin where the comparison's is not meant for it."""
+    least: float | None = None
+    """It is a clock, and what takes less than this can't be judged by it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
         except (CommandError, Unmeasurable) as error:
             broken = f"a side could not be measured: {error}"
             break
-        last = taken.spent_s >= rules.budget_s
+        last = taken.spent_s >= rules.budget_s or taken.rounds >= rules.most
         for subject, pairs in taken.pairs.items():
             found[subject] = _look(sampler, subject, pairs, rules, last=last)
         tell(_line(taken, found, rules))
@@ -153,9 +155,13 @@ def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> 
     for metric in watched:
         if any(metric.name not in side.values for p in pairs for side in (p.a, p.b)):
             continue
+        a, b = ([getattr(p, side).values[metric.name] for p in pairs] for side in ("a", "b"))
         if metric.exact:
-            a, b = ([getattr(p, side).values[metric.name] for p in pairs] for side in ("a", "b"))
             found[metric.name] = exact(metric, a, b)
+            continue
+        coarse = too_coarse(a, b, metric.least) if metric.least is not None else ""
+        if coarse:
+            found[metric.name] = Judged(None, None, coarse)
             continue
         demand = Demand(metric.margin or rules.margin, rules.error, metric.weight, metric.direction)
         found[metric.name] = judge(log_ratios(pairs, metric.name), demand)
@@ -192,7 +198,12 @@ def _unequal(sampler: Sampler, pairs: Sequence[Pair]) -> str:
         return ""
     if sampler.checks == "if constant" and (len(ones) > 1 or len(others) > 1 or len(pairs) < 2):
         return ""  # what a side prints differs from run to run, so that it can't be held against the other's
-    return f"the sides did not do the same work: what they answered differs ({min(ones)!r} and {min(others)!r})"
+    return f"the sides did not do the same work: A answered {_several(ones)}, B {_several(others)}"
+
+
+def _several(checks: set[str]) -> str:
+    told = ", ".join(repr(check) for check in sorted(checks)[:3])
+    return told if len(checks) == 1 else f"{told}{', …' if len(checks) > 3 else ''} (it differs from run to run)"
 
 
 def _line(taken: Taken, found: dict[str, Found], rules: Rules) -> str:
@@ -212,6 +223,7 @@ def _comparison(
     sampler: Sampler, subject: str, a: Side, b: Side, rules: Rules, taken: Taken, found: Found
 ) -> Comparison:
     result, pairs = found.overall, taken.pairs.get(subject, [])
+    deciding = {w.name for w in sampler.watched(subject) if w.role == "deciding"}
     effects = tuple(
         _effect(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched(subject)
     )
@@ -232,7 +244,7 @@ def _comparison(
         seed=rules.seed,
         spent_s=round(taken.spent_s, 3),
         budget_s=rules.budget_s,
-        more_s=_more_s(taken, found.judged) if result.verdict == "inconclusive" else None,
+        more_s=_more_s(taken, found.judged, deciding) if result.verdict == "inconclusive" else None,
         notes=result.notes,
     )
 
@@ -262,11 +274,15 @@ def _effect(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, refu
 
 
 def exact(watched: Watched, a: Sequence[float], b: Sequence[float]) -> Judged:
-    """Counts and bytes are compared as they are; sides that vary and overlap get no verdict."""
+    """Counts and bytes are compared as they are; sides that vary and overlap get no verdict.
+
+    Nor do figures of a command's own that vary at all: nobody said that they are counts.
+    """
     if not a or not b:
         return Judged(None, None, "not measured")
     apart = max(a) < min(b) or max(b) < min(a)
-    if not apart and (len(set(a)) > 1 or len(set(b)) > 1):
+    varies = len(set(a)) > 1 or len(set(b)) > 1
+    if varies and (not apart or watched.role == "shown"):
         return Judged(None, None, "it varies from run to run, so it is no exact figure here")
     if not apart:
         return Judged("equivalent", None)
@@ -274,9 +290,11 @@ def exact(watched: Watched, a: Sequence[float], b: Sequence[float]) -> Judged:
     return Judged("improved" if less == (watched.direction == "lower") else "regressed", None)
 
 
-def _more_s(taken: Taken, judged: dict[str, Judged]) -> float | None:
-    wanted = [j.pairs_wanted for j in judged.values() if j.pairs_wanted and j.verdict == "inconclusive"]
-    if not wanted or not taken.rounds:
+def _more_s(taken: Taken, judged: dict[str, Judged], deciding: set[str]) -> float | None:
+    """About the time in which the last of the deciding metrics would be certain; None where one is out of reach."""
+    open_ = [j.pairs_wanted for name, j in judged.items() if name in deciding and j.verdict == "inconclusive"]
+    wanted = [pairs for pairs in open_ if pairs is not None]
+    if not wanted or len(wanted) < len(open_) or not taken.rounds:
         return None
     each_s = taken.spent_s / taken.rounds
-    return round(max(min(wanted) - taken.rounds, 1) * each_s, 1)
+    return round(max(max(wanted) - taken.rounds, 1) * each_s, 1)

@@ -125,12 +125,22 @@ class Servers:
         """Start both, ask every endpoint of both in turn, end both."""
         self._rounds += 1
         async with AsyncExitStack() as stack:
-            a, b = await asyncio.gather(*(self._start(host, stack) for host in (self.a, self.b)))
+            a, b = await self._both(stack, a_first)
             order = (a, b) if a_first else (b, a)
             found = {p.endpoint.key: await self._endpoint(p, a, b, order) for p in self.plans}
             found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
             found[APPLICATION] = Pair(_whole(a), _whole(b))
             return found
+
+    async def _both(self, stack: AsyncExitStack, a_first: bool) -> tuple[Started, Started]:
+        """Both at once, by lot one a little earlier. Where one fails it waits for the other, to end that too."""
+        hosts = (self.a, self.b) if a_first else (self.b, self.a)
+        found = await asyncio.gather(*(self._start(host, stack) for host in hosts), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        first, second = (one for one in found if isinstance(one, Started))
+        return (first, second) if a_first else (second, first)
 
     async def _start(self, host: Host, stack: AsyncExitStack) -> Started:
         started = _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)

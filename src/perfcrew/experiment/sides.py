@@ -10,13 +10,18 @@ from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.errors import UsageError
 from perfcrew.experiment.commands import Commands, idle_cores
 from perfcrew.experiment.duet import compare_duet
-from perfcrew.experiment.engine import Tell, compare
+from perfcrew.experiment.engine import Rules, Tell, compare
 from perfcrew.experiment.wish import Wish, variables
 from perfcrew.instruments.command import Launch, words
 
 
 async def compare_sides(wish: Wish, tell: Tell) -> list[Comparison]:
     """One comparison for commands and callables, one an endpoint for servers. UsageError where it is not two sides."""
+    kinds = [wish.commands, wish.callables, wish.urls]
+    if sum(map(bool, kinds)) > 1 or (wish.revisions and (wish.callables or wish.urls)):
+        raise UsageError(
+            "sides of several kinds can't be compared", do="give two of one kind; revisions may go with --command"
+        )
     if wish.commands:
         return [await _commands(wish, tell)]
     if wish.callables:
@@ -90,12 +95,16 @@ def _launch(wish: Wish, command: str, side: str, cwd: Path | None = None) -> Lau
 
 
 async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, str], tell: Tell) -> Comparison:
-    duet = wish.duet and len(idle_cores(0.5)) >= 2
+    cores = idle_cores(0.5)[:2] if wish.duet else []
+    duet = len(cores) == 2
     subject = "callables" if wish.callables else "commands"
-    sampler = Commands(*launches, subject=subject, design="duet" if duet else "interleaved")
-    tell("a first run of each, not counted")
-    await sampler.warm()
+    sampler = Commands(*launches, subject=subject, design="duet" if duet else "interleaved", cores=tuple(cores))
     a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
-    if not duet:
-        return (await compare(sampler, a, b, wish.rules, tell))[0]
-    return await compare_duet(sampler, a, b, wish.rules, tell)
+    found = await (compare_duet if duet else _in_turn)(sampler, a, b, wish.rules, tell)
+    if wish.duet and not duet:
+        found = found.model_copy(update={"notes": (*found.notes, "no duet: there are no two idle cores")})
+    return sampler.told(found)
+
+
+async def _in_turn(sampler: Commands, a: Side, b: Side, rules: Rules, tell: Tell) -> Comparison:
+    return (await compare(sampler, a, b, rules, tell))[0]

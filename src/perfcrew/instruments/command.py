@@ -2,6 +2,8 @@
 
 CPU time is the kernel's for the process and its waited-for children (`wait4`). The wait for a core is the run-queue
 delay of its main thread (`/proc/PID/schedstat`, read while the ended process still lies there), where Linux has it.
+The kernel counts the memory of whoever starts a process into that process' peak, so a peak is known only above ours.
+Whatever it leaves running is found by its session or by a mark in its environment, and ended.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import math
 import os
 import resource
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -22,10 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from perfcrew.core.errors import CommandError, ToolMissing, UsageError
+from perfcrew.core.errors import CommandError, ToolMissing, Unmeasurable, UsageError
+from perfcrew.target.process import MARK, end, marked
 
 _TAIL_BYTES = 2000
 _OWN_FIGURES = ("wall", "cpu", "check")
+_LINGER_S = 0.3
+"""Helpers that end with their parent, such as multiprocessing's resource tracker, do so within this time."""
 
 
 @dataclass(frozen=True)
@@ -48,40 +54,73 @@ class CommandRun:
     wall_ms: float
     cpu_ms: float
     ready_ms: float | None
-    rss_bytes: float
+    rss_bytes: float | None
+    """None where it is no more than our own, which hides it."""
     check: str
     own: Mapping[str, float] = field(default_factory=dict)
     """The command's own figures: `wall` and `cpu` in ms, any other number as it is."""
     left_running: bool = False
+    """It ended and left processes behind, which were ended too. What they cost is in none of these figures."""
 
 
-def measure_command(launch: Launch) -> CommandRun:
-    """Run it once. ToolMissing where there is no such program, CommandError where it fails or runs out of time."""
+class Stop:
+    """Ends the command that is being measured in another thread, or that one is about to start there."""
+
+    def __init__(self) -> None:
+        self._lock, self._pid, self._asked = threading.Lock(), 0, False
+
+    def now(self) -> None:
+        """End it; nothing happens where it has ended."""
+        with self._lock:
+            self._asked = True
+            if self._pid:
+                _kill_group(self._pid)
+
+    @contextlib.contextmanager
+    def watching(self, pid: int) -> Iterator[None]:
+        """While in the block, this is what `now` ends."""
+        with self._lock:
+            self._pid = pid
+            if self._asked:
+                _kill_group(pid)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pid = 0
+
+
+def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
+    """Run it once. ToolMissing where there is no such program, CommandError where it fails or runs out of time,
+    Unmeasurable where its own figures are asked for and it prints none.
+    """
+    token, hidden_bytes = secrets.token_hex(8), _rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
-        process = _start(launch, out, err)
-        with _ended(process, launch.timeout_s) as late:
+        process = _start(launch, token, out, err)
+        with _ended(process, launch.timeout_s, token) as late, (stop or Stop()).watching(process.pid):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             wall_ms = (time.perf_counter() - began) * 1e3
             waited_ms = _waited_ms(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-            left = _group_lives(process.pid)
+            left = _left_running(token)
         if process.returncode != 0:
             raise _failed(launch, process.returncode, err, late.is_set())
         digest, last = _answer(out)
     own, check = _own(launch, last) if launch.own_figures else ({}, digest)
     cpu_ms = (usage.ru_utime + usage.ru_stime) * 1e3
     ready_ms = None if waited_ms is None else max(wall_ms - waited_ms, 0.0)
-    return CommandRun(wall_ms, cpu_ms, ready_ms, _rss_bytes(usage), check, own, left)
+    rss_bytes = _rss_bytes(usage) if _rss_bytes(usage) > hidden_bytes else None
+    return CommandRun(wall_ms, cpu_ms, ready_ms, rss_bytes, check, own, left)
 
 
-def _start(launch: Launch, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(launch: Launch, token: str, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(
             launch.command,
             cwd=launch.cwd,
-            env={**os.environ, **launch.environment},
+            env={**os.environ, **launch.environment, MARK: token},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -101,15 +140,15 @@ def _start(launch: Launch, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[b
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threading.Event]:
-    """Whatever happens in the block, nothing of the command's session runs afterwards. Set: it ran out of time."""
+def _ended(process: subprocess.Popen[bytes], timeout_s: float, token: str) -> Iterator[threading.Event]:
+    """Whatever happens in the block, nothing that the command started runs afterwards. Set: it ran out of time."""
     late = threading.Event()
 
-    def end() -> None:
+    def too_late() -> None:
         late.set()
         _kill_group(process.pid)
 
-    timer = threading.Timer(timeout_s, end)
+    timer = threading.Timer(timeout_s, too_late)
     timer.daemon = True
     timer.start()
     try:
@@ -119,6 +158,7 @@ def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threa
         _kill_group(process.pid)
         if process.returncode is None:
             process.wait()
+        end(lambda: marked({token}), grace_s=0.0)  # what changed its session, or lost its parent
 
 
 def _kill_group(pid: int) -> None:
@@ -126,12 +166,14 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _group_lives(pid: int) -> bool:
-    try:
-        os.killpg(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _left_running(token: str) -> bool:
+    """Whether anything that carries the mark still runs a moment after the command ended."""
+    until = time.monotonic() + _LINGER_S
+    while marked({token}):
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _waited_ms(pid: int) -> float | None:
@@ -160,7 +202,10 @@ def _failed(launch: Launch, exit: int, err: IO[bytes], late: bool) -> CommandErr
 def _answer(out: IO[bytes]) -> tuple[str, str]:
     """The digest of all that was printed, and its last line that is not empty."""
     out.seek(0)
-    digest = hashlib.file_digest(out, "sha256").hexdigest()[:16]
+    hashed = hashlib.sha256()
+    while chunk := out.read(1 << 20):
+        hashed.update(chunk)
+    digest = hashed.hexdigest()[:16]
     out.seek(max(0, out.seek(0, os.SEEK_END) - 65536))
     lines = [line for line in out.read().decode(errors="replace").splitlines() if line.strip()]
     return digest, lines[-1] if lines else ""
@@ -172,7 +217,7 @@ def _own(launch: Launch, line: str) -> tuple[dict[str, float], str]:
     except ValueError:
         told = None
     if not isinstance(told, dict) or not all(_is_time(told.get(name)) for name in ("wall", "cpu")):
-        raise UsageError(
+        raise Unmeasurable(
             "the command's last line is not its figures",
             where=f"{' '.join(launch.command)}: {line[:200]!r}",
             do='print one JSON object as the last line, such as {"wall": 0.31, "cpu": 0.30, "check": "9f2c"} (seconds)',

@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from perfcrew.core.comparison import Ratio, Verdict
-from perfcrew.stats.evalue import Evidence
+from perfcrew.stats.evalue import BETS, GRID, Evidence
 from perfcrew.stats.location import hodges_lehmann, spread
 
 FEWEST = 6
 """Pairs below which no verdict is given."""
 MATTERS = 0.75
+STEPS = 100
+REPEATED = 0.75
+"""Where fewer of the values than this share are different ones, they were rounded."""
 _MOST_PAIRS = 2000
 
 
@@ -79,7 +82,7 @@ def judge(log_ratios: Sequence[float], demand: Demand) -> Judged:
     return Judged(
         _verdict(evidence, middle, demand),
         ratio,
-        visible_share=math.expm1(_half_width(log_ratios, demand)),
+        visible_share=math.expm1(min(max(interval.high - middle, middle - interval.low), 20.0)),
         pairs_wanted=_wanted(log_ratios, demand),
     )
 
@@ -111,6 +114,26 @@ def not_worse(log_ratios: Sequence[float], margin: float, error: float, directio
     return seen >= math.log(1 / error)
 
 
+def too_coarse(a: Sequence[float], b: Sequence[float], least: float) -> str:
+    """Why a clock can't judge these times of two sides (all in one unit); empty where it can.
+
+    Times that repeat themselves were rounded: they must be `STEPS` of the smallest difference seen, and `least` anyway.
+    """
+    shortest = min(statistics.median(a), statistics.median(b))
+    if shortest < least:
+        return f"the clock is too coarse: {shortest:.3g} is measured, and less than {least:g} can't be judged"
+    for side, samples in (("A", a), ("B", b)):
+        if len(samples) >= FEWEST and len(set(samples)) == 1:
+            return f"every measurement of {side} gave the very same value: a clock varies, so this is none"
+    values = sorted({*a, *b})
+    if len(values) < 2 or len(values) > REPEATED * (len(a) + len(b)):
+        return ""
+    step = min(after - before for before, after in itertools.pairwise(values))
+    if shortest < STEPS * step:
+        return f"the clock is too coarse: it counts in steps of {step:.3g}, and {shortest:.3g} is measured"
+    return ""
+
+
 def noise(samples: Sequence[float]) -> float | None:
     """The middle distance of two measurements of one side that follow each other, as a fraction: the noise floor."""
     pairs = list(itertools.pairwise(samples))
@@ -120,7 +143,7 @@ def noise(samples: Sequence[float]) -> float | None:
 
 
 def _half_width(log_ratios: Sequence[float], demand: Demand) -> float:
-    """About the difference that as many pairs with as much noise would tell from none."""
+    """About the difference that as many pairs with as much noise would tell from none, were they not too few."""
     count, deviation = len(log_ratios), spread(log_ratios) or statistics.pstdev(log_ratios)
     return deviation * math.sqrt(2 * (math.log(2 / demand.own_error) + 1) / count)
 
@@ -128,4 +151,9 @@ def _half_width(log_ratios: Sequence[float], demand: Demand) -> float:
 def _wanted(log_ratios: Sequence[float], demand: Demand) -> int | None:
     """About the pairs after which the margin could be told from none; None where that is out of reach."""
     count = len(log_ratios) * (_half_width(log_ratios, demand) / demand.margin_log) ** 2
-    return math.ceil(count) if count <= _MOST_PAIRS else None
+    return math.ceil(max(count, _fewest_ever(demand))) if count <= _MOST_PAIRS else None
+
+
+def _fewest_ever(demand: Demand) -> float:
+    """Pairs that it takes with next to no noise: each bet at most about doubles, and the mixture has a price."""
+    return (math.log(2 / demand.own_error) + math.log(len(GRID) * len(BETS))) / math.log1p(max(BETS))

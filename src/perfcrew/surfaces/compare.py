@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -24,9 +25,7 @@ def command(options: argparse.Namespace) -> int:
     root = Path(options.path).resolve()
     if not root.is_dir():
         raise UsageError(f"no folder {root}", do="name the folder that the sides are run in")
-    wish = _wish(options, root)
-    with terminating(), display(quiet=options.quiet, as_json=False) as tell:
-        found = asyncio.run(compare_sides(wish, lambda what: tell(_event(what))))
+    found = asyncio.run(_carried_out(_wish(options, root), quiet=options.quiet))
     kept = [record(root, comparison) for comparison in found]
     if options.plot:
         from perfcrew.surfaces.comparison_plot import plot
@@ -34,6 +33,11 @@ def command(options: argparse.Namespace) -> int:
         Path(options.plot).write_text(plot(found), encoding="utf-8")
     _show(options, found, kept)
     return exit_code(found)
+
+
+async def _carried_out(wish: Wish, quiet: bool) -> list[Comparison]:
+    with terminating(), display(quiet=quiet, as_json=False) as tell:
+        return await compare_sides(wish, lambda what: tell(_event(what)))
 
 
 def exit_code(found: list[Comparison]) -> int:
@@ -68,8 +72,11 @@ def _worst(found: list[Comparison]) -> str | None:
 
 
 def _wish(options: argparse.Namespace, root: Path) -> Wish:
-    if options.budget <= 0 or not 0 < options.margin < 1 or not 0 < options.error < 0.5:
-        raise UsageError("--budget is seconds above 0, --margin and --error are fractions such as 0.02")
+    seconds = (options.budget, options.timeout)
+    if not all(0 < s < math.inf for s in seconds) or not 0 < options.margin < 1 or not 0 < options.error < 0.5:
+        raise UsageError("--budget and --timeout are seconds above 0, --margin and --error fractions such as 0.02")
+    if options.plot and not Path(options.plot).resolve().parent.is_dir():
+        raise UsageError(f"no folder for {options.plot}", do="name a file in a folder that there is")
     return Wish(
         root=root,
         revisions=tuple(options.revisions),

@@ -30,9 +30,11 @@ def _how(comparison: Comparison) -> list[str]:
     if noises:
         said.append(f"  noise of this machine (A against A): {', '.join(noises)}")
     if comparison.verdict == "inconclusive":
-        seen = [e.visible_share for e in comparison.effects if e.role == "deciding" and e.visible_share]
-        more = f"; about {comparison.more_s:.0f} s more would decide it" if comparison.more_s else ""
-        said.append(f"  a change of {min(seen):.1%} could have been seen{more}" if seen else "")
+        seen = [
+            f"{e.metric} {e.visible_share:.1%}" for e in comparison.effects if e.role == "deciding" and e.visible_share
+        ]
+        more = f"; certainty would take about {comparison.more_s:.0f} s more" if comparison.more_s else ""
+        said.append(f"  smallest change that could have been seen: {', '.join(seen)}{more}" if seen else "")
     return said
 
 
