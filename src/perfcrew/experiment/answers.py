@@ -162,9 +162,14 @@ class _Work:
             self.mask = self.mask.widened(question.key, learned([replies.base, *later], known))
 
 
+class _Differing(NamedTuple):
+    question: Question
+    gaps: list[Gap]
+
+
 def _verdict(work: _Work, plans: Sequence[Plan], visited: visitors.Visited) -> AnswersVerdict:
-    found = {suspect.question: work.gaps(suspect) for suspect in work.suspects}
-    differing = {question: gaps for question, gaps in found.items() if gaps}
+    found = [_Differing(suspect.question, work.gaps(suspect)) for suspect in work.suspects]
+    differing = [one for one in found if one.gaps]
     refusals = (*_refusals(differing), *visited.refusals)
     uncompared = _uncompared(work, plans)
     compared = work.endpoints - uncompared.keys()
@@ -195,26 +200,24 @@ def _uncompared(work: _Work, plans: Sequence[Plan]) -> dict[str, str]:
     return found
 
 
-def _differences(differing: dict[Question, list[Gap]]) -> Iterator[Difference]:
+def _differences(differing: Sequence[_Differing]) -> Iterator[Difference]:
     kept: Counter[str] = Counter()
-    for question, found in differing.items():
+    for question, found in differing:
         for gap in found:
             kept[question.request.endpoint] += 1
             if kept[question.request.endpoint] <= SHOWN:
                 yield difference(question, gap)
 
 
-def _refusals(differing: dict[Question, list[Gap]]) -> Iterator[Refusal]:
-    """One an endpoint and name, the gravest name first."""
-    by_endpoint: dict[str, list[Question]] = {}
-    for question in differing:
-        by_endpoint.setdefault(question.request.endpoint, []).append(question)
-    for endpoint, questions in by_endpoint.items():
-        roles = {question.role for question in questions}
-        for name, role in _names(roles):
-            first = next(q for q in questions if q.role == role)
-            count = sum(q.role == role for q in questions)
-            yield Refusal(name=name, why=_why(first, differing[first], count), subject=endpoint)
+def _refusals(differing: Sequence[_Differing]) -> Iterator[Refusal]:
+    """One an endpoint and name."""
+    by_endpoint: dict[str, list[_Differing]] = {}
+    for one in differing:
+        by_endpoint.setdefault(one.question.request.endpoint, []).append(one)
+    for endpoint, found in by_endpoint.items():
+        for name, role in _names({one.question.role for one in found}):
+            why = _why([one for one in found if one.question.role == role])
+            yield Refusal(name=name, why=why, subject=endpoint)
 
 
 def _names(roles: set[Role]) -> Iterator[tuple[Name, Role]]:
@@ -226,9 +229,9 @@ def _names(roles: set[Role]) -> Iterator[tuple[Name, Role]]:
         yield "changes the answer to wrong input", "wrong input"
 
 
-def _why(question: Question, found: list[Gap], count: int) -> str:
-    gap = found[0]
-    where = f"{gap.kind} {gap.path}".strip()
+def _why(found: Sequence[_Differing]) -> str:
+    (question, gaps), *others = found
+    where = f"{gaps[0].kind} {gaps[0].path}".strip()
     equal = "measured requests are answered alike, but not " if question.role == "held out" else ""
-    more = f" and {count - 1} more" if count > 1 else ""
-    return f"{equal}{written(question.request)}{more}: {where} was {gap.base}, is {gap.change}"
+    more = f" and {len(others)} more" if others else ""
+    return f"{equal}{written(question.request)}{more}: {where} was {gaps[0].base}, is {gaps[0].change}"

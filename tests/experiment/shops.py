@@ -1,0 +1,111 @@
+"""Real instances of the little shop, base and change, each on its own copy of the same data."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfcrew.core.project import Project, Scenario, ScenarioRequest
+from perfcrew.core.web import Plan
+from perfcrew.target import clone
+from perfcrew.target.client import Client
+from perfcrew.target.clone import Clone, Template
+from perfcrew.target.launch import Running, launch
+from perfcrew.target.leftovers import Registry
+from perfcrew.target.requests import plan
+from perfcrew.target.routes import openapi
+
+APPS = Path(__file__).parent / "apps"
+ALICE, BOB = ({"Authorization": f"Bearer token-of-{name}"} for name in ("alice", "bob"))
+WRITES = (
+    ScenarioRequest(method="POST", path="/books", json_body={"title": "A new book", "price": 3.5}),
+    ScenarioRequest(method="PATCH", path="/books/2", json_body={"title": "Another title"}),
+)
+
+
+@dataclass
+class Instance:
+    """One side."""
+
+    running: Running
+    client: Client
+    clone: Clone
+
+
+@dataclass
+class Bench:
+    """Starts instances of variants on copies of one database."""
+
+    project: Project
+    template: Template
+    workspace: Path
+    registry: Registry
+    stack: AsyncExitStack
+    count: int = 0
+
+    async def start(self, variant: str = "") -> Instance:
+        self.count += 1
+        data = await self.template.clone(f"one-{self.count}")
+        self.stack.callback(data.drop)
+        launched = launch(
+            self.project,
+            data=data,
+            workspace=self.workspace,
+            registry=self.registry,
+            environment={"SHOP_VARIANT": variant},
+            name=f"one-{self.count}",
+        )
+        running = await self.stack.enter_async_context(launched)
+        client = await self.stack.enter_async_context(Client(running.base_url, ALICE, timeout_s=20))
+        return Instance(running, client, data)
+
+    async def plans(self, one: Instance) -> list[Plan]:
+        document = await openapi.fetched(one.client, self.project)
+        assert document is not None
+        return await plan(self.project, openapi.endpoints([document]), one.client)
+
+
+@asynccontextmanager
+async def bench(folder: Path, writes: tuple[ScenarioRequest, ...] = ()) -> AsyncIterator[Bench]:
+    """A bench in a folder of its own; everything that it started has ended afterwards."""
+    _fill(folder / "shop.db")
+    project = _project(folder, writes)
+    registry = Registry(folder / "leftovers")
+    async with AsyncExitStack() as stack:
+        made = await clone.prepare(project, workspace=folder / "work", registry=registry)
+        template = await stack.enter_async_context(made)
+        yield Bench(project, template, folder / "work", registry, stack)
+    assert not list(registry.folder.iterdir())
+
+
+def _project(folder: Path, writes: tuple[ScenarioRequest, ...]) -> Project:
+    command = ("python", "-m", "uvicorn", "--app-dir", str(APPS), "shop:app", "--port", "{port}")
+    return Project(
+        root=folder,
+        name="shop",
+        framework="fastapi",
+        python=Path(sys.executable),
+        workdir=folder,
+        start=(*command, "--log-level", "warning"),
+        database_url=f"sqlite:///{folder / 'shop.db'}",
+        database_variable="SHOP_DB",
+        scenarios=(Scenario(name="writes", requests=writes),) if writes else (),
+        methods=("GET", "POST", "PATCH") if writes else ("GET",),
+    )
+
+
+def _fill(file: Path) -> None:
+    db = sqlite3.connect(file)
+    db.executescript(
+        "CREATE TABLE book (id INTEGER PRIMARY KEY, title VARCHAR(80) NOT NULL, price REAL NOT NULL, "
+        "genre VARCHAR(20) NOT NULL, stock INTEGER NOT NULL DEFAULT 1, created_at TEXT);"
+        "CREATE TABLE visit (id INTEGER PRIMARY KEY, book_id INTEGER NOT NULL REFERENCES book (id), at TEXT);"
+    )
+    books = [(f"Book {n} of the shop", n + 0.75, ("prose", "crime")[n % 2]) for n in range(1, 41)]
+    db.executemany("INSERT INTO book (title, price, genre) VALUES (?, ?, ?)", books)
+    db.commit()
+    db.close()
