@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from perfcrew.core.patches import Fix
+from perfcrew.rules.fixes import propose
 
-from .cases import At, proposed, reasons, same, variant
+from .cases import FILE, PYPROJECT, At, application, finding, proposed, reasons, same, variant, write
 
 
 class Done(NamedTuple):
@@ -339,10 +340,6 @@ def test_a_handler_that_others_call_stays_async(tmp_path: Path) -> None:
 
 def test_the_line_is_found_again_after_others_moved_it(tmp_path: Path) -> None:
     """The finding is of the tree as it was; the worktree has a line more above."""
-    from perfcrew.rules.fixes import propose
-
-    from .cases import FILE, PYPROJECT, application, finding, write
-
     case = DONE["a sync helper is handed to a thread"]
     found, moved = tmp_path / "found", tmp_path / "moved"
     for root in (found, moved):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from perfcrew.core.patches import Fix
+from perfcrew.rules.fixes import propose
 
-from .cases import At, proposed, reasons, same, variant
+from ..build import App, Shot, scene, traced
+from .cases import FILE, At, application, finding, proposed, reasons, same, variant
 
 GATHERED = {
     "three in a row": (
@@ -317,6 +320,33 @@ def test_refused(name: str, tmp_path: Path) -> None:
     answers = proposed(tmp_path, "RT302", before, At(needle, "page"))
     assert not [a for a in answers if isinstance(a, Fix)]
     assert why in reasons(answers)
+
+
+@pytest.mark.parametrize(
+    ("connections", "written"),
+    [((1, 1), False), ((1, 2), True), ((None, None), False)],
+    ids=["one connection", "one each", "not known"],
+)
+def test_statements_that_the_traces_show(
+    connections: tuple[int | None, int | None], written: bool, tmp_path: Path
+) -> None:
+    """By sight the repository is as good as any object: only the traces know what it works on."""
+    shop = App(tmp_path)
+    shop.write(
+        FILE,
+        "async def page(repo, key):\n    a = await repo.book(key)\n    b = await repo.price(key)\n    return a, b\n",
+    )
+    stacks = [
+        [shop.library("sqlalchemy.py"), shop.frame(FILE, needle, "page")] for needle in ("a = await", "b = await")
+    ]
+    shot = Shot()
+    for stack, connection in zip(stacks, connections, strict=True):
+        shot.sql("SELECT 1", None, stack, perfcrew__db__connection=connection)
+    observed = scene(shop, traced([shot]))
+    seen = finding(tmp_path, "RT302", At("b = await", "page")).model_copy(update={"endpoint": observed.endpoint.key})
+    answers = propose(tmp_path, seen, replace(application(tmp_path), scenes=(observed,)))
+    assert any(isinstance(a, Fix) for a in answers) is written
+    assert written or "as its traces show" in reasons(answers)
 
 
 def test_task_group(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Edits:
 
     def __init__(self, text: Source) -> None:
         self.text = text
-        self._wrapper = MetadataWrapper(cst.parse_module(text.text), unsafe_skip_copy=True)
+        self._wrapper = MetadataWrapper(_parsed(text), unsafe_skip_copy=True)
         self._changes: dict[cst.CSTNode, list[Change]] = {}
         self._around: dict[cst.CSTNode, _Around] = {}
         self._statements: dict[_Start, Statement] = {}
@@ -76,7 +76,10 @@ class Edits:
 
     def swap(self, node: ast.expr, code: str) -> None:
         """Puts an expression in another's place, in parentheses where what is around it binds tighter."""
-        new = cst.parse_expression(code, self.module.config_for_parsing)
+        try:
+            new = cst.parse_expression(code, self.module.config_for_parsing)
+        except cst.ParserSyntaxError as error:
+            raise Unwritable(f"line {node.lineno} can't be written in another form by rule") from error
         tight = isinstance(new, (cst.Await, cst.BinaryOperation, cst.Comparison, cst.BooleanOperation))
         if tight and _grasped(self.text.tree, node):
             new = new.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
@@ -118,7 +121,12 @@ class Edits:
         """Statements from text, with the file's own indentation and line ends. A blank line above the first stays."""
         indent = self.module.default_indent
         lines = [_indented(line, indent) for line in code.rstrip().splitlines()]
-        parsed = cst.parse_module("\n".join(lines) + "\n", self.module.config_for_parsing)
+        if indent != "    " and ('"""' in code or "'''" in code):
+            raise Unwritable("a text over several lines stands in what would move")
+        try:
+            parsed = cst.parse_module("\n".join(lines) + "\n", self.module.config_for_parsing)
+        except cst.ParserSyntaxError as error:
+            raise Unwritable("the change can't be written in the form of this file") from error
         body: list[Statement] = list(parsed.body)
         body[0] = body[0].with_changes(leading_lines=[*parsed.header, *body[0].leading_lines])
         return [cst.ensure_type(statement.visit(_Bare()), type(statement)) for statement in body]
@@ -138,6 +146,13 @@ class Edits:
     def _characters(self, line: int, column_bytes: int) -> int:
         """`ast` counts bytes of UTF-8, libcst characters."""
         return len(self.text.line(line).encode()[:column_bytes].decode())
+
+
+def _parsed(text: Source) -> cst.Module:
+    try:
+        return cst.parse_module(text.text)
+    except cst.ParserSyntaxError as error:
+        raise Unwritable(f"{text.path.name} is written in a Python that can't be edited by rule") from error
 
 
 def checked(text: Source, new: str) -> str:

@@ -33,12 +33,20 @@ def _files(root: Path) -> tuple[Path, ...]:
     waiting = [root]
     while waiting and len(found) < _FILES_AT_MOST:
         folder = waiting.pop()
-        for path in sorted(folder.iterdir()):
+        for path in _listed(folder):
             if path.is_dir() and not path.is_symlink() and path.name not in _SKIPPED and path.name[0] != ".":
                 waiting.append(path)
             elif path.suffix == ".py":
                 found.append(path)
     return tuple(found)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        # A folder that we may not read holds nothing that could be edited.
+        return []
 
 
 def depends_on(root: Path, package: str) -> bool:
@@ -59,7 +67,9 @@ def _dependencies(root: Path) -> Iterator[str]:
         *(d for g in project.get("optional-dependencies", {}).values() for d in g),
     ]
     for name in ("requirements.txt", "requirements/base.txt", "requirements/production.txt", "requirements.in"):
-        lines += (root / name).read_text(encoding="utf-8").splitlines() if (root / name).is_file() else []
+        lines += (
+            (root / name).read_text(encoding="utf-8", errors="replace").splitlines() if (root / name).is_file() else []
+        )
     yield from (match.group(1) for line in lines if (match := _NAME.match(str(line))))
     yield from settings.get("tool", {}).get("poetry", {}).get("dependencies", {})
 

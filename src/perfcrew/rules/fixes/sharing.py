@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from perfcrew.rules import calls, source
 from perfcrew.rules.fixes import sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
@@ -36,6 +37,9 @@ def reason(case: Case, spot: Spot, node: ast.expr) -> str | None:
             f"line {node.lineno} works on `{session}`: one session or connection can't be shared by tasks, "
             "give each a session of its own first"
         )
+    traced = _seen_sharing(case, spot, node)
+    if traced:
+        return traced
     verb = sight.writes(node)
     return f"line {node.lineno} calls `{verb}`, which sounds like a write: its order may matter" if verb else None
 
@@ -49,3 +53,35 @@ def _behind(case: Case, spot: Spot, node: ast.expr) -> str | None:
         if found:
             return found
     return None
+
+
+def _seen_sharing(case: Case, spot: Spot, node: ast.expr) -> str | None:
+    """Whether the traces show statements below this line on a connection that other lines, or its turns, use too."""
+    seen = _connections(case, spot)
+    first, last = node.lineno, node.end_lineno or node.lineno
+    mine = next((seen[t] for n in range(first, last + 1) if (t := spot.text.line(n).strip()) in seen), None)
+    if mine is None:
+        return None
+    others = frozenset().union(*(ids for ids in seen.values() if ids is not mine))
+    if None in mine or mine & others or spot.text.in_loop(node.lineno):
+        return (
+            f"line {node.lineno} sends statements on a connection that others use too, as its traces show: one session "
+            "can't be shared by tasks, give each a session of its own first"
+        )
+    return None
+
+
+def _connections(case: Case, spot: Spot) -> dict[str, frozenset[object]]:
+    """Connections by the text of the function's lines below which statements were traced (None: not known which)."""
+    if case.scene is None or spot.function is None:
+        return {}
+    spans = [s for t in case.scene.traced for trace in t.traces for s in trace.of("database")]
+    found: dict[str, frozenset[object]] = {}
+    for branch in calls.branches(case.scene.root, spans):
+        text = source.read(branch.file)
+        if text is None or branch.name.rsplit(".", 1)[-1] != spot.function.name or not branch.file.endswith(spot.file):
+            continue
+        for line, below in branch.lines.items():
+            ids = frozenset(s.attributes.get("perfcrew.db.connection") for s in below)
+            found[text.line(line).strip()] = found.get(text.line(line).strip(), frozenset()) | ids
+    return found
