@@ -169,8 +169,8 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def temporary() -> set[str]:
     """The temporary folders of reviews that no longer run."""
-    names = {p.name for p in Path(tempfile.gettempdir()).glob("perfcrew-*")}
-    return {name for name in names if not any(psutil.pid_exists(int(n)) for n in re.findall(r"\d+", name))}
+    ours = [p.name for p in Path(tempfile.gettempdir()).glob("perfcrew-*") if p.is_dir()]
+    return {name for name in ours if not any(psutil.pid_exists(int(n)) for n in re.findall(r"\d+", name))}
 
 
 def resumed(root: Path, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from reviews import Place, project  # noqa: E402 - it takes its checks from there
+from reviews import Place, project
 
 Placed = Callable[..., Place]
 

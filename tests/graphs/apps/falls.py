@@ -1,9 +1,9 @@
-"""One endpoint that ends the process, one that does so after a while, and two that work."""
+"""One endpoint that ends the process, one that does so after a while, three that refuse, and two that work."""
 
 import os
 from itertools import count
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 
 app = FastAPI()
 ASKED = count(1)
@@ -15,8 +15,24 @@ def crash() -> None:
     os._exit(7)
 
 
-@app.get("/fine")
-def fine() -> dict[str, bool]:
+@app.get("/broken")
+def broken() -> None:
+    raise RuntimeError("the printer is on fire")
+
+
+@app.get("/gone")
+def gone() -> None:
+    raise HTTPException(404)
+
+
+@app.get("/secret")
+def secret() -> None:
+    raise HTTPException(401)
+
+
+@app.get("/prints")
+def prints() -> dict[str, bool]:
+    print("y" * 2_000_000, flush=True)
     return {"ok": True}
 
 

@@ -1,31 +1,17 @@
-"""Answers with the status that REFUSES names, but for /fine where REFUSES_NOT_FINE is not set."""
+"""Answers everything with the status that REFUSES names."""
 
 import os
 
 from fastapi import FastAPI, HTTPException
 
 app = FastAPI()
-STATUS = int(os.environ.get("REFUSES", "0"))
 
 
-@app.get("/broken")
-def broken() -> None:
-    print("the printer is on fire", flush=True)
-    raise HTTPException(STATUS or 500)
+@app.get("/one")
+def one() -> None:
+    raise HTTPException(int(os.environ["REFUSES"]))
 
 
-@app.get("/gone")
-def gone() -> None:
-    raise HTTPException(STATUS or 404)
-
-
-@app.get("/secret")
-def secret() -> None:
-    raise HTTPException(STATUS or 401)
-
-
-@app.get("/fine")
-def fine() -> dict[str, bool]:
-    if STATUS:
-        raise HTTPException(STATUS)
-    return {"ok": True}
+@app.get("/other")
+def other() -> None:
+    raise HTTPException(int(os.environ["REFUSES"]))
