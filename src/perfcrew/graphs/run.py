@@ -18,6 +18,7 @@ from perfcrew.core.evidence import Run
 from perfcrew.core.findings import Finding, Level
 from perfcrew.core.report import Report
 from perfcrew.crew import cards
+from perfcrew.experiment.worktrees import refuse_unfit
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.conclude import publish_report
 from perfcrew.graphs.context import Context, Wanted, workspace
@@ -96,6 +97,8 @@ async def review(
         started_at=now,
         options=options,
     )
+    if cards.policy(workflow, root).experiments:
+        refuse_unfit(root, wanted.carry)  # now, and not after minutes of measuring
     with Ledger.open(root / ".perfcrew") as ledger:
         ledger.begin(run)
         if begun:

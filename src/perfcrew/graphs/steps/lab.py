@@ -11,7 +11,6 @@ from pathlib import Path
 
 from perfcrew.core.answers import Mask
 from perfcrew.core.comparison import Comparison, Side
-from perfcrew.core.errors import UsageError
 from perfcrew.core.experiments import TrialStep
 from perfcrew.core.patches import Fix
 from perfcrew.core.project import Project
@@ -20,11 +19,11 @@ from perfcrew.crew.cards import Experiments
 from perfcrew.experiment import answers, policy
 from perfcrew.experiment.effects import compare_effects
 from perfcrew.experiment.engine import Rules, compare
-from perfcrew.experiment.footprint import compare_footprint
+from perfcrew.experiment.footprint import compare_footprints
 from perfcrew.experiment.judging import Ruling
 from perfcrew.experiment.servers import EXTRA, Effort, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite, worse
-from perfcrew.experiment.worktrees import Worktree, git, relocate, repository, uncommitted, worktree
+from perfcrew.experiment.worktrees import Worktree, git, refuse_unfit, relocate, worktree
 from perfcrew.graphs.context import Context, Fresh
 from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
@@ -163,7 +162,7 @@ class Lab:
             change = await stack.enter_async_context(self._started("answers-change", self.change))
             found = await answers.compare(base, change, plans, mask)
             effects = await compare_effects(base, change, plans, mask)
-            left = await compare_footprint(base, change, plans)
+            left = await compare_footprints(base, change, plans)
         steps = [
             TrialStep(
                 name="answers",
@@ -256,17 +255,10 @@ async def _tree(context: Context, settings: Experiments, name: str, revision: st
 @asynccontextmanager
 async def opened(context: Context, settings: Experiments) -> AsyncIterator[Lab]:
     """Two worktrees of the user's HEAD. UsageError where there is no repository, or work that is not committed."""
-    top = repository(context.root)
-    open_ = [] if context.wanted.carry else [n for n in uncommitted(context.root)]
-    if open_:
-        raise UsageError(
-            f"there is uncommitted work: {', '.join(open_[:5])}",
-            where=str(top),
-            do="commit it, or give --carry to have it be part of what changes are tried on",
-        )
+    refuse_unfit(context.root, context.wanted.carry)
     async with AsyncExitStack() as stack:
         best = await stack.enter_async_context(_tree(context, settings, "best", "HEAD"))
         change = await stack.enter_async_context(_tree(context, settings, "change", "HEAD"))
         drivers = (await stack.enter_async_context(Driver()), await stack.enter_async_context(Driver()))
-        commit = git(top, "rev-parse", "HEAD").strip()
+        commit = git(context.root, "rev-parse", "HEAD").strip()
         yield Lab(context, settings, best, change, commit, drivers)
