@@ -287,6 +287,15 @@ REFUSED = {
         None,
         "can't be told",
     ),
+    "two that could be it": (
+        """
+        async def page(desk, config):
+            return desk.get(config.get("url")).json()
+        """,
+        At("desk.get", "page"),
+        None,
+        "can't be told",
+    ),
     "a service is no handler": (
         """
         import requests

@@ -113,6 +113,32 @@ DONE = {
             return pd.concat([])
         '''.replace('"""All."""\n\n', '"""All."""\n'),
     ),
+    "the first of its group": Done(
+        """
+        from __future__ import annotations
+
+        import heavy
+        import json
+
+
+        def page():
+            return heavy.work(), json
+        """,
+        "import heavy",
+        "heavy",
+        "lazy import",
+        """
+        from __future__ import annotations
+
+        import json
+
+
+        def page():
+            import heavy
+
+            return heavy.work(), json
+        """,
+    ),
     "one of several names": Done(
         """
         from shop.services import heavy, light

@@ -76,11 +76,21 @@ def without(edits: Edits, statement: Import, name: str, instead: str | None = No
     left = [a for a in statement.names if (a.asname or a.name) != name]
     written = [_alias(a) for a in left] + ([instead] if instead and instead not in {a.name for a in left} else [])
     if not written:
-        edits.remove(statement)
+        _take_out(edits, statement)
     elif isinstance(statement, ast.ImportFrom):
         edits.replace(statement, _from("." * statement.level + (statement.module or ""), sorted(written, key=_order)))
     else:
         edits.replace(statement, f"import {', '.join(written)}")
+
+
+def _take_out(edits: Edits, statement: Import) -> None:
+    """Takes the import out; blank lines above it go to the next where that has none."""
+    body = edits.text.tree.body
+    following = next(iter(body[body.index(statement) + 1 :]), None)
+    above = [line for line in edits.statement(statement).leading_lines if not line.comment]
+    edits.remove(statement)
+    if following is not None and above and not edits.statement(following).leading_lines:
+        edits.change(following, lambda old: old.with_changes(leading_lines=above))
 
 
 def statement_of(text: Source, name: str) -> Import | None:

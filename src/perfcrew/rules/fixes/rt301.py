@@ -112,10 +112,23 @@ def _told(case: Case, spot: Spot, calls: list[ast.Call]) -> ast.Call | None:
     asking = [c for c in calls if _ASKS.match(sight.last(dotted(c.func)))]
     own = [c for c in calls if case.finding.trigger and sight.definition(case.root, spot.text, c)]
     for found in (named, known, own, asking):
+        if len(found) > 1 and not _chained(found):
+            return None
         if found:
             # The innermost of a chain is called first: `desk.get(url)` in `desk.get(url).json()`.
             return min(found, key=lambda c: (c.end_lineno or 0, c.end_col_offset or 0))
     return None
+
+
+def _chained(calls: list[ast.Call]) -> bool:
+    """Whether each is called on what another gives: `desk.get(url).read()`."""
+    longest = max(calls, key=lambda c: (c.end_lineno or 0, c.end_col_offset or 0))
+    links: list[ast.AST] = [longest]
+    node: ast.AST = longest
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+        links.append(node)
+    return all(any(call is link for link in links) for call in calls)
 
 
 def _may_await(spot: Spot, call: ast.Call) -> None:
