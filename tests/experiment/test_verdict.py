@@ -1,0 +1,102 @@
+"""One verdict over several metrics: what decides, what speaks against, and what is only waited for."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import pytest
+
+from perfcrew.experiment.commands import CPU, READY, WALL
+from perfcrew.experiment.engine import Pair, Reading, Rules
+from perfcrew.experiment.verdict import Overall, overall
+from perfcrew.stats.decide import Demand, Judged, judge
+
+PAIRS = 60
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Log ratios of a metric: share by which B lies above A, and the noise of a pair."""
+
+    share: float = 0.0
+    noise: float = 0.01
+    pairs: int = PAIRS
+
+    def ratios(self, seed: int) -> list[float]:
+        draw = random.Random(seed)
+        return [math.log1p(self.share) + draw.gauss(0, self.noise) for _ in range(self.pairs)]
+
+
+STILL = Drawn(noise=0.0)
+UNSEEN = Drawn(noise=0.5)
+SLOWER, FASTER = Drawn(0.1), Drawn(-0.1)
+
+
+def over(cpu: Drawn, ready: Drawn, wall: Drawn, last: bool = True) -> Overall:
+    watched, rules = (CPU, READY, WALL), Rules()
+    drawn = {w.name: d.ratios(n) for n, (w, d) in enumerate(zip(watched, (cpu, ready, wall), strict=True))}
+    judged = {w.name: judge(drawn[w.name], Demand(rules.margin, rules.error, w.weight)) for w in watched}
+    pairs = [
+        Pair(Reading({name: 100.0 for name in drawn}), Reading({n: 100 * math.exp(r[i]) for n, r in drawn.items()}))
+        for i in range(min(len(r) for r in drawn.values()))
+    ]
+    return overall(watched, judged, pairs, rules, last=last)
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "ready", "wall", "verdict", "rests_on"),
+    [
+        ("all even", Drawn(), Drawn(), Drawn(noise=0.1), "equivalent", "cpu"),
+        ("all slower", SLOWER, SLOWER, SLOWER, "regressed", "cpu"),
+        ("all faster", FASTER, FASTER, FASTER, "improved", "cpu"),
+        ("slower by processor time, the rest unseen", SLOWER, UNSEEN, UNSEEN, "regressed", "cpu"),
+        ("waits longer, works as much", Drawn(), SLOWER, SLOWER, "regressed", READY.name),
+        ("waits less, works as much", Drawn(), FASTER, FASTER, "improved", READY.name),
+        ("works less, and that nobody waits longer is not proven", FASTER, UNSEEN, UNSEEN, "inconclusive", "cpu"),
+        ("works less and waits longer", FASTER, SLOWER, SLOWER, "regressed", READY.name),
+        ("works more and waits less, as with more cores", SLOWER, FASTER, FASTER, "improved", READY.name),
+        ("works less, the guard speaks against it", FASTER, Drawn(), SLOWER, "inconclusive", "cpu"),
+        ("works more, the guard speaks against it", SLOWER, Drawn(), FASTER, "inconclusive", "cpu"),
+        ("even, the rest within the guard", Drawn(), Drawn(noise=0.035), UNSEEN, "equivalent", "cpu"),
+        ("even by processor time, the rest unseen", Drawn(), UNSEEN, UNSEEN, "inconclusive", ""),
+        ("nothing seen", UNSEEN, UNSEEN, UNSEEN, "inconclusive", ""),
+        ("half a margin more", Drawn(0.01, 0.004), Drawn(0.01, 0.004), UNSEEN, "equivalent", "cpu"),
+    ],
+)
+def test_what_several_metrics_come_to(
+    name: str, cpu: Drawn, ready: Drawn, wall: Drawn, verdict: str, rests_on: str
+) -> None:
+    found = over(cpu, ready, wall)
+    assert (found.verdict, found.rests_on) == (verdict, rests_on), found
+
+
+def test_a_trade_off_is_named_with_both_of_its_sides() -> None:
+    found = over(FASTER, SLOWER, SLOWER)
+    assert found.notes == (f"a trade-off: cpu improved, {READY.name} regressed",)
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "ready"),
+    [
+        ("zero variance", STILL, Drawn()),
+        ("zero variance of what passes", Drawn(), STILL),
+        ("too few", Drawn(pairs=5), Drawn(pairs=5)),
+    ],
+)
+def test_one_deciding_metric_that_means_nothing_refuses_all(name: str, cpu: Drawn, ready: Drawn) -> None:
+    found = over(cpu, ready, Drawn(pairs=cpu.pairs))
+    assert found.verdict is None and found.refused
+
+
+def test_nothing_that_decides_is_no_verdict() -> None:
+    assert overall((WALL,), {"wall": Judged("improved", None)}, [], Rules(), last=True).verdict is None
+
+
+def test_a_loss_waits_for_what_may_be_a_gain_of_time_unless_it_is_the_last_pair() -> None:
+    """More cores: works more, and time may have been saved, which is not proven yet."""
+    seems_faster = Drawn(-0.3, 0.7)
+    early, late = (over(SLOWER, seems_faster, UNSEEN, last=last) for last in (False, True))
+    assert (early.verdict, early.final) == ("inconclusive", False)
+    assert (late.verdict, late.final) == ("regressed", True)
