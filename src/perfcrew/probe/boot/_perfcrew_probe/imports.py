@@ -10,9 +10,12 @@ from typing import Any, Callable
 from . import writer
 from .guard import report
 
-Hook = Callable[[Any], None]
+Hook = Callable[[Any], Any]
 _hooks: dict[str, list[Hook]] = {}
+_hooks_by_ending: dict[str, list[Hook]] = {}
 _looking: list[str] = []
+#: What a hook gives back for a module that is not what it looked like by its name.
+NOT_OURS = object()
 
 
 def when_imported(name: str, hook: Hook) -> None:
@@ -23,6 +26,22 @@ def when_imported(name: str, hook: Hook) -> None:
         _run(name, module, [hook])
 
 
+def when_imported_as(ending: str, hook: Hook) -> None:
+    """As `when_imported`, for every module whose last name is `ending`, in whatever package it lies."""
+    _hooks_by_ending.setdefault(ending, []).append(hook)
+    for name, module in list(sys.modules.items()):
+        if _ending(name) == ending and module is not None:
+            _run(name, module, [hook])
+
+
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _hooks_of(name: str) -> list[Hook]:
+    return _hooks.get(name, []) + _hooks_by_ending.get(_ending(name), [])
+
+
 def install() -> None:
     sys.meta_path.insert(0, _Finder())
 
@@ -31,7 +50,7 @@ class _Finder:
     """Finds nothing itself: asks the other finders, then lets the loader they found call our hooks."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in _hooks or name in _looking:
+        if name in _looking or not _hooks_of(name):
             return None
         _looking.append(name)
         try:
@@ -51,7 +70,7 @@ def _extend(loader: Any, name: str) -> None:
         original(module)
         # Some loaders serve many modules.
         if module.__name__ == name:
-            _run(name, module, _hooks[name])
+            _run(name, module, _hooks_of(name))
 
     try:
         loader.exec_module = exec_module
@@ -60,16 +79,15 @@ def _extend(loader: Any, name: str) -> None:
 
 
 def _run(name: str, module: Any, hooks: list[Hook]) -> None:
-    for hook in list(hooks):
+    for hook in hooks:
         if _succeeds(hook, module, name):
-            writer.patched(name.split(".")[0])
+            writer.patched(name.split(".")[0].lstrip("_"))
 
 
 def _succeeds(hook: Hook, module: Any, name: str) -> bool:
     try:
-        hook(module)
+        return hook(module) is not NOT_OURS
     # The target is importing this library: our failure must not become its ImportError.
     except Exception as error:  # noqa: BLE001
         report("hook of " + name, error)
         return False
-    return True

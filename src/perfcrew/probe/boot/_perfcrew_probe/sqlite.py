@@ -1,4 +1,9 @@
-"""sqlite3, through subclasses of its connection and cursor: the C classes themselves cannot be patched.
+"""sqlite3 and its stand-ins, through subclasses of connection and cursor: the C classes themselves cannot be patched.
+
+Several packages bring an SQLite of their own behind sqlite3's interface (sqlean, pysqlite3, sqlcipher3). They all
+descend from one source, whose modules are called `_sqlite3` (the C classes) and `dbapi2`, in whatever package: any
+module of these names that has sqlite3's connection, cursor and version is hooked, so that it doesn't matter how it
+is reached (SQLAlchemy's `module=`, a `creator`, aiosqlite's connector).
 
 The module's own names are set to the subclasses as soon as it is imported, so that whoever derives from them
 (Django's cursor does) stands above the hook, and the statement is seen as it is sent. The shortcut
@@ -14,7 +19,7 @@ from typing import Any, Callable
 
 from . import callsite, clock, statement
 from .guard import guarded
-from .imports import when_imported
+from .imports import NOT_OURS, when_imported, when_imported_as
 from .statement import Statement, columns_of
 
 # For the type checker: what `super()` is, the order of inheritance decides.
@@ -24,18 +29,30 @@ _FACTORY_POSITION = 5
 
 
 def install() -> None:
-    when_imported("sqlite3.dbapi2", _hook)
+    for name in ("_sqlite3", "dbapi2"):
+        when_imported_as(name, _hook)
     when_imported("aiosqlite.core", _hook_aiosqlite)
 
 
-def _hook(module: Any) -> None:
-    cursor = type("Cursor", (_Cursor, module.Cursor), {"__module__": "sqlite3"})
-    connection = type(
-        "Connection", (_Connection, module.Connection), {"__module__": "sqlite3", "default_cursor": cursor}
-    )
+def _hook(module: Any) -> Any:
+    if not _is_sqlite(module):
+        return NOT_OURS
+    if issubclass(module.Connection, _Connection):
+        return None  # `dbapi2` took the names of a `_sqlite3` that is hooked
+    cursor = type("Cursor", (_Cursor, module.Cursor), {"__module__": module.Cursor.__module__})
+    own = {"__module__": module.Connection.__module__, "default_cursor": cursor}
+    connection = type("Connection", (_Connection, module.Connection), own)
     module.Cursor, module.Connection = cursor, connection
-    original = module.connect
+    module.connect = _connect(module.connect, connection)
+    return None
 
+
+def _is_sqlite(module: Any) -> bool:
+    classes = (getattr(module, name, None) for name in ("Connection", "Cursor"))
+    return all(isinstance(one, type) for one in classes) and hasattr(module, "sqlite_version")
+
+
+def _connect(original: Any, connection: Any) -> Any:
     @functools.wraps(original)
     def connect(*args: Any, **kwargs: Any) -> Any:
         if len(args) <= _FACTORY_POSITION:
@@ -48,7 +65,7 @@ def _hook(module: Any) -> None:
         _remember(made, _namespace(args, kwargs))
         return made
 
-    module.connect = connect
+    return connect
 
 
 def _namespace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

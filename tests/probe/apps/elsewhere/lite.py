@@ -1,0 +1,3 @@
+"""SQLite's C classes under another name."""
+
+from _sqlite3 import *  # noqa: F403
