@@ -31,7 +31,8 @@ Name = Literal[
 class Mask(Noun):
     """What may differ, learned from the base alone: by endpoint, entries such as `value $.items[].token`.
 
-    The first word is what may differ there: `value` (its type may not), `type`, `presence`, `order` and `length` of a
+    An endpoint without entries was learned to answer always alike; one that is missing was not learned at all. The
+    first word of an entry is what may differ there: `value` (its type may not), `type`, `presence`, `order` and `length` of a
     list, `keys` of an object, `header`, `text`, `words` of a text, `bytes`, `status`.
     """
 
@@ -45,7 +46,7 @@ class Mask(Noun):
 
     def widened(self, endpoint: str, entries: frozenset[str]) -> Mask:
         """The mask with these entries more."""
-        if entries <= self.of(endpoint):
+        if endpoint in self.endpoints and entries <= self.of(endpoint):
             return self
         both = {**self.endpoints, endpoint: tuple(sorted(self.of(endpoint) | entries))}
         return self.model_copy(update={"endpoints": both})

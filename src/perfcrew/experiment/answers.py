@@ -28,7 +28,8 @@ SHOWN = 5
 """Differences of one endpoint that are kept."""
 _SUSPECTS_BYTES = 64 * 1024 * 1024
 _LOOKS = 2
-_OVER = "the time for comparing answers was over before it was asked"
+_VISITORS_SHARE = 0.3
+_OVER = "the time for comparing answers, or for learning what may differ, was over before it was asked"
 _WHOLE = frozenset((EVERYTHING, "status", "bytes", "text", "type $"))
 """Entries of a mask that leave nothing to be compared."""
 
@@ -42,11 +43,11 @@ async def learn(
 ) -> Mask:
     """What may differ: asks two fresh instances of the base the same questions twice, and compares their data after.
 
-    Endpoints that were not reached in time are unknown to the mask: `compare` asks them all the same.
+    Endpoints that were not reached in time are unknown to the mask, and `compare` says that it did not compare them.
     TargetFailed where one of the instances no longer listens.
     """
     inquiry, clock = _Inquiry(plans, limits, base_one.client.base_url), Clock.of(limits.budget_s)
-    mask = await visitors.learn(base_one, base_two, plans, others, clock)
+    mask = await visitors.learn(base_one, base_two, plans, others, Clock.of(limits.budget_s * _VISITORS_SHARE))
     for question in inquiry:
         if clock.is_over:
             break
@@ -73,12 +74,14 @@ async def compare(
     TargetFailed where the base no longer listens.
     """
     inquiry, clock = _Inquiry(plans, limits, base.client.base_url), Clock.of(limits.budget_s)
-    visited = await visitors.compare(base, change, plans, mask, others, clock)
+    visitors_clock = Clock.of(limits.budget_s * _VISITORS_SHARE)
+    visited = await visitors.compare(base, change, plans, mask, others, visitors_clock)
     work = _Work(base, change, mask)
     for question in inquiry:
         if clock.is_over:
             break
-        inquiry.take(question, await work.put(question))
+        if question.key in mask.endpoints:
+            inquiry.take(question, await work.put(question))
     await work.look_again(limits.pause_s)
     return _verdict(work, plans, visited)
 
@@ -93,7 +96,9 @@ class _Inquiry:
 
     def __iter__(self) -> Iterator[Question]:
         yield from asking.reads(self._plans)
-        yield from asking.held_out(drawn(self._plans, self._harvest, self._limits.held_out))
+        for takes_ids in (False, True):  # other pages of a listing tell ids that the measured ones don't
+            wanted = [p for p in self._plans if ("{" in p.endpoint.path) == takes_ids]
+            yield from asking.held_out(drawn(wanted, self._harvest, self._limits.held_out))
         for plan in self._plans:
             for request in wrong_inputs(plan, self._limits.wrong):
                 yield Question(request, "wrong input")
@@ -101,7 +106,7 @@ class _Inquiry:
     def take(self, question: Question, answer: Answer) -> None:
         """What the base answered to a question."""
         plan = self._by_key.get(question.request.endpoint)
-        if plan is not None and question.role == "measured":
+        if plan is not None and question.role in ("measured", "held out") and 200 <= answer.status < 300:
             self._harvest.take(plan.endpoint, question.request, answer)
 
 

@@ -23,7 +23,6 @@ from perfcrew.target.launch import Running
 REQUESTS = 60
 """In each of the two rounds."""
 _AT_ONCE = 4
-_SETTLE_S = 1.0
 _GROWTH_SHARE = 0.1
 """Threads, files or sockets a request that the change may hold more than the base does."""
 _MEMORY_SHARE = 0.5
@@ -65,7 +64,7 @@ def _threads(one: psutil.Process) -> int:
 
 
 async def compare_footprints(
-    base: Side, change: Side, plans: Sequence[Plan], requests_count: int = REQUESTS
+    base: Side, change: Side, plans: Sequence[Plan], requests_count: int = REQUESTS, settle_s: float = 1.0
 ) -> FootprintVerdict:
     """Ask both sides the same twice `requests_count` requests that read, and compare what is left after each round.
 
@@ -78,7 +77,7 @@ async def compare_footprints(
     for _ in range(2):
         for side, taken in ((base, base_taken), (change, change_taken)):
             await _load(side, list(islice(cycle(requests), requests_count)))
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(settle_s)
             taken.append(take(side.running))
     refusals = tuple(judged(base_taken, change_taken, requests_count))
     return FootprintVerdict(
@@ -110,8 +109,9 @@ _COUNTS: tuple[tuple[Name, str, str], ...] = (
 
 def judged(base: Sequence[Footprint], change: Sequence[Footprint], requests_count: int) -> Iterator[Refusal]:
     """What the change leaves behind and the base does not, by name. Each holds three footprints: see the module."""
-    yield from _processes(base, change, requests_count)
-    for name, field, what in _COUNTS:
+    leaked = list(_processes(base, change, requests_count))
+    yield from leaked
+    for name, field, what in () if leaked else _COUNTS:  # a process has threads, files and memory of its own
         ours, theirs = (_grown(side[1], side[2], field) for side in (change, base))
         if ours > max(theirs, 0) + requests_count * _GROWTH_SHARE:
             counts = " → ".join(str(getattr(one, field)) for one in change)
@@ -120,7 +120,7 @@ def judged(base: Sequence[Footprint], change: Sequence[Footprint], requests_coun
     if len(new) > len(base[-1].listening_ports):
         yield Refusal(name="opens a port", why=f"listens on {', '.join(map(str, sorted(new)))} besides its own port")
     more_bytes = change[-1].rss_bytes - base[-1].rss_bytes
-    if more_bytes > max(base[-1].rss_bytes * _MEMORY_SHARE, _MEMORY_BYTES):
+    if not leaked and more_bytes > max(base[-1].rss_bytes * _MEMORY_SHARE, _MEMORY_BYTES):
         share = more_bytes / base[-1].rss_bytes
         why = f"{change[-1].rss_bytes:,} bytes resident, the base {base[-1].rss_bytes:,}: {share:+.0%}"
         yield Refusal(name="takes much more memory", why=why)

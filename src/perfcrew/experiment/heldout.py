@@ -40,11 +40,22 @@ async def held_out_of(side: Side, plans: Sequence[Plan], per_endpoint: int = 4) 
     for plan in plans:
         for request in plan.requests if plan.endpoint.method in READS else ():
             harvest.take(plan.endpoint, request, await side.client.send(request))
-    found = []
-    for plan in drawn(plans, harvest, per_endpoint * 2):
-        good = [r for r in plan.requests if 200 <= (await side.client.send(r)).status < 300]
-        found.append(plan.model_copy(update={"requests": tuple(good[:per_endpoint])}))
-    return tuple(plan for plan in found if plan.requests)
+    found: dict[str, Plan] = {}
+    for plan in sorted(plans, key=lambda one: "{" in one.endpoint.path):
+        for other in drawn([plan], harvest, per_endpoint * 2):
+            good = await _answered(side, other, harvest)
+            found[plan.endpoint.key] = other.model_copy(update={"requests": tuple(good[:per_endpoint])})
+    return tuple(one for p in plans if (one := found.get(p.endpoint.key)) and one.requests)
+
+
+async def _answered(side: Side, plan: Plan, harvest: Harvest) -> list[Request]:
+    good = []
+    for request in plan.requests:
+        answer = await side.client.send(request)
+        if 200 <= answer.status < 300:
+            harvest.take(plan.endpoint, request, answer)
+            good.append(request)
+    return good
 
 
 def held_out(plans: Sequence[Plan], seen: Sequence[Seen], per_endpoint: int = 4) -> tuple[Plan, ...]:
@@ -100,6 +111,20 @@ def _other_ids(plan: Plan, harvest: Harvest) -> Iterator[Request]:
     for candidate in made(plan.endpoint, harvest):
         request = candidate.request
         yield request.model_copy(update={"headers": {**headers, **request.headers}})
+    yield from _next_ids(plan)
+
+
+def _next_ids(plan: Plan) -> Iterator[Request]:
+    """The numbers after the highest id that is measured, where the path takes one number."""
+    numbers = []
+    for request in plan.requests:
+        values = matched(plan.endpoint, request.target.partition("?")[0]) or {}
+        numbers += [int(value) for value in values.values() if len(values) == 1 and value.isdigit()]
+    for step in range(1, 4) if numbers else ():
+        name = path_parameters(plan.endpoint)[0].name
+        query = plan.requests[0].target.partition("?")[1:]
+        target = filled(plan.endpoint, {name: max(numbers) + step}) + "".join(query)
+        yield plan.requests[0].model_copy(update={"target": target, "origin": "generated"})
 
 
 def _other_sizes(plan: Plan) -> Iterator[Request]:

@@ -23,6 +23,14 @@ from perfcrew.target.clones import postgres, sqlite
 _TEXTS_AT_MOST = 60
 _SHORTEST, _LONGEST = 4, 200
 _TRIES = 12
+NOT_TAKEN = (
+    sqlite3.IntegrityError,
+    sqlite3.OperationalError,
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.OperationalError,
+)
+"""What a database says that refuses a value, or whose lock the target does not let go."""
 
 
 class Rewrite(NamedTuple):
@@ -91,7 +99,7 @@ def _next(letter: str) -> str:
 
 def apply(clone: Clone, rewrite: Rewrite) -> bool:
     """Write it into a clone; False where the database does not take the value."""
-    with closing(clone.connect()) as db:
+    with closing(writable(clone)) as db:
         try:
             if clone.engine == "sqlite":
                 name = sqlite.quote(rewrite.column)
@@ -102,10 +110,17 @@ def apply(clone: Clone, rewrite: Rewrite) -> bool:
                 update = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s").format(table, column, column)
                 db.execute(update, (rewrite.new, rewrite.old))
             db.commit()
-        except (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError):
+        except NOT_TAKEN:
             db.rollback()
             return False
     return True
+
+
+def writable(clone: Clone) -> Any:
+    """A connection to the clone that gives up after 10 s where the target holds a lock."""
+    db = clone.connect()
+    db.execute("PRAGMA busy_timeout=10000" if clone.engine == "sqlite" else "SET statement_timeout = '10s'")
+    return db
 
 
 class _Place(NamedTuple):

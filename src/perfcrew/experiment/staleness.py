@@ -7,17 +7,19 @@ clones of both sides, in the same way. The base is the measure: what it does not
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from perfcrew.core.answers import Freshening, FreshnessVerdict, Mask, Refusal
-from perfcrew.core.web import Plan
+from perfcrew.core.web import Plan, Request
 from perfcrew.experiment import asking
 from perfcrew.experiment.asking import Question, Replies, Side, ask, written
 from perfcrew.experiment.replies import gaps
-from perfcrew.experiment.rewriting import Rewrite, apply, rewrites, says, texts
+from perfcrew.experiment.rewriting import Rewrite, apply, rewrites, says, texts, turned
+from perfcrew.experiment.withdrawing import Row, candidates, put_back, take_out
 
 TTL_AT_MOST_S = 120.0
 _PATIENCE_S = 3.0
@@ -62,6 +64,18 @@ def _refusal(one: Freshening, declared_s: float) -> Refusal:
     return Refusal(name="serves stale answers", why=why, subject=one.endpoint)
 
 
+def otherwise(request: Request) -> Request:
+    """The same write with other texts in its JSON body: what was written before must not be written again."""
+    try:
+        content = json.loads(request.body or "")
+    except ValueError:
+        return request
+    if not isinstance(content, dict):
+        return request
+    body = {name: turned(value) if isinstance(value, str) else value for name, value in content.items()}
+    return request.model_copy(update={"body": json.dumps(body)})
+
+
 class _Written(NamedTuple):
     """A write that the base's answer shows, and what was answered right after it."""
 
@@ -91,7 +105,7 @@ class _Work:
             return
         before = [await self._warm(q) for q in questions]
         for question in writing:
-            await self._ask(question)
+            await ask(self.base.client, self.change.client, otherwise(question.request))
         at_s = time.monotonic()
         what = ", ".join(dict.fromkeys(q.request.endpoint for q in writing))[:200]
         shown = []
@@ -111,30 +125,55 @@ class _Work:
         await self._watch(shown)
 
     async def _rewritten(self, question: Question) -> _Written | None:
+        """Write what the answer shows, a text or else a row, until the base answers anew."""
         old = await self._warm(question)
         if not self._agree(question, old):
             self.unproven[question.request.endpoint] = "both sides answer otherwise before anything is written"
             return None
-        found = await asyncio.to_thread(rewrites, self.base.clone, texts(old.base))
-        why = "no text of its answer stands in the database" if not found else "the base does not show the new value"
-        for rewrite in found:
-            at_s = time.monotonic()
-            if not await asyncio.to_thread(self._apply, rewrite):
-                continue
-            now = await self._ask(question)
-            if now.base.status == old.base.status and says(now.base, rewrite.new):
-                return _Written(question, rewrite.where, now, at_s)
-            back = rewrite._replace(old=rewrite.new, new=rewrite.old)
-            await asyncio.to_thread(self._apply, back)
-            old = await self._warm(question)
-        self.unproven[question.request.endpoint] = why
+        for rewrite in await asyncio.to_thread(rewrites, self.base.clone, texts(old.base)):
+            found = await self._tried(question, old, rewrite)
+            if found:
+                return found
+        for row in await asyncio.to_thread(candidates, self.base.clone):
+            found = await self._without(question, old, row)
+            if found:
+                return found
+        self.unproven[question.request.endpoint] = "nothing that was written into the database showed in the base"
+        return None
+
+    async def _tried(self, question: Question, old: Replies, rewrite: Rewrite) -> _Written | None:
+        at_s = time.monotonic()
+        if not await asyncio.to_thread(self._apply, rewrite):
+            return None
+        now = await self._ask(question)
+        if now.base.status == old.base.status and says(now.base, rewrite.new):
+            return _Written(question, rewrite.where, now, at_s)
+        await asyncio.to_thread(self._apply, rewrite._replace(old=rewrite.new, new=rewrite.old))
+        return None
+
+    async def _without(self, question: Question, old: Replies, row: Row) -> _Written | None:
+        at_s = time.monotonic()
+        if not await asyncio.to_thread(take_out, self.base.clone, row):
+            return None
+        await asyncio.to_thread(take_out, self.change.clone, row)
+        now = await self._ask(question)
+        if now.base.status == old.base.status and gaps(old.base, now.base, self.mask.of(question.key)):
+            return _Written(question, f"a row of {row.table}", now, at_s)
+        await asyncio.to_thread(put_back, self.base.clone, row)
+        await asyncio.to_thread(put_back, self.change.clone, row)
         return None
 
     def _agree(self, question: Question, replies: Replies) -> bool:
         return not gaps(*replies, self.mask.of(question.key))
 
     def _apply(self, rewrite: Rewrite) -> bool:
-        return apply(self.base.clone, rewrite) and apply(self.change.clone, rewrite)
+        """Into both clones or into none."""
+        if not apply(self.base.clone, rewrite):
+            return False
+        if apply(self.change.clone, rewrite):
+            return True
+        apply(self.base.clone, rewrite._replace(old=rewrite.new, new=rewrite.old))
+        return False
 
     async def _watch(self, shown: Sequence[_Written]) -> None:
         """Until all are fresh, or the time is over that they may be old."""

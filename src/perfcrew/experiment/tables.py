@@ -62,15 +62,6 @@ class Snapshot:
 
     tables: dict[str, Table] = field(default_factory=dict)
 
-    def changed_since(self, before: Snapshot) -> set[str]:
-        """The tables that are not as they were, masked columns left out."""
-        names = self.tables.keys() | before.tables.keys()
-        return {name for name in names if _state(self.tables.get(name)) != _state(before.tables.get(name))}
-
-
-def _state(table: Table | None) -> tuple[int, int] | None:
-    return (table.rows, table.whole) if table else None
-
 
 def snapshot(clone: Clone, mask: Mask) -> Snapshot:
     """Read every table of every database of a clone. Tables that are too large, or come too late, are counted only."""

@@ -85,6 +85,8 @@ async def compare(
     """Whether others are answered as by the base, and who gets another's answer where not."""
     visited = Visited()
     async for visit in _visits(base, change, plans, others, clock):
+        if visit.question.key not in mask.endpoints:
+            continue
         visited.asked_count += 1
         turns = await visit.ask()
         if _judged(visit, turns, mask):

@@ -160,7 +160,7 @@ def harm():
     """What is left behind by the variants that leave something."""
     if VARIANT == "leaks processes":
         subprocess.Popen(["sleep", "600"])
-    if VARIANT == "leaves zombies":
+    if VARIANT == "leaks zombies":
         subprocess.Popen(["true"])
     if VARIANT == "leaks threads":
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()

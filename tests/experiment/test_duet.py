@@ -1,0 +1,64 @@
+"""Both commands at once: on a core each, held against some pairs in turn, and dropped where those say otherwise."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from perfcrew.core.comparison import Side
+from perfcrew.experiment.commands import Commands
+from perfcrew.experiment.duet import CHECKED, compare_duet
+from perfcrew.experiment.engine import Rules
+from perfcrew.instruments.command import Launch
+
+A, B = Side(label="A", what="a"), Side(label="B", what="b")
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a duet takes two cores")
+
+WORKS = "import time\nwhile time.process_time() < {0}: pass\n"
+ALONE_OR_NOT = """
+import fcntl, time
+lock = open("lock", "w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    seconds = {alone}
+except BlockingIOError:
+    seconds = {beside}
+while time.process_time() < seconds: pass
+time.sleep({stays})
+"""
+"""Works as long as it does because of who runs at the same time, as programs do that share a cache."""
+
+
+def duet(root: Path, a: str, b: str) -> Commands:
+    for name, source in (("a.py", a), ("b.py", b)):
+        (root / name).write_text(source)
+    launches = [Launch((sys.executable, "-I", "-S", name), root, timeout_s=30.0) for name in ("a.py", "b.py")]
+    return Commands(*launches, design="duet", cores=tuple(sorted(os.sched_getaffinity(0))[:2]))
+
+
+async def test_a_duet_decides_and_says_that_pairs_in_turn_agree(tmp_path: Path) -> None:
+    sampler = duet(tmp_path, WORKS.format(0.03), WORKS.format(0.15))
+    found = await compare_duet(sampler, A, B, Rules(budget_s=15), lambda what: None)
+    assert (found.design, found.verdict) == ("duet", "regressed"), found.why
+    assert found.notes == (f"{CHECKED} pairs in turn agree with the duet",)
+
+
+async def test_a_duet_that_says_otherwise_than_pairs_in_turn_is_dropped(tmp_path: Path) -> None:
+    """In turn both work as long; side by side B waits for the lock that A holds, and then does more."""
+    a = ALONE_OR_NOT.format(alone=0.05, beside=0.05, stays=0.1)
+    b = "import time; time.sleep(0.05)\n" + ALONE_OR_NOT.format(alone=0.05, beside=0.4, stays=0)
+    told: list[str] = []
+    found = await compare_duet(duet(tmp_path, a, b), A, B, Rules(budget_s=6), told.append)
+    assert found.design == "interleaved"
+    assert [note for note in found.notes if note.startswith("the duet was dropped")]
+    assert any(line.startswith("the duet was dropped") for line in told)
+
+
+async def test_a_side_that_fails_ends_the_other_and_there_is_no_verdict(tmp_path: Path) -> None:
+    found = await compare_duet(
+        duet(tmp_path, "import sys; sys.exit(3)", WORKS.format(0.02)), A, B, Rules(budget_s=3), lambda what: None
+    )
+    assert found.verdict is None and "exit: 3" in found.refused
