@@ -34,7 +34,7 @@ class Applied:
 
 
 def write_fix(tree: Worktree, fix: Fix, allow: Sequence[str] = ()) -> Applied:
-    """Write a fix's files, all or none. Paths are relative to the target's folder; `allow`: globs that may be edited."""
+    """Write a fix's files, all or none. Paths are relative to the target's folder; `allow`: globs of them."""
     return write_files(tree.target_root, fix.files, allow)
 
 

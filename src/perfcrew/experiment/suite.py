@@ -1,41 +1,34 @@
-"""The project's own tests, run in a worktree: which failed, which were skipped, and what is new among them.
+"""The project's own tests, run in a worktree: how each ended, and what is new among those that did not pass.
 
-A suite that is not there, can't run or does not end in time is said to be so, and never counts as passed.
+Refuses: to count a suite that is not there, can't run or does not end in time as passed, and to run tests on the
+user's PostgreSQL database: they get a clone.
 """
 
 from __future__ import annotations
 
-import time
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.experiments import SuiteRun
 from perfcrew.core.project import Project
-from perfcrew.target import spawn
+from perfcrew.experiment.programs import Ran, run_program
+from perfcrew.experiment.scratch_databases import announced
+from perfcrew.experiment.verdicts import Cases, Ended, Tested, worse
+from perfcrew.target.clone import Clone
 from perfcrew.target.environment import BYTECODE, command_of, environment_of
 from perfcrew.target.leftovers import Registry
 
-_NO_TESTS, _SOME_FAILED = 5, 1
+__all__ = ["Cases", "Tested", "run_suite", "worse"]
 
-
-@dataclass(frozen=True)
-class Cases:
-    """Test ids by how they ended."""
-
-    passed: frozenset[str]
-    failed: frozenset[str]
-    skipped: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Tested:
-    """A run of the suite. `cases` is None where single tests can't be told apart, so only the exit counts."""
-
-    run: SuiteRun
-    cases: Cases | None
+_WITNESS = Path(__file__).with_name("witness")
+_NO_TESTS, _NOT_RUN = 5, (2, 3, 4)
+"""Exits of pytest: nothing collected; interrupted, an internal error, a wrong argument."""
+Kind = Literal["pytest", "unittest", "other"]
 
 
 async def run_suite(
@@ -45,96 +38,126 @@ async def run_suite(
     registry: Registry,
     commit: str,
     timeout_s: float,
-    only: tuple[str, ...] = (),
+    only: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    data: Clone | None = None,
 ) -> Tested:
-    """Run it in the project's folder (a worktree), in a process group that ends with it. `only`: these test ids."""
+    """Run it in the project's folder (a worktree), on a clone. `only`: ids of tests, of those that are told apart."""
     if not project.tests:
-        said = "no test command was found: set [target] tests in perfcrew.toml"
-        return Tested(SuiteRun(ran=False, command=(), said=said, commit=commit), None)
-    report = workspace / "suite.xml"
-    report.unlink(missing_ok=True)
-    command = [*command_of(project, project.tests), *_told(project, report), *only]
-    began, failure = time.monotonic(), None
+        return _not_run("no test command was found: set [target] tests in perfcrew.toml", commit)
+    if data is None and (project.database_url or "").startswith("postgres"):
+        return _not_run("there is no clone of the database, and the tests would use yours", commit)
+    place = workspace / f"suite-{secrets.token_hex(3)}"
+    place.mkdir(parents=True)
+    kind = kind_of(project.tests)
+    given = {**(environment or {}), **_told(project, place, only)}
     try:
-        await spawn.run(
-            command,
-            cwd=project.workdir,
-            environment=environment_of(project, None, environment, bytecode=workspace / BYTECODE),
-            log=workspace / "suite.log",
-            registry=registry,
-            what="the project's tests",
-            timeout_s=timeout_s,
-        )
+        with announced(data, registry):
+            ran = await run_program(
+                _command(project, kind),
+                cwd=project.workdir,
+                environment=_environment(project, data, given, workspace),
+                log=place / "suite.log",
+                registry=registry,
+                what="the project's tests",
+                timeout_s=timeout_s,
+            )
     except TargetFailed as error:
-        failure = error
-    return _tested(command, report, failure, time.monotonic() - began, commit)
+        return _not_run(f"{error.what}: {error.do}" if error.do else error.what, commit, project.tests)
+    return _tested(ran, cases_of(place / "cases.jsonl"), kind, commit)
 
 
-def _told(project: Project, report: Path) -> list[str]:
-    """What makes pytest say how each test ended, and write nothing into the tree."""
-    if not _is_pytest(project):
-        return []
-    return [f"--junitxml={report}", "-p", "no:cacheprovider", "-o", "junit_family=xunit2"]
+def kind_of(command: Sequence[str]) -> Kind:
+    """Who runs the tests, by the words of the command."""
+    names = [Path(word).name for word in command]
+    if any(name in ("pytest", "py.test") for name in names):
+        return "pytest"
+    python = names[0].startswith("python")
+    runs = (names[1:2] == ["manage.py"] and "test" in names) or names[1:3] == ["-m", "unittest"]
+    return "unittest" if python and runs else "other"
 
 
-def _is_pytest(project: Project) -> bool:
-    return any(Path(word).name in ("pytest", "py.test") for word in project.tests[:4])
+def _command(project: Project, kind: Kind) -> list[str]:
+    command = command_of(project, project.tests)
+    return [command[0], str(_WITNESS / "perfcrew_unittest.py"), *command[1:]] if kind == "unittest" else command
 
 
-def _tested(command: list[str], report: Path, failure: TargetFailed | None, duration_s: float, commit: str) -> Tested:
-    cases = _cases(report)
-    ended = failure is None or failure.exit is not None
-    ran = ended and (cases is not None or failure is None or failure.exit == _SOME_FAILED)
-    if failure is not None and failure.exit == _NO_TESTS:
-        ran = False
-    said = "" if failure is None else (failure.tail.strip().splitlines() or [failure.what])[-1]
+def _told(project: Project, place: Path, only: Sequence[str]) -> dict[str, str]:
+    """Variables rather than options, so that they reach a pytest that `make` or a script starts as well."""
+    ini = _ini(project.workdir) + _ini(project.root)
+    options = ["-p", "perfcrew_pytest", "-o", f"cache_dir={place / 'cache'}"]
+    options += [] if "randomly" in ini else ["-p", "no:randomly"]  # the same order before and after
+    before = project.environment.get("PYTEST_ADDOPTS", "")
+    told = {
+        "PYTHONPATH": str(_WITNESS),
+        "PYTEST_ADDOPTS": f"{before} {shlex.join(options)}".strip(),
+        "PERFCREW_SUITE_OUT": str(place / "cases.jsonl"),
+    }
+    if only:
+        (place / "only").write_text("\n".join(only), encoding="utf-8")
+        told["PERFCREW_SUITE_ONLY"] = str(place / "only")
+    return told
+
+
+def _ini(folder: Path) -> str:
+    names = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+    return "".join(p.read_text(errors="replace") for name in names if (p := folder / name).is_file())
+
+
+def _environment(project: Project, data: Clone | None, given: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    made = environment_of(project, data, given, bytecode=workspace / BYTECODE)
+    if "DJANGO_SETTINGS_MODULE" in _ini(project.workdir) + _ini(project.root):
+        made.pop("DJANGO_SETTINGS_MODULE", None)  # the variable would win over the settings that the tests name
+    return made
+
+
+def cases_of(file: Path) -> Cases | None:
+    """What the witness wrote down; None where it was not there. A line cut off by the end is left out."""
+    if not file.is_file():
+        return None
+    text = file.read_text(encoding="utf-8")
+    ended: dict[str, Ended] = {}
+    for line in text[: text.rfind("\n") + 1].splitlines():
+        name, how = json.loads(line)
+        if ended.get(name) not in ("failed", "error"):  # a teardown's, or a subtest's, stays
+            ended[name] = how
+    return Cases(ended)
+
+
+def _tested(ran: Ran, cases: Cases | None, kind: Kind, commit: str) -> Tested:
+    said = _trouble(ran, cases, kind)
+    failed = cases.of("failed", "error") if cases else frozenset()
     run = SuiteRun(
-        ran=ran,
-        command=tuple(command),
-        passed_count=len(cases.passed) if cases else 0,
-        failed=tuple(sorted(cases.failed)) if cases else (("the suite",) if failure else ()),
-        skipped_count=len(cases.skipped) if cases else 0,
-        duration_s=round(duration_s, 1),
-        said=(failure.what + ": " if failure and failure.exit is None else "") + said[:300],
+        ran=not said,
+        command=ran.command,
+        passed_count=len(cases.of("passed", "expected")) if cases else 0,
+        failed=tuple(sorted(failed)) or (("the command itself",) if ran.exit and not said else ()),
+        skipped_count=len(cases.of("skipped")) if cases else 0,
+        duration_s=ran.duration_s,
+        said=said or _last(ran.tail),
         commit=commit,
     )
-    return Tested(run, cases)
+    return Tested(run, cases, ran.exit, ran.tail)
 
 
-def _cases(report: Path) -> Cases | None:
-    try:
-        root = ET.fromstring(report.read_bytes())
-    except (OSError, ET.ParseError):
-        return None
-    ended: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}
-    for case in root.iter("testcase"):
-        name = f"{case.get('classname', '')}::{case.get('name', '')}"
-        kinds = {child.tag for child in case}
-        how = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
-        ended[how].add(name)
-    return Cases(*(frozenset(ended[k]) for k in ("passed", "failed", "skipped")))
+def _trouble(ran: Ran, cases: Cases | None, kind: Kind) -> str:
+    """Why it is no run of the suite; empty where it is one."""
+    if ran.exit is None:
+        return f"it did not end within {ran.duration_s:g} s"
+    if ran.exit < 0:
+        return f"it was ended by signal {-ran.exit}: {_last(ran.tail)}"
+    if kind == "other":
+        return f"there is no such program: {_last(ran.tail)}" if ran.exit == 127 else ""
+    if cases is None:
+        return f"no test was run: {_last(ran.tail)}"
+    only_errors = kind == "pytest" and ran.exit in _NOT_RUN and not cases.of("passed", "failed")
+    return f"no test was run: {_last(ran.tail)}" if only_errors or (kind == "pytest" and ran.exit == _NO_TESTS) else ""
 
 
-def worse(before: Tested, after: Tested) -> str:
-    """Why the change does not pass: what fails, vanished or is skipped now and did not before; empty if it passes."""
-    if not before.run.ran:
-        return "" if not after.run.failed else f"tests fail after the change: {_some(after.run.failed)}"
-    if not after.run.ran:
-        return f"the tests did not run to their end: {after.run.said or 'no result'}"
-    if before.cases is None or after.cases is None:
-        return "the suite fails after the change" if after.run.failed and not before.run.failed else ""
-    new = after.cases.failed - before.cases.failed
-    if new:
-        return f"tests fail that passed before: {_some(new)}"
-    known = after.cases.passed | after.cases.failed | after.cases.skipped
-    gone = before.cases.passed - known
-    if gone:
-        return f"tests vanished: {_some(gone)}"
-    skipped = before.cases.passed & after.cases.skipped
-    return f"tests are skipped that ran before: {_some(skipped)}" if skipped else ""
+def _last(tail: str) -> str:
+    lines = [line for line in tail.splitlines() if line.strip()]
+    return lines[-1].strip(" =")[:300] if lines else ""
 
 
-def _some(names: frozenset[str] | tuple[str, ...]) -> str:
-    shown = sorted(names)
-    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+def _not_run(said: str, commit: str, command: Sequence[str] = ()) -> Tested:
+    return Tested(SuiteRun(ran=False, command=tuple(command), said=said, commit=commit), None)

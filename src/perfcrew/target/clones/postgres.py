@@ -21,6 +21,8 @@ from perfcrew.core.errors import TargetFailed, ToolFailed, UsageError
 from perfcrew.target.clones import urls
 
 PREFIX = "perfcrew_"
+_OURS = (PREFIX, f"test_{PREFIX}")
+"""Django's test runner makes `test_<name>` beside a database; beside a clone it is ours too."""
 _CONNECT_S = 10
 _DUMP_S = 600.0
 _SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -176,7 +178,7 @@ def _run(command: list[str], url: str) -> None:
 
 def drop(url: str, name: str) -> None:
     """Drop a database of our own, its sessions with it. Refuses any other name."""
-    if not name.startswith(PREFIX):
+    if not name.startswith(_OURS):
         raise UsageError(f"{name} is not a database of ours", do=f"only those that begin with {PREFIX} are dropped")
     with _server(url) as db:
         _end_sessions(db, name)

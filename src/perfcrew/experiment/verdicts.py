@@ -1,0 +1,125 @@
+"""What became worse between two runs of a suite: new failures, tests that vanished, tests that are skipped now."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from perfcrew.core.experiments import SuiteRun
+
+Ended = Literal["passed", "failed", "error", "skipped", "expected"]
+"""`error`: in a fixture or while collecting; `expected`: failed as it was marked to."""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """How each test ended, by its id."""
+
+    ended: Mapping[str, Ended]
+
+    def of(self, *how: Ended) -> frozenset[str]:
+        """Ids of the tests that ended so."""
+        return frozenset(name for name, ended in self.ended.items() if ended in how)
+
+    @property
+    def passed(self) -> frozenset[str]:
+        return self.of("passed", "expected")
+
+    @property
+    def failed(self) -> frozenset[str]:
+        return self.of("failed", "error")
+
+    @property
+    def skipped(self) -> frozenset[str]:
+        return self.of("skipped")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A run of the suite. `cases` is None where single tests can't be told apart, so only the exit counts."""
+
+    run: SuiteRun
+    cases: Cases | None
+    exit: int | None = None
+    tail: str = ""
+
+
+@dataclass(frozen=True)
+class Worse:
+    """What does not hold after a change and did before. `flaky`: what failed once, and is no verdict."""
+
+    failing: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    other: str = ""
+    flaky: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """The reason to refuse the change; empty where the suite holds."""
+        said = {
+            "tests fail that passed before": self.failing,
+            "tests vanished": self.vanished,
+            "tests are skipped that ran before": self.skipped,
+        }
+        return self.other or "; ".join(f"{what}: {_some(names)}" for what, names in said.items() if names)
+
+
+def compared(before: Tested, after: Tested) -> Worse:
+    """What is worse in `after`, each run taken at its word."""
+    if not after.run.ran:
+        return Worse(other=f"the tests did not run to their end: {after.run.said or 'no result'}")
+    if not before.run.ran:
+        return Worse(failing=after.run.failed)
+    if before.cases is None or after.cases is None:
+        broke = after.run.failed and not before.run.failed
+        lost = before.cases is not None and after.cases is None
+        return Worse(other="the suite fails after the change" if broke else "no test reports any more" if lost else "")
+    return _cases_compared(before, after, before.cases, after.cases)
+
+
+def _cases_compared(before: Tested, after: Tested, old: Cases, new: Cases) -> Worse:
+    failing = new.failed - old.failed
+    gone = old.passed - frozenset(new.ended)
+    command = not failing and not new.failed and after.exit and not before.exit
+    return Worse(
+        failing=tuple(sorted(failing)),
+        vanished=tuple(sorted(gone)),
+        skipped=tuple(sorted(old.passed & new.skipped)),
+        other=f"the test command fails after the change though no test does: exit {after.exit}" if command else "",
+    )
+
+
+def worse(before: Tested, after: Tested) -> str:
+    """Why the change does not pass: what fails, vanished or is skipped now and did not before; empty if it passes."""
+    return compared(before, after).why
+
+
+Again = Callable[[Sequence[str]], Awaitable[Tested]]
+"""Run these tests once more."""
+
+
+async def confirmed(before: Tested, after: Tested, again_before: Again, again_after: Again) -> Worse:
+    """The same, after each new failure was run again: it counts where it fails again there, and passes here again."""
+    found = compared(before, after)
+    if not found.failing or before.cases is None or after.cases is None:
+        return found
+    changed = await again_after(found.failing)
+    still = _failing_again(found.failing, changed)
+    if still:
+        base = await again_before(still)
+        still = tuple(name for name in still if not _failing_again((name,), base))
+    flaky = tuple(name for name in found.failing if name not in still)
+    return Worse(still, found.vanished, found.skipped, found.other, flaky)
+
+
+def _failing_again(names: Sequence[str], run: Tested) -> tuple[str, ...]:
+    """Those that did not pass; all of them where the run says nothing of single tests."""
+    passed = run.cases.passed if run.cases is not None else frozenset[str]()
+    return tuple(name for name in names if name not in passed)
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
