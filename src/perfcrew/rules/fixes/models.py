@@ -153,10 +153,10 @@ def _style(node: ast.ClassDef, lineage: Sequence[tuple[Source, ast.ClassDef]]) -
     own = [s for s in node.body if _column(s, "sqlalchemy")]
     if "SQLModel" in bases:
         return "sqlalchemy" if any(k.arg == "table" for k in node.keywords) else None
-    declared = any(declared.assigned(s) == "__tablename__" for s in node.body) or any(
+    has_table = any(declared.assigned(s) == "__tablename__" for s in node.body) or any(
         b.endswith("db.Model") for b in bases
     )
-    return "sqlalchemy" if declared and (own or _relation_calls(node)) else None
+    return "sqlalchemy" if has_table and (own or _relation_calls(node)) else None
 
 
 def _column(statement: ast.stmt, style: Style) -> Column | None:

@@ -114,7 +114,7 @@ def as_spot(root: Path, text: Source, function: Function) -> Spot:
 
 
 def senders(case: Case, table: str) -> list[Place]:
-    """Functions that were seen to read the table by other statements than the finding's; none where nothing was traced."""
+    """Functions that were traced while they read the table by other statements than the finding's."""
     found: dict[tuple[str, str], Place] = {}
     for traced in case.scene.traced if case.scene else ():
         for trace in traced.traces:
