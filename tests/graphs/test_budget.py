@@ -8,7 +8,7 @@ from perfcrew import settings
 from perfcrew.core.evidence import Survey
 from perfcrew.core.web import Endpoint, Plan, Request
 from perfcrew.graphs.budget import WEIGHTS, Budget
-from perfcrew.graphs.steps.baseline import first_until
+from perfcrew.graphs.steps.baseline import SLACK, instance_until
 from perfcrew.graphs.steps.survey import slowest_first
 
 MEASURING = settings.load().measuring
@@ -26,13 +26,18 @@ class Clock:
 
 @pytest.mark.parametrize(("budget_s", "runs"), [(900.0, 3), (80.0, 3), (80.0, 10)])
 def test_all_instances_at_the_pace_of_the_first_fill_the_share_of_the_baseline(budget_s: float, runs: int) -> None:
-    first_s = first_until(100.0, 100.0 + budget_s, runs) - 100.0
+    first_s = instance_until(100.0, 100.0 + budget_s, 0, runs) - 100.0
     assert first_s > 0
     assert first_s * runs == pytest.approx(budget_s)
 
 
+def test_later_instances_may_be_slower_but_not_take_the_time_of_the_other_stages() -> None:
+    ends = [instance_until(100.0, 190.0, index, 3) - 100.0 for index in range(3)]
+    assert ends == pytest.approx([30.0, 60.0 * SLACK, 90.0 * SLACK])
+
+
 def test_no_share_is_left_of_time_that_is_over() -> None:
-    assert first_until(100.0, 90.0, 3) < 100.0
+    assert instance_until(100.0, 90.0, 0, 3) < 100.0
 
 
 def test_measuring_begins_when_the_survey_ends() -> None:

@@ -16,15 +16,17 @@ from perfcrew.instruments.combine import Combined, combine, values
 from perfcrew.instruments.load import Driver
 
 _RUNS = TypeAdapter(BaselineRun)
+SLACK = 1.25
+"""Of their part, for later instances: where the machine became slower, what the first did is wasted else."""
 
 
 async def baseline(context: Context) -> None:
     """Measure on each instance what it has not measured yet, then combine what all of them gave."""
     runs = context.settings.measuring.runs
-    until = context.budget.until("baseline")
+    began, until = time.monotonic(), context.budget.until("baseline")
     async with Driver() as driver:
         for index in range(runs):
-            await _instance(context, index, driver, until)
+            await _instance(context, index, driver, instance_until(began, until, index, runs))
     for plan in context.plans:
         found = [run for run in (_read(context, index, plan) for index in range(runs)) if run]
         if len(found) == runs:
@@ -66,13 +68,13 @@ async def _instance(context: Context, index: int, driver: Driver, until: float) 
 
     left = [p for p in context.plans if not context.has(_slot(index, p)) and not _gave_up(context, index, p)]
     # Only what the first instance reached is asked of the others, so its share decides how many endpoints are measured.
-    first = first_until(time.monotonic(), until, measuring.runs) if index == 0 else context.budget.end
-    await each(context, f"baseline {index + 1}", left, work, until=first, say_late=False)
+    await each(context, f"baseline {index + 1}", left, work, until=until, say_late=False)
 
 
-def first_until(now: float, until: float, runs: int) -> float:
-    """When the first instance stops, so that all `runs` reach the same endpoints within the baseline's share."""
-    return now + (until - now) / runs
+def instance_until(began: float, until: float, index: int, runs: int) -> float:
+    """When an instance stops, so that all `runs` reach the same endpoints within about the baseline's share."""
+    part = (index + 1) / runs
+    return began + (until - began) * (part if index == 0 else part * SLACK)
 
 
 def _slot(index: int, plan: Plan) -> str:
