@@ -32,8 +32,8 @@ class Mask(Noun):
     """What may differ, learned from the base alone: by endpoint, entries such as `value $.items[].token`.
 
     An endpoint without entries was learned to answer always alike; one that is missing was not learned at all. The
-    first word of an entry is what may differ there: `value` (its type may not), `type`, `presence`, `order` and `length` of a
-    list, `keys` of an object, `header`, `text`, `words` of a text, `bytes`, `status`.
+    first word of an entry is what may differ there: `value` (its type may not), `type`, `presence`, `order` and
+    `length` of a list, `keys` of an object, `header`, `text`, `words` of a text, `bytes`, `status`.
     """
 
     endpoints: dict[str, tuple[str, ...]] = {}

@@ -116,12 +116,16 @@ class _Walk:
         if len(base) != len(change) and not self.may("length", path):
             self.gap("length", path, shown(base), shown(change))
             return
-        unordered = self.may("order", path) or path.endswith(".*")
-        if not unordered and self._is_reordered(base, change, f"{path}[]"):
-            self.gap("order", path, shown(base), "the same in another order")
+        if self.may("order", path) or path.endswith(".*"):
+            self._elements(*self._aligned(base, change, f"{path}[]"), path)
             return
-        if unordered:
-            base, change = self._aligned(base, change, f"{path}[]")
+        before = len(self.gaps)
+        self._elements(base, change, path)
+        if len(self.gaps) > before and self._is_reordered(base, change, f"{path}[]"):
+            del self.gaps[before:]
+            self.gap("order", path, shown(base), "the same in another order")
+
+    def _elements(self, base: list[Any], change: list[Any], path: str) -> None:
         for one, other in zip(base, change, strict=False):
             self.compare(one, other, f"{path}[]")
 
