@@ -63,6 +63,13 @@ class Store:
         except ToolFailed:
             raise UsageError(f"no commit {revision}", where=str(self.top), do="see `git log --oneline`") from None
 
+    def _is_only_here(self, commit: str) -> bool:
+        try:
+            resolved(self.top, commit)
+        except UsageError:
+            return True
+        return False
+
     def exclude(self, paths: Iterable[str]) -> None:
         """Never take these files, relative to the top, into a commit."""
         with open(self.path / "info" / "exclude", "a", encoding="utf-8", errors="surrogateescape") as out:
@@ -73,6 +80,8 @@ class Store:
 
         Made by a copy of the user's index, whose own is never refreshed. The same commit again for the same state.
         """
+        if self._is_only_here(base):
+            return base  # it was carried before
         if resolved(self.top, "HEAD") != base:
             raise UsageError("uncommitted work belongs to HEAD, not to another revision", do="leave out --carry")
         index = self.path / f"carried-{secrets.token_hex(4)}.index"

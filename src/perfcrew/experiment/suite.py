@@ -105,6 +105,8 @@ def _ini(folder: Path) -> str:
 
 
 def _environment(project: Project, data: Clone | None, given: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    if data is not None and data.source_root is not None:
+        data = None  # a clone that is a copy of the tree; the worktree has a copy of the database file itself
     made = environment_of(project, data, given, bytecode=workspace / BYTECODE)
     if "DJANGO_SETTINGS_MODULE" in _ini(project.workdir) + _ini(project.root):
         made.pop("DJANGO_SETTINGS_MODULE", None)  # the variable would win over the settings that the tests name

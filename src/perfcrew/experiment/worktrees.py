@@ -23,12 +23,22 @@ from perfcrew.core.errors import UsageError
 from perfcrew.experiment.apply import apply_to_tree, publish
 from perfcrew.experiment.furniture import Furniture, fill_pointers, fill_submodules, furnish, gathered
 from perfcrew.experiment.relocation import relocate
-from perfcrew.experiment.repository import PRIVATE, git, repository, uncommitted
+from perfcrew.experiment.repository import PRIVATE, git, repository, resolved, uncommitted
 from perfcrew.experiment.store import Store, store_of, store_without_git
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.spawn import uninterrupted
 
-__all__ = ["Worktree", "apply_to_tree", "git", "publish", "relocate", "repository", "uncommitted", "worktree"]
+__all__ = [
+    "Worktree",
+    "apply_to_tree",
+    "git",
+    "publish",
+    "refuse_unfit",
+    "relocate",
+    "repository",
+    "uncommitted",
+    "worktree",
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,19 @@ class Worktree:
         missing += fill_pointers(self.store.top, self.path) if self.store.borrowed else []
         furnish(self.furniture, self.path)
         return missing
+
+
+def refuse_unfit(root: Path, carry_uncommitted: bool) -> None:
+    """Raise UsageError where no worktree can stand for the user's folder: no repository, no commit, or open work."""
+    top = repository(root)
+    resolved(top, "HEAD")
+    open_ = () if carry_uncommitted else uncommitted(root)
+    if open_:
+        raise UsageError(
+            f"there is uncommitted work: {', '.join(open_[:5])}",
+            where=str(top),
+            do="commit it, or give --carry to have it be part of what changes are tried on",
+        )
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +16,17 @@ from perfcrew.core.patches import Fix
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment import answers, policy
+from perfcrew.experiment import answers
+from perfcrew.experiment.apply import write_fix
 from perfcrew.experiment.effects import compare_effects
 from perfcrew.experiment.engine import Rules, compare
 from perfcrew.experiment.footprint import compare_footprints
 from perfcrew.experiment.judging import Ruling
+from perfcrew.experiment.overlay import on_worktree
 from perfcrew.experiment.servers import EXTRA, Effort, Host, Servers
-from perfcrew.experiment.suite import Tested, run_suite, worse
-from perfcrew.experiment.worktrees import Worktree, git, refuse_unfit, relocate, worktree
+from perfcrew.experiment.suite import Tested, run_suite
+from perfcrew.experiment.verdicts import confirmed
+from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
 from perfcrew.graphs.context import Context, Fresh
 from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
@@ -66,16 +69,9 @@ class Lab:
 
     def write(self, fix: Fix) -> str:
         """Write a change into its tree. Gives why it is refused, empty where it is there."""
-        refused = policy.refusal(self.change.root, fix.files)
-        if refused:
-            return refused
-        for name, text in fix.files.items():
-            path = self.change.root / name
-            if text is None:
-                path.unlink(missing_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        applied = write_fix(self.change.worktree, fix)
+        if applied.refused:
+            return applied.refused
         self.change.environment = {**self.best.environment, **fix.settings}
         return ""
 
@@ -133,25 +129,35 @@ class Lab:
         if not before.run.ran:
             return [TrialStep(name="tests", passed=None, said=f"not run: {before.run.said}")]
         after = await self._run_suite(self.change, "after")
-        why = worse(before, after)
-        if why:
-            after = await self._run_suite(self.change, "after")  # one that fails by chance is no verdict on a change
-            why = worse(before, after)
-        if not why:
+        found = await confirmed(
+            before,
+            after,
+            lambda names: self._run_suite(self.best, "before", names),
+            lambda names: self._run_suite(self.change, "after", names),
+        )
+        why = found.why
+        if not why and not found.flaky:
             self._suite = after
         known = f", {len(before.run.failed)} fail before and after" if before.run.failed else ""
+        known += f", {', '.join(found.flaky[:3])} failed once and not again" if found.flaky else ""
         said = why or f"{after.run.passed_count} passed{known}"
         return [TrialStep(name="tests", passed=not why, said=said)]
 
-    async def _run_suite(self, tree: Tree, when: str) -> Tested:
-        return await run_suite(
-            tree.project,
-            workspace=self.context.workspace,
-            registry=self.context.registry,
-            commit=when,
-            timeout_s=self.settings.suite_s,
-            environment=tree.environment,
-        )
+    async def _run_suite(self, tree: Tree, when: str, only: Sequence[str] = ()) -> Tested:
+        data = await self._fresh(tree)("suite")
+        try:
+            return await run_suite(
+                tree.project,
+                workspace=self.context.workspace,
+                registry=self.context.registry,
+                commit=when,
+                timeout_s=self.settings.suite_s,
+                only=only,
+                environment=tree.environment,
+                data=data,
+            )
+        finally:
+            data.drop()
 
     async def _answers(self, fix: Fix) -> list[TrialStep]:
         self.context.progress(STAGE).note("whether the answers are the same")
@@ -191,8 +197,8 @@ class Lab:
     def _fresh(self, tree: Tree) -> Fresh:
         async def made(name: str) -> Clone:
             if tree.migrated is not None:
-                return await self.context.data.copy(tree.migrated, name)
-            return await self.context.data.clone(name)
+                return on_worktree(await self.context.data.copy(tree.migrated, name), tree.worktree)
+            return on_worktree(await self.context.data.clone(name), tree.worktree)
 
         return made
 
@@ -260,5 +266,4 @@ async def opened(context: Context, settings: Experiments) -> AsyncIterator[Lab]:
         best = await stack.enter_async_context(_tree(context, settings, "best", "HEAD"))
         change = await stack.enter_async_context(_tree(context, settings, "change", "HEAD"))
         drivers = (await stack.enter_async_context(Driver()), await stack.enter_async_context(Driver()))
-        commit = git(context.root, "rev-parse", "HEAD").strip()
-        yield Lab(context, settings, best, change, commit, drivers)
+        yield Lab(context, settings, best, change, best.worktree.base_commit, drivers)
