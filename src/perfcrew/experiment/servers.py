@@ -92,7 +92,7 @@ class Servers:
     aims: tuple[str, ...] = ()
     cheap: Plan | None = None
     effort: Effort = Effort()
-    light: Effort = Effort(seconds=0.0, fewest=2, warm=1, turns=2)
+    light: Effort = Effort(seconds=0.0, fewest=4, warm=2, turns=2)
     guarding: bool = False
     """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
@@ -114,7 +114,7 @@ class Servers:
         if subject == APPLICATION:
             return (RSS, STARTUP, PROCESSES)
         if subject == OTHERS:
-            return (replace(CPU, margin=0.05), replace(LATENCY, margin=0.05))
+            return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.1))
         if not self.awaited(subject):
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
             return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)
@@ -127,7 +127,9 @@ class Servers:
         async with AsyncExitStack() as stack:
             a, b = await self._both(stack, a_first)
             order = (a, b) if a_first else (b, a)
-            found = {p.endpoint.key: await self._endpoint(p, a, b, order) for p in self.plans}
+            # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
+            asked = [await self._warmed(p, order) for p in self.plans]
+            found = {one.plan.endpoint.key: await self._timed(one, a, b) for one in asked}
             found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
             found[APPLICATION] = Pair(_whole(a), _whole(b))
             return found
@@ -146,19 +148,25 @@ class Servers:
         started = _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)
         return await stack.enter_async_context(started)
 
-    async def _endpoint(self, plan: Plan, a: Started, b: Started, order: tuple[Started, Started]) -> Pair:
+    async def _warmed(self, plan: Plan, order: tuple[Started, Started]) -> _Both:
+        """First requests, which are the cold ones, and some more."""
         awaited = self.awaited(plan.endpoint.key)
         effort = self.effort if awaited else self.light
         asked = plan if awaited else _one_request(plan)
-        sides = {id(side): _Asked(side, asked, self.drivers[0]) for side in order}
-        for side in order:
-            await sides[id(side)].warm(effort.warm * len(asked.requests))
+        sides = tuple(_Asked(side, asked, self.drivers[0]) for side in order)
+        for side in sides:
+            await side.warm(effort.warm * len(asked.requests))
+        return _Both(plan, effort, awaited, sides)
+
+    async def _timed(self, both: _Both, a: Started, b: Started) -> Pair:
+        effort, sides = both.effort, both.sides
         for turn in range(effort.turns):
-            for side in order if turn % 2 == 0 else order[::-1]:
-                await sides[id(side)].block(effort.seconds / effort.turns, -(-effort.fewest // effort.turns))
-        for side in order if awaited else ():
-            await self._aimed(sides[id(side)])
-        return Pair(sides[id(a)].reading(), sides[id(b)].reading())
+            for side in sides if turn % 2 == 0 else sides[::-1]:
+                await side.block(effort.seconds / effort.turns, -(-effort.fewest // effort.turns))
+        for side in sides if both.awaited else ():
+            await self._aimed(side)
+        readings = {id(side.side): side.reading() for side in sides}
+        return Pair(readings[id(a)], readings[id(b)])
 
     async def _aimed(self, asked: _Asked) -> None:
         if "neighbour.latency" in self.aims and self.cheap is not None:
@@ -171,6 +179,16 @@ class Servers:
             await asked.warm(_GROWTH_REQUESTS, cold=False)
             grown = asked.side.running.rss_bytes() - before
             asked.extra["rss.slope"] = max(grown, 1) / _GROWTH_REQUESTS
+
+
+@dataclass(frozen=True)
+class _Both:
+    """An endpoint of both sides in the order of the lot, warm."""
+
+    plan: Plan
+    effort: Effort
+    awaited: bool
+    sides: tuple[_Asked, ...]
 
 
 def _one_request(plan: Plan) -> Plan:
