@@ -42,7 +42,8 @@ def overall(
     deciding = [w for w in watched if w.role == "deciding" and w.name in judged]
     refused = [f"{w.name}: {judged[w.name].refused}" for w in deciding if judged[w.name].refused]
     if refused or not deciding:
-        return Overall(None, refused="; ".join(refused) or "nothing was measured that a verdict could rest on")
+        why = "; ".join(refused) or "nothing was measured that a verdict could rest on"
+        return Overall(None, refused=why, final=len(pairs) >= 2 * rules.fewest)  # more of the same does not heal it
     verdicts = {w.name: judged[w.name].verdict for w in deciding}
     changed = [name for name, verdict in verdicts.items() if verdict in CHANGED]
     if changed:
