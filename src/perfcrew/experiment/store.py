@@ -115,10 +115,6 @@ class Store:
         """A worktree of ours at `path`, on a branch of ours."""
         self.git("worktree", "add", "--quiet", "--force", "-B", branch, str(path), commit)
 
-    def forget(self, path: Path) -> None:
-        """Take a worktree's entry out of our repository; its files are removed by whoever made them."""
-        shutil.rmtree(self.path / "worktrees" / path.name, ignore_errors=True)
-
     def pack(self, tip: str, without: Iterable[str]) -> bytes:
         """All objects of a commit that the others don't have, for `git unpack-objects`."""
         wanted = "\n".join([tip, *(f"^{commit}" for commit in without)]) + "\n"

@@ -10,10 +10,7 @@ Refuses: to run hooks or filters of the repository, to fetch, and to touch the u
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import shutil
-import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,8 +21,8 @@ from perfcrew.experiment.apply import apply_to_tree, publish
 from perfcrew.experiment.furniture import Furniture, fill_pointers, fill_submodules, furnish, gathered
 from perfcrew.experiment.relocation import relocate
 from perfcrew.experiment.repository import PRIVATE, git, repository, resolved, uncommitted
-from perfcrew.experiment.store import Store, store_of, store_without_git
-from perfcrew.target.leftovers import Registry
+from perfcrew.experiment.store import NAME, Store, store_of, store_without_git
+from perfcrew.target.leftovers import Registry, remove
 from perfcrew.target.spawn import uninterrupted
 
 __all__ = [
@@ -172,10 +169,6 @@ def _inner(root: Path, top: Path) -> Path:
 
 
 def _remove(path: Path, workspace: Path) -> None:
-    """The worktree's files, also those in folders that the application made read-only."""
-    shutil.rmtree(workspace / "repository.git" / "worktrees" / path.name, ignore_errors=True)
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        for folder, _, _ in os.walk(path):
-            os.chmod(folder, stat.S_IRWXU)
-        shutil.rmtree(path, ignore_errors=True)
+    """The worktree's files, and its entry in our repository."""
+    remove(workspace / NAME / "worktrees" / path.name)
+    remove(path)

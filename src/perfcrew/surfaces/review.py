@@ -43,16 +43,14 @@ def command(options: argparse.Namespace) -> int:
 
 def _apply(root: Path, outcome: Outcome) -> None:
     """Put what was kept into the user's working files; the index stays as it is."""
-    from perfcrew.experiment.worktrees import apply_to_tree
+    from perfcrew.experiment.apply import apply_patch_file
 
     patch = outcome.folder / "optimize.patch"
     if not patch.is_file():
         print("nothing was kept, so nothing is applied", file=sys.stderr)
         return
-    text = patch.read_text(encoding="utf-8", errors="surrogateescape")
-    files = tuple(line[6:] for line in text.splitlines() if line.startswith(("+++ b/", "--- a/")))
-    apply_to_tree(root, text, files)
-    print(f"applied to {root}: {', '.join(dict.fromkeys(files))}", file=sys.stderr)
+    files = apply_patch_file(root, patch)
+    print(f"applied to {root}: {', '.join(files)}", file=sys.stderr)
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -11,6 +11,7 @@ import os
 import platform
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ class Registry:
         return self._add(Entry(token=secrets.token_hex(12), what="database", name=name, run=self.run, url=url))
 
     def temporary(self, path: Path) -> str:
-        """Announce a temporary folder before it is made."""
+        """Announce a temporary folder, or a file, before it is made."""
         return self._add(Entry(token=secrets.token_hex(12), what="folder", name=str(path), run=self.run))
 
     def over(self, token: str) -> None:
@@ -177,8 +178,20 @@ def _end(entry: Entry, drop: DropDatabase | None) -> Ended:
     if entry.what == "database":
         why = drop(entry.url, entry.name) if drop else "no connection to its server is known in this run"
         return Ended(what="database", name=entry.name, run=entry.run, done=not why, detail=why)
-    shutil.rmtree(entry.name, ignore_errors=True)
-    return Ended(what="folder", name=entry.name, run=entry.run, done=not os.path.exists(entry.name))
+    remove(Path(entry.name))
+    return Ended(what="folder", name=entry.name, run=entry.run, done=not os.path.lexists(entry.name))
+
+
+def remove(path: Path) -> None:
+    """Remove a folder of ours with all that is in it, also where a target took the right to write away; or a file."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        for folder, _, _ in os.walk(path):
+            os.chmod(folder, stat.S_IRWXU)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _end_process(entry: Entry) -> Ended:

@@ -190,7 +190,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     worse = [f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed"]
     branch = f"perfcrew/{context.run}"
     patch = lab.best.worktree.diff(lab.base_commit)
-    publish(context.root, lab.best.worktree, branch)
+    publish(context.root, lab.best.worktree, branch, context.registry)
     context.out.mkdir(parents=True, exist_ok=True)
     (context.out / "optimize.patch").write_text(patch, encoding="utf-8", errors="surrogateescape")
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]

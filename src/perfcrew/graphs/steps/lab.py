@@ -18,6 +18,7 @@ from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Experiments
 from perfcrew.experiment import answers
 from perfcrew.experiment.apply import write_fix
+from perfcrew.experiment.checks import check, judged
 from perfcrew.experiment.effects import compare_effects
 from perfcrew.experiment.engine import Rules, compare
 from perfcrew.experiment.footprint import compare_footprints
@@ -108,7 +109,7 @@ class Lab:
     async def held(self, fix: Fix, steps: list[TrialStep]) -> Ruling:
         """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
         await self.migrate(fix)
-        for step in (self._tests, self._answers):
+        for step in (self._checks, self._tests, self._answers):
             began = time.monotonic()
             made = await step(fix)
             steps += [s.model_copy(update={"seconds": round(time.monotonic() - began, 1)}) for s in made]
@@ -120,6 +121,14 @@ class Lab:
     async def migrate(self, fix: Fix) -> None:
         if any(_MIGRATION.search(name) for name in fix.files):
             self.change.migrated = await self.context.data.migrated(self.change.project)
+
+    async def _checks(self, fix: Fix) -> list[TrialStep]:
+        self.context.progress(STAGE).note("the project's type check and lint")
+        workspace, registry = self.context.workspace, self.context.registry
+        before = await check(self.best.project, fix.files, workspace=workspace, registry=registry)
+        after = await check(self.change.project, fix.files, workspace=workspace, registry=registry)
+        found = judged(before, after)
+        return [TrialStep(name="checks", passed=found.passed, said=found.said)]
 
     async def _tests(self, fix: Fix) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's own tests")
