@@ -242,10 +242,9 @@ REFUSED = {
     "writes have an order": (
         """
         async def page(shop, key):
-            await shop.reserve(key)
+            a = await shop.reserve(key)
             b = await shop.price(key)
-            await shop.save(key)
-            return b
+            return a, b
         """,
         "b = await",
         "order may matter",
@@ -273,6 +272,59 @@ REFUSED = {
         """,
         "last = await",
         "`last` is used outside",
+    ),
+    "a stream is read bit by bit": (
+        """
+        async def page(wire, count):
+            return [(await wire.answer()) for _ in range(count)]
+        """,
+        "return [",
+        "asks the same at each turn",
+    ),
+    "the same twice": (
+        """
+        async def page(wire):
+            head = await wire.answer()
+            body = await wire.answer()
+            return head, body
+        """,
+        "body = ",
+        "asks the same as a line before",
+    ),
+    "a method that moves on": (
+        """
+        class Wire:
+            async def line(self, size):
+                self.position += size
+
+        async def page(wire: Wire):
+            head = await wire.line(1)
+            body = await wire.line(2)
+            return head, body
+        """,
+        "body = ",
+        "changes `self.position`",
+    ),
+    "read from a reader": (
+        """
+        async def page(reader):
+            head = await reader.read(4)
+            body = await reader.read(9)
+            return head, body
+        """,
+        "body = ",
+        "used up",
+    ),
+    "awaited for its effect": (
+        """
+        async def page(shop, key):
+            b = await shop.price(key)
+            await shop.seen(key)
+            c = await shop.stock(key)
+            return b, c
+        """,
+        "c = await",
+        "may not be moved",
     ),
     "a loop that stops early": (
         """

@@ -19,7 +19,7 @@ _SCOPES = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ListComp, ast.
 
 
 class Member(NamedTuple):
-    """A statement that waits: what it waits for, and the name that the answer goes to ('' where to none)."""
+    """A statement that waits: what it waits for, and the name that the answer goes to."""
 
     statement: ast.stmt
     waits: ast.expr
@@ -141,6 +141,8 @@ class _Scan:
         needed = sorted(member.read & group.results)
         if needed:
             return f"line {member.statement.lineno} needs `{needed[0]}`, which comes from a call before it"
+        if any(ast.unparse(m.waits) == ast.unparse(member.waits) for m in group.members):
+            return f"line {member.statement.lineno} asks the same as a line before it: the order may matter"
         used = frozenset().union(*(names(s, ast.Load) | _changed(s) for s in group.last))
         if member.stored & used:
             return f"line {member.statement.lineno} gives `{sorted(member.stored & used)[0]}` a new value"
@@ -205,9 +207,10 @@ def awaits_in(node: ast.AST) -> list[ast.Await]:
 
 
 def named_target(statement: ast.stmt) -> str | None:
-    """The target as code where it is a name or a tuple of names, '' for an expression, None for anything else."""
-    if isinstance(statement, ast.Expr):
-        return ""
+    """The target as code where it is a name or a tuple of names, None for anything else.
+
+    What is awaited without a name for its answer is awaited for its effect, whose order may matter.
+    """
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
         return statement.target.id
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:

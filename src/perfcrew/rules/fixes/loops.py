@@ -119,9 +119,18 @@ def _refuse(case: Case, spot: Spot, turn: Turn) -> None:
         raise Unwritable("the loop's own condition or source is awaited")
     if any(isinstance(n, _STOPS) for part in parts for n in ast.walk(part)):
         raise Unwritable("a turn can leave the loop early or raise, so that later calls would not be made")
+    _refuse_same(turn, parts)
     _refuse_flow(spot, turn, parts)
     for part in parts:
         _refuse_call(case, spot, part)
+
+
+def _refuse_same(turn: Turn, parts: list[ast.AST]) -> None:
+    """A call that asks the same at each turn gets another answer by what it has used up, as a stream does."""
+    own = names(turn.target, ast.Store) | frozenset().union(*(names(p, ast.Store) for p in parts))
+    for node in (n for p in parts for n in ast.walk(p) if isinstance(n, ast.Await)):
+        if not names(node, ast.Load) & own:
+            raise Unwritable(f"line {node.lineno} asks the same at each turn: the order of its answers may matter")
 
 
 def _refuse_flow(spot: Spot, turn: Turn, parts: list[ast.AST]) -> None:

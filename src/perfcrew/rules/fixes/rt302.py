@@ -52,7 +52,7 @@ def _together(case: Case, edits: Edits, spot: Spot, width: int) -> None:
             sharing.check(case, spot, node)
         together.in_expression(edits, spot, statement, several, width)
     else:
-        together.gather(edits, spot, group_at(spot, awaiting, sharing.obstacle(case, spot)), width)
+        together.gather(edits, group_at(spot, awaiting, sharing.obstacle(case, spot)), width)
 
 
 def _grouped(case: Case) -> Draft:

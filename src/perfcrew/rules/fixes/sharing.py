@@ -37,11 +37,18 @@ def reason(case: Case, spot: Spot, node: ast.expr) -> str | None:
             f"line {node.lineno} works on `{session}`: one session or connection can't be shared by tasks, "
             "give each a session of its own first"
         )
+    changed = _changed(case, spot, node)
+    if changed:
+        return f"line {node.lineno} calls a method that changes `{changed}`: its order may matter"
     traced = _seen_sharing(case, spot, node)
     if traced:
         return traced
     verb = sight.writes(node)
-    return f"line {node.lineno} calls `{verb}`, which sounds like a write: its order may matter" if verb else None
+    return (
+        f"line {node.lineno} calls `{verb}`, which sounds as if it changed or used up something: its order may matter"
+        if verb
+        else None
+    )
 
 
 def _behind(case: Case, spot: Spot, node: ast.expr) -> str | None:
@@ -53,6 +60,11 @@ def _behind(case: Case, spot: Spot, node: ast.expr) -> str | None:
         if found:
             return found
     return None
+
+
+def _changed(case: Case, spot: Spot, node: ast.expr) -> str | None:
+    called = (sight.definition(case.root, spot.text, n) for n in ast.walk(node) if isinstance(n, ast.Call))
+    return next((found for f in called if (found := sight.changes_itself(f))), None)
 
 
 def _seen_sharing(case: Case, spot: Spot, node: ast.expr) -> str | None:

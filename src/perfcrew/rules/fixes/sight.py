@@ -18,8 +18,8 @@ _HTTP_TYPE = re.compile(r"(httpx|aiohttp|requests)\b|ClientSession\b")
 _WRITES = re.compile(
     r"^_?(create|save|write|send|update|delete|remove|insert|commit|rollback|publish|emit|flush|push|upsert|acquire"
     r"|release|lock|unlock|notify|log_?in|log_?out|authenticate|enqueue|submit|sleep|pay|charge|reserve|register|migrate"
-    r"|drop|truncate|execute_?many|bulk)(_|$|[A-Z])"
-    r"|^(post|put|patch|set|add|begin|refresh|start|stop|wait|connect|close|open|next)$"
+    r"|drop|truncate|execute_?many|bulk|recv|receive|pop|consume|poll|readline|readexactly)(_|$|[A-Z])"
+    r"|^(read|post|put|patch|set|add|begin|refresh|start|stop|wait|connect|close|open|next)$"
 )
 
 
@@ -98,8 +98,16 @@ def keeps_state(function: Function | None) -> str | None:
     return next((f"self.{n.attr}" for n in used if _SESSION_NAME.search(n.attr)), None)
 
 
+def changes_itself(function: Function | None) -> str | None:
+    """An attribute of `self` that the method gives a value: calls of it may depend on the ones before."""
+    for node in ast.walk(function) if function else ():
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and dotted(node.value) == "self":
+            return f"self.{node.attr}"
+    return None
+
+
 def writes(node: ast.AST) -> str | None:
-    """The name of a call in the expression that sounds as if it changed something, None where none does."""
+    """The name of a call in the expression that sounds as if it changed or used up something, None where none does."""
     found = (last(dotted(n.func)) for n in ast.walk(node) if isinstance(n, ast.Call))
     return next((name for name in found if name and _WRITES.match(name)), None)
 

@@ -11,15 +11,13 @@ from perfcrew.rules.fixes import imports, sight
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.gathering import Argument, Group, Member, awaits_in, joined, keyword_name
 from perfcrew.rules.fixes.places import Spot
-from perfcrew.rules.source import names
 
 
-def gather(edits: Edits, spot: Spot, group: Group, width: int) -> None:
+def gather(edits: Edits, group: Group, width: int) -> None:
     """`a, b = await asyncio.gather(f(), g())` in place of the group."""
     asyncio = imports.bring(edits, "asyncio")
     arguments = [_argument(edits, m) for m in group.members]
-    targets = [m.target or _ignored(spot) for m in group.members]
-    left = "" if not any(m.target for m in group.members) else ", ".join(targets) + " = "
+    left = ", ".join(m.target for m in group.members) + " = "
     indent = group.members[0].statement.col_offset
     _write(edits, group, joined(f"{left}await {asyncio}.gather(", arguments, ")", indent, width))
 
@@ -35,9 +33,8 @@ def task_group(edits: Edits, spot: Spot, group: Group) -> None:
         lines += [f"    {comment}" for comment in call.above]
         beside = f"  {call.beside}" if call.beside else ""
         name = sight.free_name(_scope(spot), f"{member.target.strip('()').split(',')[0]}_task")
-        kept = f"{name} = " if member.target else ""
-        lines.append(f"    {kept}{tasks}.create_task({call.code}){beside}")
-        results += [f"{member.target} = {name}.result()"] if member.target else []
+        lines.append(f"    {name} = {tasks}.create_task({call.code}){beside}")
+        results.append(f"{member.target} = {name}.result()")
     _write(edits, group, "\n".join([*lines, *results]))
 
 
@@ -51,7 +48,7 @@ def in_threads(edits: Edits, spot: Spot, group: Group) -> None:
         lines += [f"        {comment}" for comment in call.above]
         lines.append(f"        {pool}.submit(lambda: {call.code}),{'  ' + call.beside if call.beside else ''}")
     lines.append("    ]")
-    targets = ", ".join(m.target or _ignored(spot) for m in group.members)
+    targets = ", ".join(m.target for m in group.members)
     _write(edits, group, "\n".join([*lines, f"{targets} = (call.result() for call in {calls})"]))
 
 
@@ -87,10 +84,6 @@ def _scope(spot: Spot) -> ast.AST:
 
 def _awaited(member: Member) -> ast.expr:
     return member.waits.value if isinstance(member.waits, ast.Await) else member.waits
-
-
-def _ignored(spot: Spot) -> str:
-    return "_" if "_" not in names(spot.text.tree, ast.Load) else "_unused"
 
 
 def _argument(edits: Edits, member: Member) -> Argument:
