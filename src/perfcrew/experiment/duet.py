@@ -25,6 +25,8 @@ async def compare_duet(sampler: Commands, a: Side, b: Side, rules: Rules, tell: 
     few = replace(rules, most=CHECKED, seed=rules.seed + 1)
     checked = (await compare(in_turn, a, b, few, tell))[0]
     found = (await compare(replace(sampler, cold=in_turn.cold), a, b, rules, tell))[0]
+    if found.refused:
+        return found
     against = _disagreement(found, checked)
     if not against:
         note = f"{checked.pairs_count} pairs in turn agree with the duet"
