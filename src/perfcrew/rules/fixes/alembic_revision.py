@@ -1,0 +1,141 @@
+"""A further revision in the project's Alembic folder, named and written as its own are."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from perfcrew.rules import source
+from perfcrew.rules.fixes.edits import Unwritable
+from perfcrew.rules.fixes.wanted_index import Wanted
+from perfcrew.rules.source import Source, dotted
+
+
+class Revision(NamedTuple):
+    """A revision file of the project."""
+
+    id: str
+    down: tuple[str, ...]
+    text: Source
+
+
+def folder(root: Path) -> Path | None:
+    """The folder of the revisions, None where the project has none. Raises Unwritable where it has several."""
+    said = [at for ini in sorted(root.rglob("alembic.ini")) if _ours(root, ini) and (at := _configured(ini))]
+    found = said or [p.parent / "versions" for p in sorted(root.rglob("env.py")) if _ours(root, p)]
+    there = [f for f in dict.fromkeys(found) if f.is_dir()]
+    if len(there) > 1:
+        raise Unwritable(
+            "the project has several folders of Alembic revisions: which of them this table's is can't be told"
+        )
+    return there[0] if there else None
+
+
+def _ours(root: Path, path: Path) -> bool:
+    return not {"node_modules", "site-packages", ".venv", "venv"}.intersection(path.relative_to(root).parts)
+
+
+def _configured(ini: Path) -> Path | None:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(ini.read_text(encoding="utf-8"))
+    except (configparser.Error, UnicodeDecodeError):
+        return None  # env.py is looked for instead
+    location = parser.get("alembic", "script_location", fallback="").replace("%(here)s/", "").replace("%(here)s", ".")
+    return ini.parent / location / "versions" if location and ":" not in location else None
+
+
+def revision(root: Path, index: Wanted) -> tuple[str, str] | None:
+    """Path and text of the new revision; None where the project has no Alembic. Raises Unwritable."""
+    versions = folder(root)
+    if versions is None:
+        return None
+    known = list(_revisions(versions))
+    lower = {d for r in known for d in r.down}
+    heads = [r for r in known if r.id not in lower]
+    if len(heads) != 1:
+        heads_said = ", ".join(sorted(r.id for r in heads)) or "none"
+        raise Unwritable(f"Alembic has not one head but: {heads_said}. Merge them first")
+    head = heads[0]
+    new = _next_id(head, known, index)
+    slug = re.sub(r"\W+", "_", f"index {index.said}".lower())[:40].strip("_")
+    name = _file_name(head, new, slug)
+    path = (versions / name).relative_to(root).as_posix()
+    return path, _text(head, new, index)
+
+
+def _revisions(versions: Path) -> Iterator[Revision]:
+    for path in sorted(versions.rglob("*.py")):
+        text = source.read(path)
+        values = dict(_constants(text)) if text else {}
+        id = values.get("revision")
+        if text and isinstance(id, str):
+            down = values.get("down_revision")
+            many = tuple(down) if isinstance(down, (tuple, list)) else (down,) if down else ()
+            yield Revision(id, tuple(str(d) for d in many), text)
+
+
+def _constants(text: Source) -> Iterator[tuple[str, str | tuple[str, ...] | None]]:
+    for statement in text.tree.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            if dotted(target) in ("revision", "down_revision"):
+                try:
+                    yield dotted(target), ast.literal_eval(statement.value)
+                except ValueError:
+                    raise Unwritable(f"{text.path.name} computes its {dotted(target)}") from None
+
+
+def _next_id(head: Revision, known: Sequence[Revision], index: Wanted) -> str:
+    """The next number where the project counts, else twelve hexadecimal digits that follow from head and index."""
+    if head.id.isdigit() and len(head.id) < 8:
+        return str(int(head.id) + 1).zfill(len(head.id))
+    new = hashlib.sha256(f"{head.id} {index.ddl}".encode()).hexdigest()[:12]
+    if any(r.id == new for r in known):
+        raise Unwritable("this index has a revision by now")
+    return new
+
+
+def _file_name(head: Revision, new: str, slug: str) -> str:
+    """As the head's: its revision first, in between, or not at all in the name."""
+    stem = head.text.path.stem
+    if stem.startswith(head.id) or head.id not in stem:
+        return f"{new}_{slug}.py"
+    return f"{stem.partition(head.id)[0]}{new}_{slug}.py"
+
+
+def _text(head: Revision, new: str, index: Wanted) -> str:
+    """A header of the head's own style: annotated where that is, its functions too."""
+    old = head.text.text
+    typed = bool(re.search(r"^revision\s*:", old, re.M))
+    returns = " -> None" if re.search(r"def upgrade\(\)\s*->\s*None", old) else ""
+    quote = "'" if re.search(r"^revision(\s*:[^=]*)?\s*=\s*'", old, re.M) else '"'
+    columns = ", ".join(f"{quote}{c}{quote}" for c in index.columns)
+    schema = f", schema={quote}{index.schema}{quote}" if index.schema else ""
+    q = quote
+    return "\n".join(
+        [
+            f'"""index {index.said}"""',
+            "",
+            "from alembic import op",
+            "",
+            f"revision{': str' if typed else ''} = {q}{new}{q}",
+            f"down_revision{': str | None' if typed else ''} = {q}{head.id}{q}",
+            "branch_labels = None",
+            "depends_on = None",
+            "",
+            "",
+            f"def upgrade(){returns}:",
+            f"    op.create_index({q}{index.name}{q}, {q}{index.table}{q}, [{columns}], unique=False{schema})",
+            "",
+            "",
+            f"def downgrade(){returns}:",
+            f"    op.drop_index({q}{index.name}{q}, table_name={q}{index.table}{q}{schema})",
+            "",
+        ]
+    )

@@ -1,0 +1,47 @@
+"""DB103: the index that was tried, made permanent: a migration that can be undone, and the model that knows of it."""
+
+from __future__ import annotations
+
+from perfcrew.core.patches import Declined, Fix
+from perfcrew.rules.fixes import alembic_revision, django_migration, indexed, models, sql_file
+from perfcrew.rules.fixes.case import Case
+from perfcrew.rules.fixes.edits import Unwritable
+from perfcrew.rules.fixes.outcomes import Draft, attempt
+from perfcrew.rules.fixes.wanted_index import Wanted, wanted
+
+_COSTS = "Every write to {table} keeps one index more up to date."
+_LOCKS = (
+    "Building it locks out writes on PostgreSQL for as long as it takes: on a large table build it CONCURRENTLY, "
+    "outside of a transaction."
+)
+
+
+def fix(case: Case) -> list[Fix | Declined]:
+    """One variant: the way that the project changes its schema."""
+    return attempt(case, "index", lambda: _index(case))
+
+
+def _index(case: Case) -> Draft:
+    index = wanted(case)
+    known = models.read(case.root)
+    model = known.of_table(index.table)
+    risks = (_COSTS.format(table=index.table), _LOCKS)
+    title = f"Index {index.said}"
+    if model is not None and model.style == "django":
+        return Draft("Django migration", title, django_migration.files(case, model, index), risks)
+    revision = alembic_revision.revision(case.root, index)
+    if revision is None:
+        return Draft("SQL", title, _plain(case, model, index), risks)
+    if model is None:
+        raise Unwritable(
+            f"no mapped class of `{index.table}` was found: a revision alone would be undone by the next one that is "
+            "generated from the models"
+        )
+    return Draft("Alembic", title, dict([revision, indexed.sqlalchemy(case, model, index)]), risks)
+
+
+def _plain(case: Case, model: models.Model | None, index: Wanted) -> dict[str, str]:
+    written = sql_file.files(case.root, index)
+    if model is not None:
+        written.update([indexed.sqlalchemy(case, model, index)])
+    return written
