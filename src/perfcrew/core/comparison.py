@@ -39,6 +39,10 @@ class Effect(Noun):
     b: float | None = None
     ratio: Ratio | None = None
     pairs_count: int = 0
+    weight: float = 1.0
+    """Its part of the comparison's error."""
+    margin_share: float | None = None
+    """Its own margin, where the comparison's is not meant for it."""
     visible_share: float | None = None
     """The smallest change that these pairs could have told from none, as a fraction."""
     noise_share: float | None = None

@@ -27,6 +27,8 @@ class Fix(Noun):
     """Metrics that it is meant to improve, the first one first."""
     exact: bool = True
     """Whether answers must stay as they are. A bound on a listing changes them on purpose, and says so."""
+    ttl_s: float = 0.0
+    """For a cache: how long an answer may be old."""
     trade_offs: tuple[str, ...] = ()
     rank: float = 0.0
     """Higher is tried earlier: the hypothesis' score, lowered for the riskier variants."""

@@ -151,6 +151,72 @@ class FindingSection(Noun):
         return self.finding.endpoint or GENERAL
 
 
+class ChangedMetric(Noun):
+    """One metric before and after a change: medians, their ratio with its interval, and the verdict on it."""
+
+    evidence: str
+    subject: str
+    metric: str
+    role: str
+    before: Prose
+    after: Prose
+    ratio: Prose
+    """After over before, with the interval; empty where exact figures are compared."""
+    verdict: str
+    low: float | None = None
+    value: float | None = None
+    high: float | None = None
+    """The ratio again, for the drawing."""
+
+
+class TriedStep(Noun):
+    name: str
+    passed: bool | None
+    said: Quote
+
+
+class ExperimentSection(Noun):
+    """One change that was tried alone: what was promised beforehand, what was found, and what was decided."""
+
+    trial: str
+    outcome: str
+    """Evidence ids."""
+    finding: str
+    endpoint: str
+    title: Quote
+    decision: str
+    why: Quote
+    hypothesis: Quote
+    expected: Prose
+    criteria: tuple[Quote, ...]
+    steps: tuple[TriedStep, ...]
+    metrics: tuple[ChangedMetric, ...]
+    """All that changed, and those of the endpoint and the application."""
+    unchanged: Prose
+    """How many further metrics were compared."""
+    diff: str
+    trade_offs: tuple[Quote, ...] = ()
+    settings: dict[str, str] = {}
+
+
+class DeclinedChange(Noun):
+    finding: str
+    reason: Quote
+
+
+class KeptSection(Noun):
+    """All that was kept together against the base."""
+
+    evidence: str
+    branch: str
+    base_commit: str
+    head_commit: str
+    whole: bool
+    why: Quote
+    metrics: tuple[ChangedMetric, ...]
+    patch: str
+
+
 class Unmeasured(Noun):
     """An endpoint without figures: the status it answered with, where it answered, and the reason."""
 
@@ -256,6 +322,9 @@ class Report(Noun):
     load: tuple[LoadState, ...]
     life: tuple[RequestLife, ...]
     findings: tuple[FindingSection, ...]
+    experiments: tuple[ExperimentSection, ...] = ()
+    declined: tuple[DeclinedChange, ...] = ()
+    kept: KeptSection | None = None
     not_measured: tuple[Unmeasured, ...]
     data: tuple[DataUse, ...]
     assumptions: tuple[Quote, ...]

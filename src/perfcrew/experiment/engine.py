@@ -265,6 +265,8 @@ def _effect(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, refu
         b=statistics.median(b) if b else None,
         ratio=found.ratio,
         pairs_count=len(there),
+        weight=watched.weight,
+        margin_share=watched.margin,
         visible_share=found.visible_share,
         noise_share=None if watched.exact else noise(a),
         log_ratios=tuple(x for x in log_ratios(there, watched.name) if math.isfinite(x)),

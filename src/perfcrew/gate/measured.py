@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.evidence import Evidence, Measurement
+from perfcrew.core.experiments import Kept, Outcome, Trial
 from perfcrew.core.report import CheckResult, Report
 from perfcrew.gate.held import Held, Limits, result
+from perfcrew.stats.decide import Demand, judge
 
 _NOTHING_CHANGED = "no change was made in this run, so there is nothing that this could refuse"
 
@@ -13,23 +18,94 @@ def check_baselines(report: Report, held: Held, limits: Limits) -> CheckResult:
     """There is a baseline, and it was taken before any change."""
     taken = held.of("measurement")
     silent = not taken and not report.not_measured
-    note = "no change was made in this run: all that was measured is a baseline"
-    return result("baselines", ["nothing was measured, and nothing says why"] if silent else [], note)
+    reasons = ["nothing was measured, and nothing says why"] if silent else []
+    first = min((e.taken_at for e in held.of("trial")), default=None)
+    if first is None:
+        return result("baselines", reasons, "no change was made in this run: all that was measured is a baseline")
+    reasons += [f"{e.id} was taken after the first change was tried" for e in taken if e.taken_at > first]
+    return result("baselines", reasons)
 
 
 def check_significance(report: Report, held: Held, limits: Limits) -> CheckResult:
-    """Every optimization has before and after with intervals."""
-    return result("significance", [], _NOTHING_CHANGED)
+    """Every change that was kept was written down before it, and improved what it aimed at, beyond chance."""
+    kept = _kept(held)
+    reasons = [reason for outcome in kept for reason in _unproven(outcome, held, limits)]
+    listed = {(s.outcome, s.decision) for s in report.experiments}
+    told = {(e.id, e.body.decision) for e in held.of("outcome") if isinstance(e.body, Outcome)}
+    reasons += [
+        f"experiment {id} is {decision} in the ledger and not so in the report" for id, decision in told - listed
+    ]
+    reasons += [f"experiment {id} is not in the ledger as {decision}" for id, decision in listed - told]
+    return result("significance", reasons, "" if kept else _NOTHING_CHANGED)
+
+
+def _kept(held: Held) -> list[Evidence]:
+    return [e for e in held.of("outcome") if isinstance(e.body, Outcome) and e.body.decision == "keep"]
+
+
+def _unproven(item: Evidence, held: Held, limits: Limits) -> Iterator[str]:
+    """Judged again from the pairs themselves, not from the verdict that was written of them."""
+    assert isinstance(item.body, Outcome)
+    trial = held.items.get(item.body.trial)
+    if trial is None or not isinstance(trial.body, Trial) or trial.taken_at > item.taken_at:
+        yield f"{item.id} was kept without criteria that were written down before"
+        return
+    found = _compared(item.body.comparisons, held)
+    aimed = [e for c in found if c.subject in (trial.body.endpoint, "application") for e in c.effects]
+    effect = next((e for e in aimed if e.metric == trial.body.metric), None)
+    if effect is None:
+        yield f"{item.id} has no before and after of {trial.body.metric}"
+    elif effect.pairs_count < limits["runs"]:
+        yield f"{item.id} rests on {effect.pairs_count} pairs"
+    elif again(effect, trial.body) != "improved":
+        yield f"{item.id} did not improve {trial.body.metric} when its pairs are judged again"
+
+
+def again(effect: Effect, trial: Trial) -> str | None:
+    """The verdict on an effect from its own pairs."""
+    if effect.exact:
+        a, b = effect.a_samples, effect.b_samples
+        lower = bool(a and b) and (max(b) < min(a) if effect.direction == "lower" else min(b) > max(a))
+        return "improved" if lower else None
+    margin = effect.margin_share or trial.margin_share
+    demand = Demand(margin, trial.error_share, effect.weight, effect.direction)
+    return judge(effect.log_ratios, demand).verdict
+
+
+def _compared(ids: Sequence[str], held: Held) -> list[Comparison]:
+    bodies = [held.items[i].body for i in ids if i in held.items]
+    return [b for b in bodies if isinstance(b, Comparison)]
 
 
 def check_tests(report: Report, held: Held, limits: Limits) -> CheckResult:
-    """The full test suite passed after every change."""
-    return result("tests", [], _NOTHING_CHANGED)
+    """The project's own tests passed after every change that was kept, and its answers stayed as they were."""
+    kept = _kept(held)
+    reasons = []
+    for item in kept:
+        assert isinstance(item.body, Outcome)
+        steps = {s.name: s.passed for s in item.body.steps}
+        reasons += [f"{item.id} was kept though {n} did not pass" for n, passed in steps.items() if passed is False]
+        reasons += [f"{item.id} was kept without {n}" for n in ("tests", "answers") if n not in steps]
+    return result("tests", reasons, "" if kept else _NOTHING_CHANGED)
 
 
 def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult:
-    """No metric that was not aimed at became worse."""
-    return result("regressions", [], _NOTHING_CHANGED)
+    """No metric of any endpoint became worse with a change that was kept, nor with all of them together."""
+    kept = _kept(held)
+    whole = [e for e in held.of("kept") if isinstance(e.body, Kept)]
+    reasons = [
+        f"{item.id} was kept though {effect.metric} of {c.subject} became worse"
+        for item in kept
+        for c in _compared(item.body.comparisons if isinstance(item.body, Outcome) else (), held)
+        for effect in c.effects
+        if effect.verdict == "regressed"
+    ]
+    reasons += [
+        f"all that was kept together: {e.body.why}" for e in whole if isinstance(e.body, Kept) and not e.body.whole
+    ]
+    if kept and not whole:
+        reasons.append("what was kept was not measured against the base as a whole")
+    return result("regressions", reasons, "" if kept else _NOTHING_CHANGED)
 
 
 def check_runs(report: Report, held: Held, limits: Limits) -> CheckResult:

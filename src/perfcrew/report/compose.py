@@ -27,6 +27,7 @@ from perfcrew.core.report import (
     Versions,
 )
 from perfcrew.ledger import Ledger
+from perfcrew.report import experiments as tried
 from perfcrew.report import state as told
 from perfcrew.report.book import Book, figure, number, quote, reading
 from perfcrew.report.drawing import charts
@@ -64,15 +65,18 @@ def compose(ledger: Ledger, run_id: str) -> Report:
         load=told.load(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
         findings=found,
+        experiments=tried.experiments(book),
+        declined=tried.declined(book),
+        kept=tried.kept(book),
         not_measured=told.unmeasured(book),
         data=_data(book),
         assumptions=_assumptions(book),
         method=_method(book),
-        reproduce=("perfcrew", "review", book.run.root, *_scope(frame)),
+        reproduce=_again(book, frame),
         environments=_environments(book),
         specialists=_specialists(book),
         failures=_failures(book),
-        trade_offs=_TRADE_OFFS,
+        trade_offs=_TRADED if book.first("outcome") else _TRADE_OFFS,
         next_steps=_next_steps(found),
         charts=charts(book, endpoints, with_findings),
         evidence=tuple(_entry(e) for e in book.items),
@@ -83,6 +87,12 @@ def compose(ledger: Ledger, run_id: str) -> Report:
 _TRADE_OFFS = Prose(
     text="This review changed nothing, so nothing was traded yet. Each finding says what its change would cost: "
     "latency against memory, freshness against speed, simplicity against both."
+)
+
+
+_TRADED = Prose(
+    text="What a change would trade is written with its experiment, before it ran; what made another metric worse was "
+    "discarded, and says so. A change that was kept still costs a reader some lines more."
 )
 
 
@@ -112,6 +122,12 @@ def _target(book: Book, frame: Frame) -> TargetSummary:
         commit=host.commit if host else None,
         dirty=host.dirty if host else None,
     )
+
+
+def _again(book: Book, frame: Frame) -> tuple[str, ...]:
+    if book.run.workflow == "optimize":
+        return ("perfcrew", "optimize", "--path", book.run.root, *_scope(frame))
+    return ("perfcrew", "review", book.run.root, *_scope(frame))
 
 
 def _scope(frame: Frame) -> tuple[str, ...]:

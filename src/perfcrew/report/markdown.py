@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import JudgedTarget, Quote, Reading, Report, RequestLife
+from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table
 from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
@@ -29,13 +30,14 @@ def lines(report: Report) -> list[str]:
     head, tail = _head(report), _tail(report)
     sections = [section_lines(s, n) for n, s in enumerate(report.findings, 1)]
     verdict = _verdict(report)
-    room = LINES - _RESERVED - len(head) - len(tail)
+    tried = experiment_lines(report, (LINES - _RESERVED - len(head) - len(tail)) // 2)
+    room = LINES - _RESERVED - len(head) - len(tail) - len(tried)
     shown = 0
     while shown < len(sections) and sum(map(len, sections[: shown + 1])) <= room:
         shown += 1
     middle = [line for block in sections[:shown] for line in block]
     left = hidden(len(sections) - shown, "finding stands", "findings stand", "in full in the JSON and HTML reports")
-    return [f"# {escape(report.title)}", "", *verdict, *head, *middle, *left, *tail]
+    return [f"# {escape(report.title)}", "", *verdict, *head, *middle, *left, *tried, *tail]
 
 
 def _verdict(report: Report) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from perfcrew.core.columns import GENERAL, STARTUP
 from perfcrew.core.evidence import Findings
+from perfcrew.core.experiments import Outcome
 from perfcrew.core.findings import Finding
 from perfcrew.core.prose import Prose, Ref, join
 from perfcrew.core.report import FindingSection, JudgedTarget, Reading, Step
@@ -63,9 +64,9 @@ def _section(book: Book, finding: Finding, at: Ref, targets: Sequence[JudgedTarg
         problem=join([finding.prose, share(book, finding, at), users(book, finding, targets)]),
         profiling=_profiling(book, finding),
         strategy=strategy(book, finding, at),
-        changes=Prose(text="Nothing was changed and nothing is proven: this review only measures. The recipe:"),
+        changes=_changes(book, finding),
         benchmark=_benchmark(book, finding),
-        benchmark_note=Prose(text="These are the figures before any change. After: not measured."),
+        benchmark_note=_benchmark_note(book, finding),
         validation=validation(finding),
         command=_command(book, finding),
         monitoring=monitoring(finding),
@@ -74,6 +75,28 @@ def _section(book: Book, finding: Finding, at: Ref, targets: Sequence[JudgedTarg
         next_steps=_next_steps(finding),
         trade_offs=_trade_offs(finding),
     )
+
+
+def _decided(book: Book, finding: Finding) -> list[Outcome]:
+    return [e.body for e in book.of("outcome") if isinstance(e.body, Outcome) and e.body.finding == finding.id]
+
+
+def _changes(book: Book, finding: Finding) -> Prose:
+    """What was done about it: nothing, something that was dropped again, or a change that stands on the branch."""
+    tried = _decided(book, finding)
+    if any(o.decision == "keep" for o in tried):
+        return Prose(text="A change was tried alone, proven and kept; its difference stands with the experiments.")
+    if tried:
+        return Prose(text="What was tried did not hold and was dropped; why stands with the experiments. The recipe:")
+    if book.first("proposals"):
+        return Prose(text="No change could be written safely by rule; why stands with the experiments. The recipe:")
+    return Prose(text="Nothing was changed and nothing is proven: this review only measures. The recipe:")
+
+
+def _benchmark_note(book: Book, finding: Finding) -> Prose:
+    if any(o.decision == "keep" for o in _decided(book, finding)):
+        return Prose(text="These are the figures before the change; before and after side by side: see the experiment.")
+    return Prose(text="These are the figures before any change. After: not measured.")
 
 
 def author(book: Book, finding: Finding) -> str:

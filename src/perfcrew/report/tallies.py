@@ -24,8 +24,17 @@ def counted(report: Report) -> list[str]:
         f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
         f"Targets: {outcomes(report.targets) or 'none set'}",
-        "Nothing was changed and no fix was tried: what is recommended are hypotheses",
+        tried(report),
     ]
+
+
+def tried(report: Report) -> str:
+    """How many experiments there were, and what became of them."""
+    if not report.experiments:
+        return "Nothing was changed and no fix was tried: what is recommended are hypotheses"
+    kept = sum(e.decision == "keep" for e in report.experiments)
+    where = f"; the branch is {report.kept.branch}, the working tree is as it was" if report.kept else ""
+    return f"Changes tried: {len(report.experiments)}; kept: {kept}; dropped: {len(report.experiments) - kept}{where}"
 
 
 def _at(report: Report, level: str) -> int:

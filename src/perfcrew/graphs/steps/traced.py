@@ -88,8 +88,9 @@ async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: 
     async def work(instance: Instance, plan: Plan) -> None:
         assert instance.probe_dir is not None
         asked = plan if largest else _one(plan)
+        repeats = measuring.trace_repeats if largest else 1
         run = await run_traced(
-            instance.client, asked, instance.probe_dir, repeats=measuring.trace_repeats if largest else 1, size=size
+            instance.client, asked, instance.probe_dir, repeats=repeats, size=size, root=context.root
         )
         _keep(context, instance, _slot(size, plan), run, plan)
         if largest and plan.page_size_parameter:
