@@ -1,0 +1,87 @@
+"""Two configurations of a real application under uvicorn, each pair a freshly started instance of both."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from perfcrew.core.comparison import Comparison
+from perfcrew.core.errors import CommandError, UsageError
+from perfcrew.experiment.engine import Rules
+from perfcrew.experiment.servers import APPLICATION
+from perfcrew.experiment.sides import compare_sides
+from perfcrew.experiment.wish import Wish
+
+pytestmark = pytest.mark.target
+
+APP = Path(__file__).parent / "apps" / "burner.py"
+CONFIG = """
+[target]
+app = "main:app"
+framework = "starlette"
+start = ["{python}", "-m", "uvicorn", "main:app", "--host", "{{host}}", "--port", "{{port}}", "--log-level", "warning"]
+health = "/books"
+start_timeout_s = 20
+[[scenarios]]
+name = "books"
+requests = [{{ path = "/books" }}]
+"""
+
+
+async def configured(root: Path, *settings: str, error: float = 0.4, budget_s: float = 40.0) -> dict[str, Comparison]:
+    """With an error that is enough for changes which nobody could miss, so that few starts do."""
+    (root / "main.py").write_bytes(APP.read_bytes())
+    (root / "perfcrew.toml").write_text(CONFIG.format(python=sys.executable))
+    wish = Wish(root=root, settings=settings, rules=Rules(error=error, budget_s=budget_s))
+    return {c.subject: c for c in await compare_sides(wish, lambda what: None)}
+
+
+def left(root: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(root)):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+async def test_a_slower_configuration_is_a_regression_of_its_endpoint(tmp_path: Path) -> None:
+    found = await configured(tmp_path, "B:SLOW=2")
+    books = found["GET /books"]
+    assert (books.verdict, books.rests_on) == ("regressed", "cpu"), books.refused or books.why
+    cpu = books.effect("cpu")
+    assert cpu is not None and cpu.ratio is not None and 2 < cpu.ratio.value < 4
+    assert (books.a.what, books.b.what) == ("as it is", "SLOW=2")
+    assert {e.metric for e in found[APPLICATION].effects} >= {"rss.peak", "startup"}
+    assert not left(tmp_path)
+
+
+async def test_equal_configurations_are_not_called_changed(tmp_path: Path) -> None:
+    found = await configured(tmp_path, "SLOW=0", error=0.01, budget_s=10)
+    assert found["GET /books"].verdict in ("equivalent", "inconclusive", None)
+    assert not any(c.verdict in ("improved", "regressed") for c in found.values())
+
+
+async def test_a_side_that_answers_errors_gets_no_verdict(tmp_path: Path) -> None:
+    found = await configured(tmp_path, "B:BROKEN=1", budget_s=10)
+    assert found["GET /books"].verdict is None
+    assert "did not do the same work" in found["GET /books"].refused
+
+
+async def test_a_side_that_does_not_start_is_told_and_the_other_is_ended(tmp_path: Path) -> None:
+    found = await configured(tmp_path, "B:SLOW=much", budget_s=10)
+    assert all(c.verdict is None and "could not be measured" in c.refused for c in found.values())
+    assert not left(tmp_path)
+
+
+async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_bytes(APP.read_bytes())
+    (tmp_path / "perfcrew.toml").write_text(CONFIG.format(python=sys.executable))
+    wish = Wish(root=tmp_path, settings=("B:SLOW=2",), scenarios=("GET /boks",))
+    with pytest.raises((UsageError, CommandError), match="boks"):
+        await compare_sides(wish, lambda what: None)
