@@ -189,6 +189,7 @@ def _fill(source: Path, to: Path, commit: str | None) -> None:
         for name in git(source, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
             if name and (source / name).is_file():
                 (to / name).parent.mkdir(parents=True, exist_ok=True)
+                (to / name).unlink(missing_ok=True)
                 shutil.copy2(source / name, to / name, follow_symlinks=False)
         return
     index = to.parent / f".perfcrew-{secrets.token_hex(4)}.index"
@@ -202,7 +203,7 @@ def _fill(source: Path, to: Path, commit: str | None) -> None:
 
 def fill_pointers(top: Path, tree: Path) -> list[str]:
     """Put what Git LFS keeps in place of its pointers, from the user's copies. Gives what can't be had."""
-    named = [n for n in git(tree, "ls-files", "-z", ":(attr:filter)", environment=PRIVATE).split("\0") if n]
+    named = _filtered(tree)
     kept = git_path(top, "lfs/objects") if named else top
     left, filled = [], []
     for name in named:
@@ -217,3 +218,10 @@ def fill_pointers(top: Path, tree: Path) -> list[str]:
     if filled:  # or the next commit would hold the contents
         git(tree, "update-index", "-z", "--skip-worktree", "--stdin", content="\0".join(filled), environment=PRIVATE)
     return [f"{name}: as it is stored, since its git filter is not run" for name in left]
+
+
+def _filtered(tree: Path) -> list[str]:
+    """Tracked files that a filter of git is meant to be run on."""
+    listed = git(tree, "ls-files", "-z", environment=PRIVATE)
+    told = git(tree, "check-attr", "-z", "--stdin", "filter", content=listed, environment=PRIVATE).split("\0")
+    return [name for name, value in zip(told[0::3], told[2::3], strict=False) if value not in ("unspecified", "unset")]

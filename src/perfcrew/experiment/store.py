@@ -24,6 +24,7 @@ _SAME = (
     *("core.autocrlf", "core.eol", "core.excludesFile", "core.attributesFile"),
 )
 """Configuration that decides what a file is and which are ignored: as in the user's repository."""
+_COPIED = ("shallow", "info/exclude", "info/attributes")
 _NEVER = ("/.perfcrew/", ".perfcrew/")
 _MAKING = threading.Lock()
 
@@ -149,13 +150,14 @@ def store_without_git(root: Path, workspace: Path) -> Store:
 
 
 def _make(path: Path, top: Path) -> None:
-    kind = git(top, "rev-parse", "--show-object-format").strip()
+    asked = ("objects", *_COPIED)
+    words = [word for name in asked for word in ("--git-path", name)]
+    kind, *places = git(top, "rev-parse", "--show-object-format", *words).split("\n")
     _init(path.parent, path, (f"--object-format={kind}",))
-    objects = git_path(top, "objects").resolve()
+    objects, *copied = (top / place for place in places[: len(asked)])
     (path / "objects" / "info").mkdir(exist_ok=True)
-    (path / "objects" / "info" / "alternates").write_bytes(os.fsencode(objects) + b"\n")
-    for name in ("shallow", "info/exclude", "info/attributes"):
-        users = git_path(top, name)
+    (path / "objects" / "info" / "alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")
+    for name, users in zip(_COPIED, copied, strict=True):
         if users.is_file():
             (path / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(users, path / name)
@@ -170,14 +172,17 @@ def _init(where: Path, path: Path, words: tuple[str, ...]) -> None:
 
 
 def _configure(path: Path, top: Path) -> None:
-    for key in _SAME:
-        try:
-            value = git(top, "config", "--includes", "--get", key).removesuffix("\n")
-        except ToolFailed as error:
-            if error.exit != 1:  # 1: it is not set
-                raise
-            continue
-        git(path, "config", key, os.path.expanduser(value), environment=PRIVATE)
+    listed = git(top, "config", "--includes", "-z", "--list").split("\0")
+    values = dict(entry.split("\n", 1) for entry in listed if "\n" in entry)
+    same = {key: values[key.lower()] for key in _SAME if key.lower() in values}
+    text = "".join(f"\t{key.partition('.')[2]} = {_quoted(value)}\n" for key, value in same.items())
+    with open(path / "config", "a", encoding="utf-8", errors="surrogateescape") as out:
+        out.write(f"[core]\n{text}")
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def exclude(path: Path, patterns: Iterable[str]) -> None:
