@@ -18,6 +18,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.trace import Block, Frame, LoadedEntity, Span, Trace
 from perfcrew.core.web import Endpoint, Place, Plan, Request
+from perfcrew.instruments.repeats import groups
 from perfcrew.rules import book
 from perfcrew.rules.limits import Limits
 
@@ -177,6 +178,12 @@ def traced(shots: Sequence[Shot], size: int | None = None, instrumented: bool = 
     return Traced(Seen(f"traces-{size}", body), traces)
 
 
+def grouped(app: App, one: Traced) -> Traced:
+    """With the groups that the instrument makes of these traces."""
+    body = one.seen.body.model_copy(update={"groups": groups(one.traces, app.root)})
+    return Traced(Seen(one.seen.evidence, body), one.traces)
+
+
 def scaling(
     metric: str, values: Sequence[float], growth: str, by: str = "rows", sizes: Sequence[float] = (200, 400, 800)
 ) -> Seen[Scaling]:
@@ -206,6 +213,7 @@ def scene(
     method, path = key.split(" ", 1)
     endpoint = Endpoint(method=method, path=path, source="openapi", handler=handler, is_async=is_async)
     asked = tuple(Request(endpoint=key, method=method, target=target) for target in (requests or (path,)))
+    sizes = tuple(grouped(app, size) for size in sizes)
     return Scene(root=app.root, endpoint=endpoint, plan=Plan(endpoint=endpoint, requests=asked), traced=sizes, **rest)
 
 

@@ -1,5 +1,7 @@
 """DB101 N+1: cases that must be found, and look-alikes that must not."""
 
+from dataclasses import replace
+
 import pytest
 
 from perfcrew.core.scene import Scene
@@ -251,3 +253,36 @@ def test_without_a_stack_the_handler_stands_in_less_surely(app: App) -> None:
 def test_the_bound_is_the_projects_to_set(app: App) -> None:
     assert run("DB101", app, four(app), {"repeats": 4})
     assert not run("DB101", app, scene(app, traced(warm(lambda: lazy(app)))), {"repeats": 11})
+
+
+def cold_only(app: App) -> Scene:
+    first = lazy(app, rows=20, repeat=0)
+    return scene(app, traced([first, *warm(lambda: Shot().wait(1))]))
+
+
+SAID = {
+    "ten rows": (lambda app: scene(app, traced(warm(lambda: lazy(app)))), "10 times a request, for 40 ms of"),
+    "at once, each moment counts once": (
+        lambda app: scene(app, traced(warm(lambda: lazy(app, concurrent=True)))),
+        "10 times a request, for 4 ms of",
+    ),
+    "other statements in between are not counted": (
+        lambda app: scene(app, traced(warm(lambda: lazy(app, between=True)))),
+        "10 times a request, for 40 ms of",
+    ),
+    "in the first request only": (cold_only, "20 times a request, for 80 ms of"),
+}
+
+
+@pytest.mark.parametrize(("build", "text"), SAID.values(), ids=SAID)
+def test_the_text_says_how_often_and_how_long(app: App, build: Silent, text: str) -> None:
+    (found,) = run("DB101", app, build(app))
+    assert text in found.prose.text
+
+
+def test_without_its_group_in_the_evidence_the_totals_are_cited(app: App) -> None:
+    whole = scene(app, traced(warm(lambda: lazy(app))))
+    (one,) = whole.traced
+    bare = replace(one, seen=replace(one.seen, body=one.seen.body.model_copy(update={"groups": ()})))
+    (found,) = run("DB101", app, replace(whole, traced=(bare,)))
+    assert "times a request" not in found.prose.text and "Statements take" in found.prose.text

@@ -128,3 +128,23 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("DB102", app, build(app)) == []
+
+
+SAID = {
+    "one value": (lambda app: over(app, lambda: one(app, 20)), "20 times a request with 1 different set of parameters"),
+    "three values": (
+        lambda app: over(app, lambda: one(app, 30, parameters=lambda n: n % 3)),
+        "30 times a request with 3 different sets of parameters",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "text"), SAID.values(), ids=SAID)
+def test_the_text_says_how_often_it_repeats(app: App, build: Silent, text: str) -> None:
+    (finding,) = run("DB102", app, build(app))
+    assert text in finding.prose.text
+
+
+def test_where_several_lines_ask_only_totals_are_cited(app: App) -> None:
+    (finding,) = run("DB102", app, several_places(app))
+    assert "times a request" not in finding.prose.text

@@ -119,3 +119,34 @@ def test_calls_that_run_together_need_no_gather(app: App) -> None:
     (apart,) = run("HT401", app, calls(app))
     assert [h.id for h in together.hypotheses] == ["HT401-batch"]
     assert [h.id for h in apart.hypotheses] == ["HT401-batch", "HT401-gather"]
+
+
+def two_callers(app: App) -> Scene:
+    """The client's own line serves the loop and another line: of how often it is reached, the loop is a part."""
+    looped = stack(app)
+    inner = [*looped[:2], app.frame("wholesale.py", "# inline", "inline")]
+
+    def make() -> Shot:
+        shot = Shot()
+        for number in range(12):
+            shot.http(f"http://supplier.test/stock/{number}", looped if number < 9 else inner, ms=12)
+        return shot
+
+    return scene(app, traced(warm(make)))
+
+
+SAID = {
+    "a call a row": (calls, "It does so 10 times a request, and for 120 ms of it"),
+    "together, each moment counts once": (
+        lambda app: calls(app, together=True, ms=40),
+        "It does so 10 times a request, and for 40 ms of it",
+    ),
+    "a client's line that others use too": (two_callers, "A request to `GET /books` makes 12 outgoing calls"),
+}
+
+
+@pytest.mark.parametrize(("build", "text"), SAID.values(), ids=SAID)
+def test_the_text_says_how_often_and_how_long(app: App, build: Callable[[App], Scene], text: str) -> None:
+    (finding,) = run("HT401", app, build(app))
+    assert text in finding.prose.text
+    assert ("It does so" in finding.prose.text) == ("It does so" in text)

@@ -15,7 +15,7 @@ from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
-from perfcrew.core.metrics import Direction, Unit
+from perfcrew.core.metrics import METRICS, Direction, Unit
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
@@ -133,6 +133,24 @@ class Stage(Noun):
     spans_count: float
 
 
+class TraceGroup(Noun):
+    """Operations of one shape from one line: medians over the requests in which they occur."""
+
+    operation: Literal["database", "http", "model"]
+    shape: str
+    """The statement or URL without its values, cut to length; `digest` is of the whole."""
+    digest: str
+    place: Place | None
+    """The innermost line, which may be a library's; None where the probe saw no stack."""
+    cold: bool = False
+    """Of the first time a request was sent in a process; kept only where it repeats more than later on."""
+    repeats_count: float
+    parameters_count: float
+    """Different parameters, or URLs; each operation counts where the probe could not tell."""
+    total_ms: float
+    """Time in which at least one of them was open, as traced."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -144,6 +162,8 @@ class Traces(Noun):
     counts: Counts
     cold: Counts | None = None
     stages: tuple[Stage, ...] = ()
+    groups: tuple[TraceGroup, ...] = ()
+    """Those that repeat most and those that take longest, not all."""
     notes: tuple[str, ...] = ()
 
 
@@ -472,6 +492,14 @@ def _effect_unit(effect: Effect, name: str) -> str:
     return "fraction" if name.endswith("_share") else "count"
 
 
+def _scaling_unit(scaling: Scaling, name: str) -> str:
+    """Of sizes, what they are sizes of; of values, the metric's own, as `db.rows` and `response.bytes` name it."""
+    if name == "sizes":
+        return "rows" if scaling.by == "rows" else "count"
+    known = METRICS.get(scaling.metric)
+    return known.unit if known else "count"
+
+
 _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_bytes", "bytes"),
     ("_ms", "ms"),
@@ -490,8 +518,8 @@ def unit_of(body: Any, path: str) -> str:
         return body.unit
     if isinstance(body, Comparison) and parts[0] in ("effects", "cold") and len(parts) > 2:
         return _effect_unit((body.effects if parts[0] == "effects" else body.cold)[int(parts[1])], parts[2])
-    if isinstance(body, Scaling) and parts[0] == "sizes":
-        return "rows" if body.by == "rows" else "count"
+    if isinstance(body, Scaling) and parts[0] in ("sizes", "values"):
+        return _scaling_unit(body, parts[0])
     if isinstance(body, Data) and parts[0] in ("before", "after"):
         return "rows"
     for part in reversed(parts):

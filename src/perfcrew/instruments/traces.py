@@ -20,6 +20,7 @@ from perfcrew.core.trace import Function, Trace
 from perfcrew.core.web import Plan, Request
 from perfcrew.instruments.life import median_counts, stages
 from perfcrew.instruments.probe_records import Records, hellos
+from perfcrew.instruments.repeats import groups
 from perfcrew.target.client import Answer, fingerprint, json_keys
 
 SPANS_WAIT_S = 2.0
@@ -61,8 +62,11 @@ async def run_traced(
     size: int | None = None,
     record_functions: bool = False,
     wait_s: float = SPANS_WAIT_S,
+    root: Path | None = None,
 ) -> TracedRun:
     """Send each request of the plan once cold and `repeats` times warm, one at a time, and collect the spans.
+
+    Places in the body are relative to `root`.
 
     Answers of another status than planned are left out and noted. Raises what the client raises, nothing else: a run
     whose spans did not come says so in `instrumented`.
@@ -81,7 +85,8 @@ async def run_traced(
             sent[trace] = Sent(request=index, repeat=repeat, keys=json_keys(answer), items=fingerprint(answer).items)
     await records.wait(lambda: all(map(records.served, sent)), wait_s)
     notes = [f"{count} of {len(plan.requests) * (repeats + 1)} traced requests: {why}" for why, count in failed.items()]
-    return summarise_traces(_joined(records, sent), size, probe_dir=probe_dir, notes=[*notes, *_notes(records)])
+    told = [*notes, *_notes(records)]
+    return summarise_traces(_joined(records, sent), size, probe_dir=probe_dir, notes=told, root=root)
 
 
 def _wrong(plan: Plan, index: int, answer: Answer) -> str:
@@ -147,8 +152,9 @@ def summarise_traces(
     probe_dir: Path | None = None,
     mode: str = "",
     notes: Sequence[str] = (),
+    root: Path | None = None,
 ) -> TracedRun:
-    """The counts (medians over warm requests), the stages and the spans themselves as gzipped JSON lines.
+    """The counts (medians over warm requests), the stages, the groups and the spans as gzipped JSON lines.
 
     `instrumented` is False where less than half of the requests have a server span: then nothing was seen, which is
     not the same as nothing being there. How the probe stood is read from `probe_dir` where it is given.
@@ -168,6 +174,7 @@ def summarise_traces(
         counts=median_counts(warm or cold),
         cold=median_counts(cold) if cold else None,
         stages=stages(warm or cold),
+        groups=groups(traces, root),
         notes=tuple(dict.fromkeys([*notes, *told, *([missing] if len(served) < len(traces) else [])])),
     )
     return TracedRun(body, dump(traces), tuple(traces))
@@ -193,4 +200,5 @@ def relocated(run: TracedRun, ran_in: Path, root: Path) -> TracedRun:
     """The run with the files of the copy that the target ran in named as those of its own tree."""
     text = gzip.decompress(run.blob).decode()
     blob = gzip.compress(text.replace(f'"{ran_in}/', f'"{root}/').encode(), compresslevel=6, mtime=0)
-    return TracedRun(run.body, blob, tuple(load(blob)))
+    traces = tuple(load(blob))
+    return TracedRun(run.body.model_copy(update={"groups": groups(traces, root)}), blob, traces)

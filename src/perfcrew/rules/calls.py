@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from perfcrew.core.trace import Frame, Span, Trace
 from perfcrew.core.web import Place
 from perfcrew.rules import source
 from perfcrew.rules.places import Site, named, own, place, site
-
-_ID = re.compile(
-    r"^(\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}|\d[\w-]*|[A-Za-z]+[-_]\d[\w-]*|[\w.+-]+@[\w.-]+)$",
-    re.IGNORECASE,
-)
-_VERSION = re.compile(r"^v\d+(\.\d+)*$", re.IGNORECASE)
-
-
-def template(span: Span) -> str:
-    """Method, host and path, parts that look like ids replaced: `GET api.example.org/stock/{}`."""
-    method = span.attributes.get("http.request.method", "GET")
-    url = urlsplit(str(span.attributes.get("url.full") or ""))
-    path = str(span.attributes.get("url.template") or "/".join(_part(p) for p in url.path.split("/")))
-    host = span.attributes.get("server.address") or url.hostname or ""
-    return f"{method} {host}{path}" if path.startswith("/") else f"{method} {path}"
-
-
-def _part(part: str) -> str:
-    return "{}" if _ID.match(part) and not _VERSION.match(part) else part
 
 
 def asking(root: Path, span: Span, handler: Place | None) -> Site | None:

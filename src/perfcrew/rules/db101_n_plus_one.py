@@ -19,7 +19,7 @@ from perfcrew.core.findings import Finding, Hypothesis, Level
 from perfcrew.core.prose import Prose, join
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.sql import is_read
-from perfcrew.rules import statements
+from perfcrew.rules import repeats, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
@@ -110,8 +110,10 @@ def _level(share: float, cost_ms: float, growing: bool | None, cold: bool, limit
 
 
 def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, grown: Prose) -> Prose:
+    repeated = repeats.values(scene, traced, seen.group.spans, cold)
     values = {
         **traced_values(scene, traced, cold),
+        **repeated,
         "line": code(str(site.place)),
         "loop": code(str(site.trigger)) if site.trigger else None,
         "shape": statements.brief(seen.group.shape),
@@ -120,9 +122,10 @@ def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, gro
         values,
         "{line} sends {shape} once a row, each time with other parameters.",
         "It is reached from {loop}.",
-        "A request to {endpoint} sends {statements} statements and fetches {rows} with them"
+        "It does so {repeats} times a request, for {own} of the {request} as traced, which is {own_share}.",
+        "A request to {endpoint} sends {statements} statements in all and fetches {rows} with them"
         + (" until its caches are filled." if cold else "."),
-        "Statements take {spent} of the {request} of the traced request, which is {share}.",
+        *(() if repeated["own"] else ("Statements take {spent} of its {request} as traced, which is {share}.",)),
     )
     return join([said, grown])
 

@@ -19,7 +19,7 @@ from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span, Trace
-from perfcrew.rules import statements
+from perfcrew.rules import repeats, statements
 from perfcrew.rules.costs import (
     fraction,
     latency_ms,
@@ -121,6 +121,7 @@ def _finding(scene: Scene, traced: Traced, found: list[Repeated], limits: Limits
     case = Case(title, level(part, part * latency_ms(scene), limits), example.site, share, confidence, example.shape)
     values = {
         **traced_values(scene, traced),
+        **repeats.values(scene, traced, example.spans),
         "line": code(str(place)),
         "loop": code(str(example.site.trigger)) if example.site.trigger else None,
         "shape": statements.brief(example.shape),
@@ -129,6 +130,7 @@ def _finding(scene: Scene, traced: Traced, found: list[Repeated], limits: Limits
         values,
         "{line} sends {shape} several times within one request with equal parameters, and no write lies in between.",
         "It is reached from {loop}.",
+        "It does so {repeats} times a request with {different} different {sets} of parameters, which takes {own}.",
         "A request to {endpoint} sends {statements} statements, which take {spent} of its {request} as traced.",
     )
     return finding(

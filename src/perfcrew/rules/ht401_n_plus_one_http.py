@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose
+from perfcrew.core.repeats import template
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.trace import Span, Trace
-from perfcrew.rules import calls
+from perfcrew.rules import calls, repeats
 from perfcrew.rules.costs import (
     busy_ms,
     fraction,
@@ -69,7 +70,7 @@ def repeated(scene: Scene, trace: Trace, limits: Limits) -> list[Calls]:
     for span in calls.outgoing(trace):
         where = calls.asking(scene.root, span, scene.endpoint.handler)
         if where and not failed(span):
-            key = (calls.template(span), where.place.file, where.place.line)
+            key = (template(span), where.place.file, where.place.line)
             found.setdefault(key, (where, []))[1].append(span)
     whole = request_ms(trace)
     return [
@@ -109,6 +110,7 @@ def _prose(scene: Scene, traced: Traced, example: Calls) -> Prose:
     which = "counts.model_count" if example.spans[0].kind == "model" else "counts.http_count"
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
+        **repeats.values_of_all(scene, traced, example.spans),
         "line": code(str(example.site.place)),
         "loop": code(str(example.site.trigger)) if example.site.trigger else None,
         "template": code(example.template),
@@ -118,6 +120,7 @@ def _prose(scene: Scene, traced: Traced, example: Calls) -> Prose:
         values,
         "{line} calls {template} once a row.",
         "It is reached from {loop}.",
+        "It does so {repeats} times a request, and for {own} of it one of these calls or more is under way.",
         "A request to {endpoint} makes {outgoing} outgoing calls and takes {request} as traced.",
     )
 

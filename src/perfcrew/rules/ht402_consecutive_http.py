@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose
+from perfcrew.core.repeats import template
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.trace import Span, Trace
 from perfcrew.rules import calls, source
@@ -150,7 +151,7 @@ def _prose(scene: Scene, traced: Traced, example: Chain) -> Prose:
         **traced_values(scene, traced),
         "function": code(example.site.place.function),
         "line": code(str(example.site.place)),
-        "templates": ", ".join(code(t) for t in list(dict.fromkeys(calls.template(s) for s in example.spans))[:5]),
+        "templates": ", ".join(code(t) for t in list(dict.fromkeys(template(s) for s in example.spans))[:5]),
         "outgoing": traced.seen.cite("counts.http_count") if count else None,
     }
     return sentences(

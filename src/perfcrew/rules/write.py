@@ -86,7 +86,7 @@ def growth(scene: Scene, metric: str) -> tuple[Prose, str | None]:
     if scaled is None or len(scaled.body.sizes) < 2:
         return Prose(text=""), None
     last = len(scaled.body.sizes) - 1
-    words = {"db.statements": "statements", "db.rows": "fetched rows", "response.bytes": "bytes of the answer"}
+    words = {"db.statements": "number of statements", "db.rows": "result", "response.bytes": "answer"}
     by = "the table's size" if scaled.body.by == "rows" else "the page size"
     prose = write(
         "With {by} going from {small} to {large}, the {what} went from {low} to {high}: {growth} growth.",
