@@ -79,6 +79,7 @@ def _context(report: Report) -> dict[str, Any]:
         "machine": machine,
         "sections": [_section(report, s) for s in report.findings],
         "stage_names": _stage_names(report),
+        "forest": drawn.forest,
     }
 
 

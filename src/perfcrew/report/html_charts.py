@@ -10,6 +10,7 @@ from markupsafe import Markup
 from perfcrew.core.base import Noun
 from perfcrew.core.charts import Bar, Distribution, FlameFrame, ScalingPlot, Waterfall
 from perfcrew.core.metrics import METRICS
+from perfcrew.core.report import ChangedMetric
 from perfcrew.core.units import show
 
 WIDTH, HEIGHT, BINS = 240.0, 56.0, 48
@@ -184,3 +185,24 @@ def flame_boxes(root: FlameFrame, application: Sequence[str]) -> list[FlameBox]:
 
 def _n(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+FOREST_RATIO = 2.0
+"""At the edges of a forest plot's lane: half and twice as much."""
+
+
+def forest(metric: ChangedMetric) -> Markup:
+    """One ratio with its interval on a logarithmic lane, no change in the middle; empty for exact figures."""
+    if metric.value is None or metric.low is None or metric.high is None:
+        return Markup("")
+    low, value, high = (_lane(x) for x in (metric.low, metric.value, metric.high))
+    return Markup(
+        '<svg class="forest" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
+        '<line class="none" x1="50" x2="50" y1="0" y2="12"/><line class="reach" x1="{}" x2="{}" y1="6" y2="6"/>'
+        '<rect class="{}" x="{}" y="2" width="3" height="8"/></svg>'
+    ).format(_n(low), _n(high), metric.verdict.replace(" ", "-"), _n(value - 1.5))
+
+
+def _lane(ratio: float) -> float:
+    at = 50 + 50 * math.log(max(ratio, 1e-9)) / math.log(FOREST_RATIO)
+    return min(99.0, max(1.0, at))
