@@ -59,10 +59,8 @@ def _written(spot: Spot, statement: ast.expr) -> list[ast.expr]:
     found = [statement]
     scope = spot.function or spot.text.tree
     names = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name)]
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and any(dotted(t) in names for t in node.targets):
-            found.append(node.value)
-    return found
+    given = [n for n in ast.walk(scope) if isinstance(n, ast.Assign) and any(dotted(t) in names for t in n.targets)]
+    return [*found, *(statement.value for statement in given)]
 
 
 def _order(spot: Spot, written: list[ast.expr], models: Models) -> str:

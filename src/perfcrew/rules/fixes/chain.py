@@ -34,7 +34,7 @@ def down(case: Case, reading: Spot) -> list[Step]:
     while not is_handler(case, steps[0]) and len(steps) <= _DEEPEST:
         above = callers(case.root, steps[0].function)
         handlers = [s for s in above if s.function and is_handler(case, Step(s, s.function, None, True))]
-        chosen = _chosen(case, above if not handlers else handlers)
+        chosen = _chosen(case, handlers or above)
         if chosen is None or chosen.function is None:
             raise Unwritable(f"which endpoint asks for `{steps[0].function.name}` can't be told from the source")
         call = _call(chosen, steps[0].function.name)

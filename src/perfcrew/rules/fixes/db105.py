@@ -17,8 +17,8 @@ from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.source import dotted
 
 _ANSWER = (
-    "The answer is a page of at most {most} rows now, and further ones come by `{by}`: an API change, which clients that "
-    "expect all rows must learn of first."
+    "The answer is a page of at most {most} rows now, and further ones come by `{by}`: an API change, which clients "
+    "that expect all rows must learn of first."
 )
 _OFFSET = "Later pages read all rows that they skip; paging by the last key would not."
 
@@ -113,7 +113,8 @@ def _django(case: Case, spot: Spot, known: models.Models) -> Draft:
     view = spot.parents.get(spot.function) if spot.function else None
     if spot.function is None or isinstance(view, ast.ClassDef):
         raise Unwritable(
-            "the rows are read in a class: set `paginate_by` of a ListView, or `pagination_class` of a REST framework view"
+            "the rows are read in a class: set `paginate_by` of a ListView, or `pagination_class` of a view of the REST "
+            "framework"
         )
     request = spot.function.args.args[0].arg if spot.function.args.args else ""
     if request != "request":
