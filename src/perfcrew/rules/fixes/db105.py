@@ -113,7 +113,7 @@ def _django(case: Case, spot: Spot, known: models.Models) -> Draft:
     view = spot.parents.get(spot.function) if spot.function else None
     if spot.function is None or isinstance(view, ast.ClassDef):
         raise Unwritable(
-            "the rows are read in a class: set `paginate_by` of a ListView, or `pagination_class` of a view of the REST "
+            "the rows are read in a class: set `paginate_by` of a ListView, `pagination_class` of a view of the REST "
             "framework"
         )
     request = spot.function.args.args[0].arg if spot.function.args.args else ""

@@ -70,6 +70,12 @@ def _write_option(case: Case, edits: Edits, models: Models, found: Way, loader: 
             edits.swap(option, edits.code(option) + rest)
             return
     option_code = f"{loader}({wanted[0]})" + "".join(f".{loader}({w})" for w in wanted[1:])
+    add_option(case, edits, load, option_code)
+
+
+def add_option(case: Case, edits: Edits, load: Load, option_code: str) -> None:
+    """One more option of the statement, beside those that it has."""
+    options = [c for c in load.chain if last(dotted(c.func)) == "options"]
     if load.kind == "get":
         _option_of_get(edits, load, option_code)
     elif options:

@@ -20,6 +20,7 @@ class Draft(NamedTuple):
     trade_offs: Sequence[str] = ()
     lower: float = 0.0
     exact: bool = True
+    ttl_s: float = 0.0
 
 
 def attempt(case: Case, suffix: str, *writers: Callable[[], Draft]) -> list[Fix | Declined]:
@@ -55,6 +56,7 @@ def _fix(case: Case, suffix: str, hypothesis: Hypothesis | None, draft: Draft) -
         files=dict(draft.files),
         metrics=(hypothesis.metric,) if hypothesis else ("latency",),
         exact=draft.exact,
+        ttl_s=draft.ttl_s,
         trade_offs=(*draft.trade_offs, *said),
         rank=max(0.0, (hypothesis.scores.total if hypothesis else 0) - draft.lower),
     )

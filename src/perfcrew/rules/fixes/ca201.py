@@ -1,0 +1,109 @@
+"""CA201: the answer of the function that reads is kept: for a bounded time, at most so many, keyed by its arguments.
+
+Declined where the answer hangs on more than the arguments, where it is made of mapped rows (they belong to a session),
+and where the application writes to the tables in a place that can't be told to drop what is kept.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from perfcrew.core.patches import Declined, Fix
+from perfcrew.rules.fixes import imports, keepable, models, sight
+from perfcrew.rules.fixes.case import Case
+from perfcrew.rules.fixes.edits import Edits, Unwritable
+from perfcrew.rules.fixes.keepable import Keepable, Writer
+from perfcrew.rules.fixes.outcomes import Draft, attempt
+from perfcrew.rules.fixes.places import Spot, locate
+from perfcrew.rules.source import Function
+
+SECONDS = 30
+AT_MOST = 128
+_CLASS = '''
+class {name}:
+    """Answers for a bounded time, at most so many of them: the oldest go first."""
+
+    def __init__(self, seconds: float, at_most: int) -> None:
+        self._seconds, self._at_most = seconds, at_most
+        self._entries: {ordered}[{hashable}, tuple[float, {any}]] = {ordered}()
+
+    def get(self, key: {hashable}) -> {any}:
+        until, value = self._entries.get(key, (0.0, None))
+        return value if {time}.monotonic() < until else None
+
+    def put(self, key: {hashable}, value: {any}) -> None:
+        self._entries[key] = ({time}.monotonic() + self._seconds, value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._at_most:
+            self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+{kept} = {name}(seconds={seconds}, at_most={at_most})
+'''
+_OLD = f"Answers are up to {SECONDS} s old, in each process on its own; several may renew one at the same time."
+_UNSEEN = "No write to {tables} was found in the application: what others write shows {seconds} s later at most."
+
+
+def fix(case: Case) -> list[Fix | Declined]:
+    """One variant: in the process."""
+    return attempt(case, "keep", lambda: _kept(case))
+
+
+def _kept(case: Case) -> Draft:
+    spot = locate(case, case.finding.place)
+    if spot.function is None:
+        raise Unwritable("the rows are not read within a function, whose answer could be kept")
+    known = models.read(case.root)
+    what = keepable.keepable(case, spot, known)
+    writers = keepable.writers(case, spot, known)
+    edits = Edits(spot.text)
+    scope = spot.text.tree
+    kept = sight.free_name(scope, f"_{spot.function.name.strip('_')}_kept")
+    _write(edits, spot, spot.function, what, kept)
+    for writer in writers:
+        edits.after(writer.commit, f"{kept}.clear()")
+    files = {spot.file: edits.result()}
+    title = f"Keep the answer of {spot.function.name} for {SECONDS} s"
+    return Draft("kept in the process", title, files, _risks(case, writers), ttl_s=SECONDS)
+
+
+def _risks(case: Case, writers: list[Writer]) -> tuple[str, ...]:
+    if writers:
+        return (_OLD,)
+    named = ", ".join(f"`{t}`" for t in sorted(keepable.tables_of(case)))
+    return (_OLD, _UNSEEN.format(tables=named, seconds=SECONDS))
+
+
+def _write(edits: Edits, spot: Spot, function: Function, what: Keepable, kept: str) -> None:
+    names = {
+        "ordered": imports.bring(edits, "collections", "OrderedDict"),
+        "hashable": imports.bring(edits, "collections.abc", "Hashable"),
+        "any": imports.bring(edits, "typing", "Any"),
+        "time": imports.bring(edits, "time"),
+    }
+    known = any(isinstance(s, ast.ClassDef) and s.name == "_Kept" for s in spot.text.tree.body)
+    code = _CLASS.format(name="_Kept", kept=kept, seconds=SECONDS, at_most=AT_MOST, **names)
+    above = next(s for s in spot.text.tree.body if any(n is function for n in ast.walk(s)))
+    edits.before(above, "\n" + (code.strip().splitlines()[-1] if known else code.rstrip()), apart=False)
+    _look_up(edits, function, what, kept)
+
+
+def _look_up(edits: Edits, function: Function, what: Keepable, kept: str) -> None:
+    key = sight.free_name(function, "key", "kept_as")
+    value, found = sight.free_name(function, "answer", "value"), sight.free_name(function, "known", "found")
+    parts = ", ".join(what.key)
+    written = f"({parts},)" if len(what.key) == 1 else f"({parts})"
+    body = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    copied = f"{what.copy}({{}})" if what.copy else "{}"
+    edits.before(
+        body[0],
+        f"{key} = {written}\n{found} = {kept}.get({key})\nif {found} is not None:\n    return {copied.format(found)}",
+    )
+    assert what.final.value is not None
+    edits.replace(
+        what.final,
+        f"{value} = {edits.code(what.final.value)}\n{kept}.put({key}, {value})\nreturn {copied.format(value)}",
+    )
