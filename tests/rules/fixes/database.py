@@ -18,7 +18,12 @@ from .cases import At, application, finding, write
 def scene(root: Path, plan: QueryPlan | None = None, handler: Place | None = None) -> Scene:
     """Of `GET /page`."""
     endpoint = Endpoint(method="GET", path="/page", source="openapi", handler=handler)
-    return Scene(root, endpoint, Plan(endpoint=endpoint), plans=(Seen("E-plan", plan),) if plan else ())
+    return Scene(root, endpoint, Plan(endpoint=endpoint), plans=seen(plan))
+
+
+def seen(plan: QueryPlan | None) -> tuple[Seen[QueryPlan], ...]:
+    """As evidence."""
+    return (Seen("E-plan", plan),) if plan else ()
 
 
 def tried(statement: str, table: str, *columns: str) -> QueryPlan:

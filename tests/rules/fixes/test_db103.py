@@ -108,7 +108,8 @@ TABLE_ARGUMENTS = {
     ),
     "a tuple on lines of its own": (
         '__table_args__ = (\n        Index("a", "at"),\n    )',
-        '__table_args__ = (\n        Index("a", "at"),\n        Index("ix_events_customer_id_at", "customer_id", "at"),\n    )',
+        '__table_args__ = (\n        Index("a", "at"),\n'
+        '        Index("ix_events_customer_id_at", "customer_id", "at"),\n    )',
     ),
     "a tuple that ends with options": (
         '__table_args__ = (Index("a", "at"), {"schema": "x"})',
