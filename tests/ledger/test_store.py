@@ -1,5 +1,6 @@
 """The ledger keeps what it was given, once a slot, and says when somebody altered it."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import textwrap
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Failure, Method, Run
+from perfcrew.core.evidence import Counts, Failure, Method, Run, Traces
 from perfcrew.ledger import Ledger
 
 METHOD = Method(tool="test", version="1")
@@ -59,6 +61,17 @@ def test_an_item_altered_behind_our_back_is_refused(ledger: Ledger) -> None:
         other.execute("UPDATE evidence SET content = replace(content, 'true', 'false')")
     with pytest.raises(LedgerError, match="was altered"):
         ledger.get(put.id)
+
+
+def test_an_item_from_before_a_field_came_is_as_it_was(ledger: Ledger) -> None:
+    body = Traces(instrumented=True, mode="otel", requests_count=1, counts=Counts(statements_count=4))
+    stored = json.loads(ledger.put("r1", "a", body, METHOD).model_dump_json())
+    del stored["body"]["groups"], stored["id"]
+    old = "E-" + sha256(json.dumps(stored, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+    with sqlite3.connect(ledger.where) as other:
+        row = (old, "r1", "b", "traces", "x", json.dumps({**stored, "id": old}))
+        other.execute("INSERT INTO evidence (id, run, slot, kind, subject, content) VALUES (?, ?, ?, ?, ?, ?)", row)
+    assert ledger.get(old).body == body
 
 
 def test_an_altered_blob_is_refused(ledger: Ledger, tmp_path: Path) -> None:
@@ -113,7 +126,7 @@ def test_a_kill_in_the_middle_of_writing_loses_nothing_that_was_put(tmp_path: Pa
         import sys
         from datetime import UTC, datetime
         from pathlib import Path
-        from perfcrew.core.evidence import Failure, Method, Run
+        from perfcrew.core.evidence import Counts, Failure, Method, Run, Traces
         from perfcrew.ledger import Ledger
         ledger = Ledger.open(Path(sys.argv[1]))
         ledger.begin(Run(id="r1", root="/", workflow="review", started_at=datetime.now(UTC)))

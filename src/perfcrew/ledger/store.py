@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -181,7 +182,7 @@ class Ledger:
                 where=str(self.where),
                 do="it was written by another version of perfcrew; measure again",
             ) from None
-        if identify(evidence) != evidence.id:
+        if _identified(json.loads(content)) != evidence.id:
             raise LedgerError(f"evidence {evidence.id} was altered", where=str(self.where), do="measure again")
         return evidence
 
@@ -194,9 +195,14 @@ _IGNORED = "\n".join(
 
 def identify(evidence: Evidence) -> str:
     """`E-` and the beginning of the SHA-256 of the item's canonical JSON without its id."""
-    plain = evidence.model_dump(mode="json", exclude={"id"})
     try:
-        content = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _identified(evidence.model_dump(mode="json"))
     except ValueError:
         raise LedgerError(f"{evidence.slot} holds NaN or an infinity", do="measure again") from None
+
+
+def _identified(plain: dict[str, Any]) -> str:
+    """Of what is stored, not of what this version reads in it: a field that came later has not altered the item."""
+    without_id = {name: value for name, value in plain.items() if name != "id"}
+    content = json.dumps(without_id, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "E-" + hashlib.sha256(content.encode()).hexdigest()[:12]
