@@ -225,6 +225,21 @@ async def test_the_same_changes_are_the_same_commits(tmp_path: Path, workspace: 
     assert made[0] == made[1]
 
 
+async def test_what_tests_leave_is_not_committed(tmp_path: Path, workspace: Path, registry: Registry) -> None:
+    root = repository(tmp_path / "shop")
+    async with worktree(root / "api", registry, workspace) as tree:
+        write(tree.target_root, shop__main_dot_py="ANSWER = 5\n", shop__new_dot_so="x", _dot_coverage="debris")
+        (tree.target_root / "shop/old.py").unlink()
+        write(tree.path, README_dot_md="debris")
+        tree.diff()
+        tree.commit("a change", ["shop/main.py", "shop/new.so", "shop/old.py", "shop/never.py"])
+        changed = tree.git("diff", "--name-only", "HEAD~1", "HEAD").split()
+        assert changed == ["api/shop/main.py", "api/shop/new.so", "api/shop/old.py"]
+        tree.reset()
+        assert not (tree.target_root / ".coverage").exists()
+        assert (tree.path / "README.md").read_text() == "# shop\n"
+
+
 async def test_a_project_in_a_folder_of_its_repository(tmp_path: Path, workspace: Path, registry: Registry) -> None:
     root = repository(tmp_path / "shop") / "api"
     async with worktree(root, registry, workspace) as tree:

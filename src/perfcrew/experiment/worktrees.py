@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +57,13 @@ class Worktree:
         """What git prints. ToolFailed with its words where it fails."""
         return git(self.path, *words, environment=PRIVATE)
 
-    def commit(self, message: str) -> str:
-        """Everything that differs, as one commit of the branch; its id. The same id where nothing differs.
+    def commit(self, message: str, files: Iterable[str] | None = None) -> str:
+        """What differs, as one commit of the branch; its id. The same id where nothing differs.
 
+        With `files` (relative to the target's folder) those alone: tests and the application leave files of their own.
         Dated as its parent, so that the same changes in the same order are the same commits when a run is repeated.
         """
-        self.git("add", "--all")
+        self._stage(files)
         head = self.git("rev-parse", "HEAD").strip()
         tree = self.git("write-tree").strip()
         if tree == self.git("rev-parse", "HEAD^{tree}").strip():
@@ -70,6 +71,17 @@ class Worktree:
         made = self.store.commit_tree(tree, head, message)
         self.git("update-ref", "HEAD", made, head)
         return made
+
+    def _stage(self, files: Iterable[str] | None) -> None:
+        if files is None:
+            self.git("add", "--all")
+            return
+        self.git("reset", "--quiet")  # what was only announced for a difference
+        inner = self.target_root.relative_to(self.path)
+        for name in files:
+            path = str(inner / name)
+            if (self.path / path).exists() or self.git("ls-files", "-z", "--", f":(literal){path}"):
+                self.git("add", "--all", "--force", "--", f":(literal){path}")
 
     def diff(self, since: str = "HEAD") -> str:
         """The change of the files since a commit, new ones included, as `git apply` takes it."""

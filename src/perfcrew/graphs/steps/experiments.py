@@ -11,9 +11,9 @@ from perfcrew.core.errors import PerfcrewError, UsageError
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
+from perfcrew.experiment.apply import publish, save_patch
 from perfcrew.experiment.engine import Rules
 from perfcrew.experiment.judging import Ruling, ruling
-from perfcrew.experiment.worktrees import publish
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
 from perfcrew.graphs.steps.lab import STAGE, Lab, opened
@@ -189,10 +189,8 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     found = await lab.against_base(rules)
     worse = [f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed"]
     branch = f"perfcrew/{context.run}"
-    patch = lab.best.worktree.diff(lab.base_commit)
+    patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
     publish(context.root, lab.best.worktree, branch, context.registry)
-    context.out.mkdir(parents=True, exist_ok=True)
-    (context.out / "optimize.patch").write_text(patch, encoding="utf-8", errors="surrogateescape")
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
     body = Kept(
         base_commit=lab.base_commit,

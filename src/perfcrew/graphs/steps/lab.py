@@ -105,9 +105,11 @@ class Lab:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
             self.best.migrated = self.change.migrated
-        self.change.worktree.commit(message)
         self._mask = None  # what may differ is learned anew from the new best
-        return self.best.worktree.commit(message)
+        for tree in (self.best, self.change):
+            commit = tree.worktree.commit(message, fix.files)
+            tree.worktree.reset()  # without what tests and the application left in it
+        return commit
 
     async def held(self, fix: Fix, steps: list[TrialStep]) -> Ruling:
         """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
