@@ -114,7 +114,7 @@ class Servers:
         if subject == APPLICATION:
             return (RSS, STARTUP, PROCESSES)
         if subject == OTHERS:
-            return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.1))
+            return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.25))
         if not self.awaited(subject):
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
             return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)

@@ -32,6 +32,8 @@ from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
 STAGE = "experiments"
+_BESIDE_S = 1.5
+"""An instance of each side, for all endpoints that a change is not about."""
 _LONGEST_TTL_S = 60.0
 """A cache that keeps answers for longer is not waited for: it has to show new data by being told."""
 _MEANT = ("changes an answer", "special-cases the measured requests", "changes the answer to wrong input")
@@ -242,7 +244,8 @@ class Lab:
             awaited_keys=keys,
             aims=tuple(name for name in aims if name in EXTRA),
             cheap=cheap,
-            effort=Effort(seconds=0.25) if len(keys) <= 2 else Effort(seconds=0.05, fewest=4, warm=1),
+            effort=Effort(seconds=0.25) if len(keys) <= 2 else _light(len(keys)),
+            light=_light(len(context.plans) - len(keys)),
             guarding=True,
             timeout_s=context.settings.measuring.request_timeout_s,
         )
@@ -256,6 +259,11 @@ class Lab:
 
     def _host(self, name: str, tree: Tree) -> Host:
         return Host(name, tree.project, self._fresh(tree), tree.environment)
+
+
+def _light(count: int) -> Effort:
+    """What each of so many endpoints is asked beside what a change is about: all together take a second or two."""
+    return Effort(seconds=min(0.25, _BESIDE_S / max(count, 1)), fewest=4, warm=2, turns=2)
 
 
 def _said(refusals: object) -> str:
