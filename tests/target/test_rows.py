@@ -81,6 +81,10 @@ TABLES: dict[str, str] = {
     "a percent sign": 'CREATE TABLE t (id INTEGER PRIMARY KEY, "share %" INTEGER NOT NULL)',
     "partly unique": """CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, on_ BOOLEAN);
         CREATE UNIQUE INDEX u ON t (a) WHERE on_""",
+    "a parent by what is generated": AUTHOR + """CREATE TABLE t (id INTEGER PRIMARY KEY,
+        a INTEGER GENERATED ALWAYS AS (nullif(id, id)) STORED REFERENCES author (id))""",
+    "unique by what is generated": """CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER UNIQUE NOT NULL,
+        b INTEGER GENERATED ALWAYS AS (a * 2) STORED UNIQUE, UNIQUE (id, b))""",
     "unique by expression": "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE UNIQUE INDEX u ON t (lower(a))",
 }  # fmt: skip
 
@@ -286,6 +290,9 @@ def test_tags_on_rows_with_whole_numbers_are_made_all_the_same(tmp_path: Path) -
      "t: 0 of 40 rows were made: CHECK constraint failed"),
     ("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE NOT NULL CHECK (n IN (1, 2, 3)))",
      "t: 3 of 40 rows were made: no more combinations"),
+    ("CREATE TABLE t (id INTEGER PRIMARY KEY, a JSON NOT NULL,"
+     " b TEXT NOT NULL UNIQUE GENERATED ALWAYS AS (json_extract(a, '$.no_such_key')) STORED)",
+     "t: 0 of 40 rows were made: NOT NULL constraint failed"),
     ("CREATE TABLE django_session (id INTEGER PRIMARY KEY);"
      "CREATE TABLE t (id INTEGER PRIMARY KEY, c INTEGER NOT NULL REFERENCES django_session (id))",
      "t: 0 of 40 rows were made: no row of django_session is left"),

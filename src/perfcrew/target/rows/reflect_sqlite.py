@@ -36,9 +36,9 @@ def _table(db: sqlite3.Connection, name: str) -> Table:
     columns = tuple(column(row[0], row[1], not row[2] and not row[4], row[3], understood) for row in info)
     json = {name.lower() for name in _JSON.findall(sql)}
     columns = tuple(replace(c, kind="json") if c.name.lower() in json and c.kind == "text" else c for c in columns)
-    return Table(
-        name, columns, key, _foreign_keys(db, name), _uniques(db, name, columns, key), tuple(understood.ordered)
-    )  # fmt: skip
+    chosen = {c.name for c in columns}
+    links = tuple(link for link in _foreign_keys(db, name) if chosen.issuperset(link.columns))
+    return Table(name, columns, key, links, _uniques(db, name, columns, key), tuple(understood.ordered))
 
 
 def column(name: str, declared: str, nullable: bool, default: str | None, understood: checks.Understood) -> Column:
@@ -86,7 +86,7 @@ def _primary_key(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
 def _uniques(
     db: sqlite3.Connection, table: str, columns: tuple[Column, ...], key: tuple[str, ...]
 ) -> tuple[tuple[str, ...], ...]:
-    found = []
+    found, known = [], {c.name for c in columns}
     for index, sql in db.execute(
         "SELECT l.name, m.sql FROM pragma_index_list(?) l LEFT JOIN sqlite_master m ON m.name = l.name "
         'WHERE l."unique"',
@@ -95,6 +95,7 @@ def _uniques(
         names = [n for (n,) in db.execute("SELECT name FROM pragma_index_info(?) ORDER BY seqno", [index])]
         if None in names:  # an expression: its columns differ if each row's do
             names = mentioned(sql, columns)
+        names = [n for n in names if n in known]  # what the database generates is not ours to choose
         if names and tuple(names) != key:
             found.append(tuple(names))
     return tuple(found)
