@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 
@@ -146,11 +147,12 @@ async def test_output_that_differs_from_run_to_run_is_not_held_against_a_side(tm
 
 
 async def test_a_side_that_leaves_processes_behind_is_said_and_they_are_ended(tmp_path: Path) -> None:
-    leaves = "import subprocess; c = subprocess.Popen(['sleep', '61.47'], start_new_session=True); c.returncode = 0\n"
+    mark = f"61.{secrets.randbelow(10**9)}"
+    leaves = f"import subprocess; c = subprocess.Popen(['sleep', '{mark}'], start_new_session=True); c.returncode = 0\n"
     found = await compared(tmp_path, "", leaves, budget_s=1)
     assert [note for note in found.notes if note.startswith("B leaves processes running")]
     assert not [note for note in found.notes if note.startswith("A ")]
-    assert not [p for p in psutil.process_iter() if "61.47" in " ".join(_words(p))]
+    assert not [p for p in psutil.process_iter() if mark in " ".join(_words(p))]
 
 
 def _words(process: psutil.Process) -> list[str]:

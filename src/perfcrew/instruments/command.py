@@ -25,13 +25,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from perfcrew.core.errors import CommandError, ToolMissing, Unmeasurable, UsageError
-from perfcrew.target.process import MARK, end, marked
+from perfcrew.target.process import MARK, alive, end, marked
 
 _TAIL_BYTES = 2000
 _OWN_FIGURES = ("wall", "cpu", "check")
 _LINGER_S = 0.3
 """Helpers that end with their parent, such as multiprocessing's resource tracker, do so within this time."""
+_CLOCK_TICK_S = 0.02
+"""When a process was created is known to a tick of 10 ms."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
     """
     token, hidden_bytes = secrets.token_hex(8), _rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.perf_counter()
+        since, began = time.time() - _CLOCK_TICK_S, time.perf_counter()
         process = _start(launch, token, out, err)
         with _ended(process, launch.timeout_s, token) as late, (stop or Stop()).watching(process.pid):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -104,7 +108,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
             waited_ms = _waited_ms(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-            left = _left_running(token)
+            left = _left_running(token, since)
         if process.returncode != 0:
             raise _failed(launch, process.returncode, err, late.is_set())
         digest, last = _answer(out)
@@ -166,14 +170,24 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _left_running(token: str) -> bool:
+def _left_running(token: str, since: float) -> bool:
     """Whether anything that carries the mark still runs a moment after the command ended."""
     until = time.monotonic() + _LINGER_S
-    while marked({token}):
+    while any(_may_be_left(process, token, since) for process in psutil.process_iter()):
         if time.monotonic() > until:
-            return True
+            return bool(marked({token}))
         time.sleep(0.01)
     return False
+
+
+def _may_be_left(process: psutil.Process, token: str, since: float) -> bool:
+    """It carries the mark, or is so new that it has no environment yet: in the midst of an exec there is none."""
+    try:
+        environment = process.environ()
+        mine = environment.get(MARK) == token or (not environment and process.create_time() >= since)
+        return mine and alive(process)
+    except (psutil.Error, OSError):
+        return False
 
 
 def _waited_ms(pid: int) -> float | None:
