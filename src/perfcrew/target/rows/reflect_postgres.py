@@ -75,7 +75,7 @@ def _table(db: psycopg.Connection[Any], name: str) -> Table:
         name,
         columns,
         next(iter(keys[True]), ()),
-        tuple(_foreign_key(c, numbers) for c in constraints if c["type"] == "f" and numbers.keys() >= set(c["numbers"])),
+        tuple(_foreign_key(c, numbers) for c in constraints if c["type"] == "f" and set(c["numbers"]) <= set(numbers)),
         tuple(k for k in keys[False] if k),
         tuple(understood.ordered),
         {row["name"]: sequence for row in rows if (sequence := _sequence(row))},
