@@ -49,10 +49,11 @@ _UNSEEN = "No write to {tables} was found in the application: what others write 
 
 def fix(case: Case) -> list[Fix | Declined]:
     """One variant: in the process."""
-    return attempt(case, "keep", lambda: _kept(case))
+    return attempt(case, "keep", lambda: kept(case))
 
 
-def _kept(case: Case) -> Draft:
+def kept(case: Case) -> Draft:
+    """Raises Unwritable with what speaks against it."""
     spot = locate(case, case.finding.place)
     if spot.function is None:
         raise Unwritable("the rows are not read within a function, whose answer could be kept")
@@ -61,10 +62,10 @@ def _kept(case: Case) -> Draft:
     writers = keepable.writers(case, spot, known)
     edits = Edits(spot.text)
     scope = spot.text.tree
-    kept = sight.free_name(scope, f"_{spot.function.name.strip('_')}_kept")
-    _write(edits, spot, spot.function, what, kept)
+    name = sight.free_name(scope, f"_{spot.function.name.strip('_')}_kept")
+    _write(edits, spot, spot.function, what, name)
     for writer in writers:
-        edits.after(writer.commit, f"{kept}.clear()")
+        edits.after(writer.commit, f"{name}.clear()")
     files = {spot.file: edits.result()}
     title = f"Keep the answer of {spot.function.name} for {SECONDS} s"
     return Draft("kept in the process", title, files, _risks(case, writers), ttl_s=SECONDS)
