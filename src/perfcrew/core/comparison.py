@@ -90,6 +90,16 @@ class Comparison(Noun):
     """First requests after a start, apart from the warm ones."""
     notes: tuple[str, ...] = ()
 
+    def material(self, effect: Effect) -> bool:
+        """Whether a worsening matters: processor time that grew by less than the margin of what a user waits does not.
+
+        Handing a blocking call to a thread costs a tenth of a millisecond, of a request that takes sixty.
+        """
+        latency = self.effect("latency")
+        if effect.metric != "cpu" or latency is None or latency.a is None or effect.a is None or effect.b is None:
+            return True
+        return effect.b - effect.a > self.margin_share * latency.a
+
     def effect(self, metric: str) -> Effect | None:
         """The effect on a metric, None where it was not measured."""
         return next((e for e in self.effects if e.metric == metric), None)

@@ -23,7 +23,11 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     refused = [f"{c.subject}: {c.refused}" for c in found if c.refused]
     if refused or not found:
         return Ruling("discard", f"no verdict: {'; '.join(refused[:3]) or 'nothing was measured'}")
-    worse = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
+    regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
+    worse = [(c, e) for c, e in regressed if c.material(e)]
+    small = tuple(
+        f"{e.metric} of {c.subject} {change(e)}, less than matters" for c, e in regressed if not c.material(e)
+    )
     aimed = aimed_at(found, endpoint, metric)
     gained = aimed is not None and aimed.verdict == "improved"
     if worse:
@@ -37,7 +41,8 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     if open_:
         return Ruling("iterate", f"{metric} improved, but that nothing else is worse was not proven: {open_[0]}")
     assert aimed is not None
-    return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}, and nothing else became worse")
+    beside = f"; {'; '.join(small)}" if small else ", and nothing else became worse"
+    return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}{beside}", small)
 
 
 def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:

@@ -119,7 +119,14 @@ class Servers:
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
             return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)
         extra = tuple(EXTRA[name] for name in self.aims if name in EXTRA)
-        return (CPU, LATENCY, *extra, COLD, *(() if BYTES.name in self.aims else (BYTES,)))
+        part = 1 / max(len(self.awaited_keys), 1)  # the error is of all that is asked for together
+        return (
+            replace(CPU, weight=0.8 * part),
+            replace(LATENCY, weight=0.2 * part),
+            *extra,
+            COLD,
+            *(() if BYTES.name in self.aims else (BYTES,)),
+        )
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""

@@ -98,7 +98,7 @@ def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult
         for item in kept
         for c in _compared(item.body.comparisons if isinstance(item.body, Outcome) else (), held)
         for effect in c.effects
-        if effect.verdict == "regressed"
+        if effect.verdict == "regressed" and c.material(effect)
     ]
     reasons += [
         f"all that was kept together: {e.body.why}" for e in whole if isinstance(e.body, Kept) and not e.body.whole

@@ -130,7 +130,8 @@ def _written_down(context: Context, policy: Experiments, lab: Lab, coming: Next,
         expected_share=coming.hypothesis.improvement,
         evidence=coming.finding.evidence,
         success=f"{metric} improves, proven beyond chance, and by no less than what matters",
-        failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse",
+        failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse; "
+        "processor time only where it grows by more than the margin of what a request takes",
         stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget",
         budget_s=policy.trial_s,
         margin_share=policy.margin,
@@ -187,7 +188,9 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = Rules(policy.margin, policy.error, policy.trial_s * 2)
     found = await lab.against_base(rules)
-    worse = [f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed"]
+    worse = [
+        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
+    ]
     branch = f"perfcrew/{context.run}"
     patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
     publish(context.root, lab.best.worktree, branch, context.registry)
