@@ -11,7 +11,7 @@ import pytest
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import CommandError, UsageError
 from perfcrew.experiment.engine import Rules
-from perfcrew.experiment.servers import APPLICATION
+from perfcrew.experiment.servers import APPLICATION, Servers
 from perfcrew.experiment.sides import compare_sides
 from perfcrew.experiment.wish import Wish
 
@@ -85,3 +85,10 @@ async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> N
     wish = Wish(root=tmp_path, settings=("B:SLOW=2",), scenarios=("GET /boks",))
     with pytest.raises((UsageError, CommandError), match="boks"):
         await compare_sides(wish, lambda what: None)
+
+
+@pytest.mark.parametrize("asked", [("GET /a",), ("GET /a", "GET /b", "GET /c")])
+def test_the_error_is_of_all_endpoints_together(asked: tuple[str, ...]) -> None:
+    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(asked))  # type: ignore[arg-type]
+    decide = [w.weight for key in asked for w in sampler.watched(key) if w.role == "deciding"]
+    assert sum(decide) == pytest.approx(1.0)
