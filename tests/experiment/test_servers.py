@@ -23,7 +23,7 @@ CONFIG = """
 app = "main:app"
 framework = "starlette"
 start = ["{python}", "-m", "uvicorn", "main:app", "--host", "{{host}}", "--port", "{{port}}", "--log-level", "warning"]
-health = "/books"
+health = "/health"
 start_timeout_s = 20
 [[scenarios]]
 name = "books"
