@@ -75,9 +75,9 @@ def _order(spot: Spot, written: list[ast.expr], models: Models) -> str:
 
 def _reads_whole(spot: Spot, node: ast.AST) -> bool:
     parent = spot.parents.get(node)
-    return isinstance(parent, ast.Attribute) or (
-        isinstance(parent, ast.Call) and last(dotted(parent.func)) in ("select", "query") and len(parent.args) == 1
-    )
+    if isinstance(parent, ast.Attribute):
+        return parent.attr == "query"
+    return isinstance(parent, ast.Call) and last(dotted(parent.func)) in ("select", "query") and len(parent.args) == 1
 
 
 def queryset(spot: Spot, models: Models) -> tuple[ast.expr, Model]:

@@ -118,22 +118,23 @@ def _answer_with(case: Case, spot: Spot, function: Function, column: str) -> str
         dotted(n).rsplit(".", 1)[-1] for s in said if s for n in ast.walk(s) if isinstance(n, (ast.Name, ast.Attribute))
     ]
     for name in dict.fromkeys(names):
-        if models_has_field(case, name, column):
+        if _has_field(case, name, column):
             return name
     return None
 
 
-def models_has_field(case: Case, name: str, column: str, deep: int = 3) -> bool:
-    """Whether a class that is no mapped one declares the field, itself or by its bases or the classes in its fields."""
-    found = project.class_named(case.root, name)
-    if found is None or deep == 0 or _is_mapped(found):
-        return False
-    fields = [s for s in found.body if isinstance(s, ast.AnnAssign)]
+def _has_field(case: Case, name: str, column: str, deep: int = 3) -> bool:
+    """Whether a class of that name that is not mapped has the field: itself, by its bases or within its fields."""
+    found = [
+        c for t in project.sources(case.root) for c in t.tree.body if isinstance(c, ast.ClassDef) and c.name == name
+    ]
+    found = [c for c in found if not _is_mapped(c)] if deep else []
+    fields = [s for c in found for s in c.body if isinstance(s, ast.AnnAssign)]
     if any(dotted(s.target) == column for s in fields):
         return True
-    parts = [*found.bases, *(s.annotation for s in fields)]
+    parts = [*(b for c in found for b in c.bases), *(s.annotation for s in fields)]
     inner = {n.id for p in parts for n in ast.walk(p) if isinstance(n, ast.Name)}
-    return any(models_has_field(case, other, column, deep - 1) for other in sorted(inner - {name}))
+    return any(_has_field(case, other, column, deep - 1) for other in sorted(inner - {name}))
 
 
 def _is_mapped(node: ast.ClassDef) -> bool:

@@ -27,7 +27,10 @@ class Edits:
         self.text = text
         self._wrapper = MetadataWrapper(_parsed(text), unsafe_skip_copy=True)
         self._changes: dict[cst.CSTNode, list[Change]] = {}
+        self._replaced: dict[cst.CSTNode, list[Statement]] = {}
         self._around: dict[cst.CSTNode, _Around] = {}
+        self.brought: dict[str, set[str]] = {}
+        """Names that imports were added for, by module; '' for the module itself."""
         self._statements: dict[_Start, Statement] = {}
         self._expressions: dict[tuple[_Start, _Start], list[cst.BaseExpression]] = {}
         self._index()
@@ -98,11 +101,11 @@ class Edits:
         self._changes.setdefault(found, []).append(change)
 
     def replace(self, node: ast.stmt, code: str, leading: Sequence[cst.EmptyLine] | None = None) -> None:
-        """Puts statements in another's place; comments above it stay above the first of them."""
+        """Puts statements in another's place, before other changes of it; comments above stay above the first."""
         kept = self.statement(node).leading_lines if leading is None else leading
         new = self.parse(code)
         new[0] = new[0].with_changes(leading_lines=[*kept, *_without_blank(new[0])])
-        self._changes.setdefault(self.statement(node), []).append(lambda _: cst.FlattenSentinel(new))
+        self._replaced[self.statement(node)] = new
 
     def remove(self, node: ast.stmt) -> None:
         """Takes a statement out, with the comments above it."""
@@ -133,7 +136,7 @@ class Edits:
 
     def result(self) -> str:
         """The file's new text. Raises Unwritable where nothing changed or the result is no Python."""
-        new = self.module.visit(_Rewrite(self._changes, self._around))
+        new = self.module.visit(_Rewrite(self._replaced, self._changes, self._around))
         return checked(self.text, new.code)
 
     def _start(self, node: ast.expr | ast.stmt) -> _Start:
@@ -183,14 +186,19 @@ class _Around:
 
 
 class _Rewrite(cst.CSTTransformer):
-    def __init__(self, changes: dict[cst.CSTNode, list[Change]], around: dict[cst.CSTNode, _Around]) -> None:
+    def __init__(
+        self,
+        replaced: dict[cst.CSTNode, list[Statement]],
+        changes: dict[cst.CSTNode, list[Change]],
+        around: dict[cst.CSTNode, _Around],
+    ) -> None:
         super().__init__()
-        self._changes, self._around = changes, around
+        self._replaced, self._changes, self._around = replaced, changes, around
 
     def on_leave(  # type: ignore[override]
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
     ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
-        done: list[cst.CSTNode] = [updated_node]
+        done: list[cst.CSTNode] = [*self._replaced.get(original_node, [updated_node])]
         for change in self._changes.get(original_node, ()):
             done = _all_of(change(done[0])) + done[1:] if done else done
         around = self._around.get(original_node)

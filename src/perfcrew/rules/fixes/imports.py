@@ -47,7 +47,9 @@ def bound(text: Source, full: str) -> str | None:
 def bring(edits: Edits, module: str, name: str | None = None) -> str:
     """How the code is to call the module (or its member), with an import of it added where there is none."""
     known = bound(edits.text, f"{module}.{name}" if name else module)
-    if known is None:
+    brought = edits.brought.setdefault(module, set())
+    if known is None and (name or "") not in brought:
+        brought.add(name or "")
         _add(edits, module, name)
     return known or name or module
 
@@ -55,7 +57,7 @@ def bring(edits: Edits, module: str, name: str | None = None) -> str:
 def _add(edits: Edits, module: str, name: str | None) -> None:
     merged = next((s for s in top(edits.text) if _takes(s, module)), None) if name else None
     if merged is not None and name:
-        names = sorted({*(_alias(a) for a in merged.names), name}, key=_order)
+        names = sorted({*(_alias(a) for a in merged.names), *edits.brought[module]} - {""}, key=_order)
         edits.replace(merged, _from(module, names))
         return
     line = f"from {module} import {name}" if name else f"import {module}"

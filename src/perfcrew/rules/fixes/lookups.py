@@ -19,7 +19,9 @@ class Lookup(NamedTuple):
     others: frozenset[str]
     """Further tables that are joined."""
     plain: bool
-    """Nothing else is asked: no further condition, no limit, no aggregate."""
+    """Nothing else is asked: no further condition, no aggregate."""
+    limited: bool
+    """Only so many rows: means nothing where there is one at most, as Django's `get` asks for 21."""
 
 
 def lookup(shape: str) -> Lookup | None:
@@ -38,10 +40,10 @@ def lookup(shape: str) -> Lookup | None:
     if len(asked) != 1:
         return None
     aggregated = any(s.find(exp.AggFunc) for s in tree.selects)
-    bounded = any(tree.args.get(k) for k in ("limit", "group", "distinct", "having", "offset"))
+    bounded = any(tree.args.get(k) for k in ("group", "distinct", "having", "offset"))
     table = source.this.name
     plain = len(parts) == len(asked) + len(joins) and not aggregated and not bounded
-    return Lookup(table, asked[0], tables(shape) - {table}, plain)
+    return Lookup(table, asked[0], tables(shape) - {table}, plain, bool(tree.args.get("limit")))
 
 
 def _asked(node: exp.Expr) -> str | None:

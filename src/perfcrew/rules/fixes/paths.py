@@ -37,7 +37,7 @@ def way(case: Case, models: Models) -> Way:
     known = relations_for(models, found)
     if not known:
         raise Unwritable(f"no relation to the class of `{found.table}` was found whose rows come by `{found.column}`")
-    if not found.plain:
+    if not found.plain or (found.limited and any(r.many for r in known)):
         raise Unwritable(
             f"the rows of `{found.table}` are filtered, counted or cut for each row: eager loading would not serve "
             "that. Ask for all of them in one statement, grouped by the key"

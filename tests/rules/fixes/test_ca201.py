@@ -1,0 +1,163 @@
+"""Answers that are kept for a bounded time; and those that must not be."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfcrew.core.patches import Fix
+
+from .cases import At
+from .database import asked, fixed, refused
+
+STATEMENT = "SELECT books.id, sum(lines.n) FROM books JOIN lines ON lines.book_id = books.id GROUP BY books.id"
+MODELS = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Line(Base):
+    __tablename__ = "lines"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    book_id: Mapped[int]
+"""
+SCHEMA = "class Ranked:\n    def __init__(self, id):\n        self.id = id\n"
+TOP = '''
+from __future__ import annotations
+
+from shop.schemas import Ranked
+
+
+async def top(session: AsyncSession, limit: int) -> list[Ranked]:
+    """The best."""
+    rows = await session.execute("SELECT", limit)
+    return [Ranked(row) for row in rows]
+'''
+
+
+def ask(tmp_path: Path, source: str, others: dict[str, str] | None = None):  # type: ignore[no-untyped-def]
+    files = {"shop/models.py": MODELS, "shop/schemas.py": SCHEMA, "shop/app.py": source, **(others or {})}
+    return asked(tmp_path, "CA201", files, At("session.execute", "top"), STATEMENT)
+
+
+class _Engine:
+    engine: Any
+
+    def __init__(self) -> None:
+        self.engine = self
+
+
+class _Session:
+    """Counts what it is asked."""
+
+    def __init__(self, engine: _Engine) -> None:
+        self.bind, self.asked = engine, 0
+
+    def get_bind(self) -> _Engine:
+        return self.bind
+
+    async def execute(self, text: str, limit: int) -> list[int]:
+        self.asked += 1
+        return list(range(limit))
+
+
+def test_equal_arguments_are_asked_once_for_each_database(tmp_path: Path) -> None:
+    answers = ask(tmp_path, TOP)
+    text = fixed(answers, "kept in the process")["shop/app.py"]
+    module: dict[str, Any] = {"__name__": "shop.app"}
+    exec(compile(SCHEMA, "schemas", "exec"), module)
+    exec(compile(text.replace("from shop.schemas import Ranked\n", ""), "app", "exec"), module)
+    engine = _Engine()
+    one, other = _Session(engine), _Session(_Engine())
+
+    async def use() -> list[list[Any]]:
+        first = await module["top"](one, 3)
+        first.clear()
+        return [await module["top"](one, 3), await module["top"](one, 4), await module["top"](other, 3)]
+
+    assert [len(rows) for rows in asyncio.run(use())] == [3, 4, 3]
+    assert (one.asked, other.asked) == (2, 1)
+    for size in range(5, 400):
+        asyncio.run(module["top"](one, size))
+    assert len(module["_top_kept"]._entries) == 128
+    module["_top_kept"]._seconds = -1
+    asyncio.run(module["top"](other, 7))
+    before = other.asked
+    asyncio.run(module["top"](other, 7))
+    assert other.asked == before + 1
+
+
+def test_it_says_for_how_long(tmp_path: Path) -> None:
+    (fix,) = [a for a in ask(tmp_path, TOP) if isinstance(a, Fix)]
+    assert fix.ttl_s == 30
+    assert "up to 30 s old" in fix.trade_offs[0]
+    assert "`books`, `lines`" in fix.trade_offs[1]
+
+
+def test_a_writer_beside_it_drops_what_is_kept(tmp_path: Path) -> None:
+    writer = "\n\nasync def sell(session: AsyncSession) -> None:\n    session.add(Line())\n    await session.commit()\n"
+    text = fixed(ask(tmp_path, TOP + writer), "kept in the process")["shop/app.py"]
+    assert text.endswith("    await session.commit()\n    _top_kept.clear()\n")
+
+
+SIGNATURE = "async def top(session: AsyncSession, limit: int) -> list[Ranked]:"
+DECLINED = {
+    "rows that belong to a session": (TOP.replace("list[Ranked]", "list[Book]"), {}, "returns `Book` rows"),
+    "it doesn't say what it returns": (TOP.replace(" -> list[Ranked]", ""), {}, "doesn't say what it returns"),
+    "an argument that is no key": (TOP.replace("limit: int", "user: User"), {}, "may not be fit for a key"),
+    "another answer for each user": (
+        TOP.replace("return [Ranked", "print(current_user.id)\n    return [Ranked"),
+        {},
+        "hangs on `current_user`",
+    ),
+    "a method": (
+        "class Shop:\n    async def top(self, session: AsyncSession) -> list[Ranked]:\n"
+        "        return [Ranked(r) for r in await session.execute('SELECT')]\n",
+        {},
+        "is a method",
+    ),
+    "it writes": (TOP.replace("return [", "await session.commit()\n    return ["), {}, "writes to the database"),
+    "which database can't be told": (
+        TOP.replace("session: AsyncSession", "session: Connection"),
+        {},
+        "can't be told for a key",
+    ),
+    "a writer elsewhere": (
+        TOP,
+        {"shop/selling.py": "def sell(session):\n    session.add(Line())\n    session.commit()\n"},
+        "`sell` in shop/selling.py writes",
+    ),
+    "a writer that commits elsewhere": (
+        TOP + "\n\ndef sell(session):\n    session.add(Line())\n",
+        {},
+        "commits elsewhere",
+    ),
+    "several ends": (
+        TOP.replace("    rows =", "    if not limit:\n        return []\n    rows ="),
+        {},
+        "does not end in one return",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECLINED)
+def test_declines(name: str, tmp_path: Path) -> None:
+    source, others, reason = DECLINED[name]
+    assert reason in refused(ask(tmp_path, source, others))
+
+
+def test_seeds_and_tests_are_no_writers(tmp_path: Path) -> None:
+    writer = "def fill(session):\n    session.add(Line())\n    session.commit()\n"
+    answers = ask(tmp_path, TOP, {"shop/seed.py": writer, "tests/test_top.py": writer})
+    assert [a.variant for a in answers if isinstance(a, Fix)] == ["kept in the process"]
