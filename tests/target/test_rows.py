@@ -374,8 +374,11 @@ def test_what_belongs_to_rows_that_stay_as_found(tmp_path: Path, ddl: str, rows:
 
 
 def test_djangos_json_is_json(tmp_path: Path) -> None:
-    clone = _clone(tmp_path, '''CREATE TABLE t (id INTEGER PRIMARY KEY,
-        "form_data" text NOT NULL CHECK ((JSON_VALID("form_data") OR "form_data" IS NULL)))''')
+    clone = _clone(
+        tmp_path,
+        """CREATE TABLE t (id INTEGER PRIMARY KEY,
+        "form_data" text NOT NULL CHECK ((JSON_VALID("form_data") OR "form_data" IS NULL)))""",
+    )
     grow(clone, 40)
     assert _all(clone, "SELECT DISTINCT json_valid(form_data), count(*) FROM t") == [(1, 40)]
 

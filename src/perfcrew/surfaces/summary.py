@@ -46,7 +46,15 @@ def _counted(report: Report, seconds: float) -> str:
         said.append(f"{len(report.not_measured)} not measured")
     if report.failures:
         said.append(f"{_number(len(report.failures), 'step')} failed (said in the report)")
-    return f"{', '.join(said)}, in {seconds:.0f} s. Nothing was changed."
+    return f"{', '.join(said)}, in {seconds:.0f} s. {_changed(report)}"
+
+
+def _changed(report: Report) -> str:
+    if not report.experiments:
+        return "Nothing was changed."
+    kept = sum(e.decision == "keep" for e in report.experiments)
+    said = f"{_number(len(report.experiments), 'change')} tried, {kept} kept."
+    return f"{said} See `git log {report.kept.branch}`; your working tree is as it was." if report.kept else said
 
 
 def _number(count: int, noun: str) -> str:
