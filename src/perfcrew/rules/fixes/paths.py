@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +10,19 @@ from typing import NamedTuple
 from perfcrew.rules import source
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
-from perfcrew.rules.fixes.loads import Load, loads, one
-from perfcrew.rules.fixes.lookups import lookup, relations_for
+from perfcrew.rules.fixes.loads import Load, class_of, loads, one
+from perfcrew.rules.fixes.lookups import Lookup, lookup, relations_for
 from perfcrew.rules.fixes.models import Models, Relation
+from perfcrew.rules.fixes.places import locate
 from perfcrew.rules.fixes.reach import starts
+from perfcrew.rules.fixes.sight import last
+from perfcrew.rules.fixes.turning import calls_at
+from perfcrew.rules.source import dotted
 
 _LONGEST = 3
+_ASKS = frozenset(
+    {"scalar", "scalars", "execute", "stream", "get", "query", "first", "filter", "all", "count", "exists"}
+)
 _DYNAMIC = frozenset({"dynamic", "write_only", "raise", "noload"})
 
 
@@ -34,6 +42,7 @@ def way(case: Case, models: Models) -> Way:
     found = lookup(case.finding.subject)
     if found is None:
         raise Unwritable("the repeated statement is no plain lookup by one column, as a lazy relation sends it")
+    _refuse_own_statement(case, models, found)
     known = relations_for(models, found)
     if not known:
         raise Unwritable(f"no relation to the class of `{found.table}` was found whose rows come by `{found.column}`")
@@ -53,6 +62,18 @@ def way(case: Case, models: Models) -> Way:
             f"{best.path[-1].owner}.{best.path[-1].name} is `lazy={best.path[-1].lazy!r}`: it can't be eager"
         )
     return best
+
+
+def _refuse_own_statement(case: Case, models: Models, found: Lookup) -> None:
+    """Where the line asks by a statement of its own, rows that were loaded before would not be looked at."""
+    try:
+        spot = locate(case, case.finding.place)
+    except Unwritable:
+        return  # a template or a library: no line of the project's asks
+    for call in calls_at(spot, spot.line):
+        named = (class_of(spot, n, models) for n in ast.walk(call) if isinstance(n, (ast.Name, ast.Attribute)))
+        if last(dotted(call.func)) in _ASKS and any(m is not None and m.table == found.table for m in named):
+            raise Unwritable(f"line {call.lineno} asks `{found.table}` by a statement of its own, not by a relation")
 
 
 def _mentioned(case: Case, known: list[Relation]) -> list[Relation]:
