@@ -125,7 +125,35 @@ def test_a_template_is_looked_at_for_the_name(tmp_path: Path) -> None:
     assert 'Book.objects.all().select_related("author")' in fixed(answers, "select_related")["shop/app.py"]
 
 
+def test_a_loop_of_gets_becomes_one_in_bulk(tmp_path: Path) -> None:
+    source = (
+        "def page(request):\n    found = []\n    for line in Line.objects.all():\n"
+        "        found.append(Book.objects.get(pk=line.book_id))\n    return found\n"
+    )
+    text = fixed(ask(tmp_path, "from shop.models import Line\n\n\n" + source, "Book.objects.get", BOOK), "in_bulk")[
+        "shop/app.py"
+    ]
+    assert text.endswith(
+        "    found = []\n    rows = list(Line.objects.all())\n"
+        "    books_by_id = Book.objects.in_bulk({line.book_id for line in rows})\n    for line in rows:\n"
+        "        found.append(books_by_id[line.book_id])\n    return found\n"
+    )
+
+
 DECLINED = {
+    "a missing row is caught": (
+        "def page(request, lines: list[Line]):\n    for line in lines:\n        try:\n"
+        "            show(Book.objects.get(pk=line.book_id))\n        except Book.DoesNotExist:\n            pass\n",
+        "Book.objects.get",
+        BOOK,
+        "caught by a `try`",
+    ),
+    "a field that is not unique": (
+        "def page(request, lines: list[Line]):\n    return [Book.objects.get(author=x.author) for x in lines]\n",
+        "Book.objects.get",
+        BOOKS,
+        "`author` is not a unique field",
+    ),
     "the related rows are counted": (
         "def page(request):\n    return [a.books.count() for a in Author.objects.all()]\n",
         "a.books.count()",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.core.sql import is_read
-from perfcrew.rules.fixes import eager, models, one_in, raw_lookup
+from perfcrew.rules.fixes import eager, in_bulk, models, one_in, paths, raw_lookup
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.outcomes import Draft, attempt, declined
 
@@ -25,11 +25,15 @@ def fix(case: Case) -> list[Fix | Declined]:
 
 
 def _writers(case: Case, known: models.Models) -> list[Callable[[], Draft]]:
-    if any(m.style == "django" for m in known):
-        return [lambda: eager.django(case, known), lambda: raw_lookup.one_statement(case)]
+    """By what stands on the line: a text of SQL, a statement of its own, or a relation."""
+    django = any(m.style == "django" for m in known)
+    if raw_lookup.sends_text(case):
+        return [lambda: raw_lookup.one_statement(case)]
+    if paths.asks_itself(case, known):
+        return [lambda: in_bulk.in_bulk(case, known) if django else one_in.one_in(case, known)]
+    if django:
+        return [lambda: eager.django(case, known)]
     return [
-        lambda: one_in.one_in(case, known),
         lambda: eager.sqlalchemy(case, known, "selectinload"),
         lambda: eager.sqlalchemy(case, known, "joinedload"),
-        lambda: raw_lookup.one_statement(case),
     ]

@@ -51,23 +51,27 @@ def loop_of(spot: Spot, node: ast.expr) -> ast.For | ast.ListComp | ast.SetComp 
 
 
 def _refuse(spot: Spot, found: Ask, loop: Loop) -> None:
-    targets = names(_target(loop), ast.Store)
-    used = names(found.key, ast.Load)
-    if any(isinstance(n, (ast.Call, ast.Await)) for n in ast.walk(found.key)) or not used & targets:
-        raise Unwritable("the key is made within the loop")
-    if used - targets and used & (changing(loop) - targets):
-        raise Unwritable("the key changes within a turn of the loop")
+    refuse_key(spot, found.key, loop)
     parts = [found.session, *([found.statement] if found.statement else [])]
     inner = {id(n) for n in ast.walk(found.key)}
     for node in (n for p in parts for n in ast.walk(p) if isinstance(n, ast.Name) and id(n) not in inner):
         if not same_in(loop, node):
             raise Unwritable(f"`{node.id}` in the statement changes from turn to turn too")
-    if isinstance(found.key, ast.Name) and not _typed(spot, loop):
-        raise Unwritable(
-            f"of which type `{found.key.id}` is can't be told: a key must be found as the database gives it"
-        )
     if found.sure and any(isinstance(n, ast.Try) for n in spot.around(found.whole)):
         raise Unwritable("a missing row is caught by a `try`, which a dict raises another error for")
+
+
+def refuse_key(spot: Spot, key: ast.expr, loop: Loop) -> None:
+    """Raises Unwritable for a key that is not the loop's own variable or a part of it, as the database gives it."""
+    targets, used = names(_target(loop), ast.Store), names(key, ast.Load)
+    if any(isinstance(n, (ast.Call, ast.Await)) for n in ast.walk(key)) or not used & targets:
+        raise Unwritable("the key is made within the loop")
+    body = loop.body if isinstance(loop, ast.For) else []
+    inner = frozenset().union(*(names(s, ast.Store) for s in body), frozenset())
+    if used & inner or (used - targets) & changing(loop):
+        raise Unwritable("the key changes within a turn of the loop")
+    if isinstance(key, ast.Name) and not _typed(spot, loop):
+        raise Unwritable(f"of which type `{key.id}` is can't be told: a key must be found as the database gives it")
 
 
 def _typed(spot: Spot, loop: Loop) -> bool:

@@ -11,7 +11,7 @@ from perfcrew.rules import source
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.loads import Load, class_of, loads, one
-from perfcrew.rules.fixes.lookups import Lookup, lookup, relations_for
+from perfcrew.rules.fixes.lookups import lookup, relations_for
 from perfcrew.rules.fixes.models import Models, Relation
 from perfcrew.rules.fixes.places import locate
 from perfcrew.rules.fixes.reach import starts
@@ -42,7 +42,6 @@ def way(case: Case, models: Models) -> Way:
     found = lookup(case.finding.subject)
     if found is None:
         raise Unwritable("the repeated statement is no plain lookup by one column, as a lazy relation sends it")
-    _refuse_own_statement(case, models, found)
     known = relations_for(models, found)
     if not known:
         raise Unwritable(f"no relation to the class of `{found.table}` was found whose rows come by `{found.column}`")
@@ -64,16 +63,18 @@ def way(case: Case, models: Models) -> Way:
     return best
 
 
-def _refuse_own_statement(case: Case, models: Models, found: Lookup) -> None:
-    """Where the line asks by a statement of its own, rows that were loaded before would not be looked at."""
+def asks_itself(case: Case, models: Models) -> bool:
+    """Whether the line asks by a statement of its own: rows that were loaded before would not be looked at."""
+    found = lookup(case.finding.subject)
     try:
         spot = locate(case, case.finding.place)
     except Unwritable:
-        return  # a template or a library: no line of the project's asks
-    for call in calls_at(spot, spot.line):
+        return False  # a template or a library: no line of the project's asks
+    for call in calls_at(spot, spot.line) if found else []:
         named = (class_of(spot, n, models) for n in ast.walk(call) if isinstance(n, (ast.Name, ast.Attribute)))
-        if last(dotted(call.func)) in _ASKS and any(m is not None and m.table == found.table for m in named):
-            raise Unwritable(f"line {call.lineno} asks `{found.table}` by a statement of its own, not by a relation")
+        if last(dotted(call.func)) in _ASKS and any(m is not None and found and m.table == found.table for m in named):
+            return True
+    return False
 
 
 def _mentioned(case: Case, known: list[Relation]) -> list[Relation]:

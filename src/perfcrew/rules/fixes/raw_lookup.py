@@ -14,7 +14,7 @@ from perfcrew.rules.fixes.outcomes import Draft
 from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.fixes.turning import awaited, calls_at, refuse_writes, same_in, statement_of
-from perfcrew.rules.source import dotted, names
+from perfcrew.rules.source import dotted
 
 _FETCHES = frozenset({"fetchone", "fetchall"})
 _OF_ASYNCPG = {"fetchrow": "fetchone", "fetch": "fetchall"}
@@ -55,8 +55,7 @@ def one_statement(case: Case) -> Draft:
         raise Unwritable("rows are made into dicts by a factory: their columns have no positions")
     loop = one_in.loop_of(spot, raw.whole)
     refuse_writes(loop)
-    if not names(raw.key, ast.Load) or any(isinstance(n, ast.Call) for n in ast.walk(raw.key)):
-        raise Unwritable("the key is made within the loop")
+    one_in.refuse_key(spot, raw.key, loop)
     if not same_in(loop, raw.owner):
         raise Unwritable("each turn asks another connection")
     edits = Edits(spot.text)
@@ -74,6 +73,16 @@ def one_statement(case: Case) -> Draft:
     edits.swap(raw.whole, f"{kept}.get({key})" if raw.answer == "fetchone" else f"{kept}.get({key}, [])")
     title = f"Ask {plain.table} for all keys of {spot.function.name if spot.function else spot.file} at once"
     return Draft("one IN", title, {spot.file: edits.result()}, (one_in.ALL,))
+
+
+def sends_text(case: Case) -> bool:
+    """Whether the line sends SQL that is written out on it."""
+    try:
+        spot = locate(case, case.finding.place)
+    except Unwritable:
+        return False  # a template or a library
+    texts = [c.args[0] for c in calls_at(spot, spot.line) if c.args and isinstance(c.args[0], ast.Constant)]
+    return any(isinstance(t.value, str) and re.match(r"\s*(SELECT|WITH)\b", t.value, re.I) for t in texts)
 
 
 def _raw(spot: Spot) -> _Raw:
