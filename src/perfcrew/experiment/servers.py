@@ -79,7 +79,7 @@ class Effort:
 class Servers:
     """A sampler of two sides. Endpoints that are not `awaited` are asked less, and do not prolong it.
 
-    `aims` are metrics of `EXTRA` that are measured of the awaited endpoints; `cheap` is asked beside them.
+    `aims` are, by awaited endpoint, metrics of `EXTRA` that are measured of it; `cheap` is asked beside it.
     """
 
     a: Host
@@ -89,7 +89,7 @@ class Servers:
     registry: Registry
     drivers: tuple[Driver, Driver]
     awaited_keys: frozenset[str]
-    aims: tuple[str, ...] = ()
+    aims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cheap: Plan | None = None
     effort: Effort = Effort()
     light: Effort = Effort(seconds=0.0, fewest=4, warm=2, turns=2)
@@ -118,14 +118,15 @@ class Servers:
         if not self.awaited(subject):
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
             return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)
-        extra = tuple(EXTRA[name] for name in self.aims if name in EXTRA)
+        aims = self.aims.get(subject, ())
+        extra = tuple(EXTRA[name] for name in aims if name in EXTRA)
         part = 1 / max(len(self.awaited_keys), 1)  # the error is of all that is asked for together
         return (
             replace(CPU, weight=0.8 * part),
             replace(LATENCY, weight=0.2 * part),
             *extra,
             COLD,
-            *(() if BYTES.name in self.aims else (BYTES,)),
+            *(() if BYTES.name in aims else (BYTES,)),
         )
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
@@ -176,12 +177,13 @@ class Servers:
         return Pair(readings[id(a)], readings[id(b)])
 
     async def _aimed(self, asked: _Asked) -> None:
-        if "neighbour.latency" in self.aims and self.cheap is not None:
+        aims = self.aims.get(asked.plan.endpoint.key, ())
+        if "neighbour.latency" in aims and self.cheap is not None:
             beside = await measure_neighbour(
                 asked.side.aim, asked.plan, self.cheap, 0.0, seconds=_NEIGHBOUR_S, drivers=self.drivers
             )
             asked.extra["neighbour.latency"] = beside.beside_median_ms
-        if "rss.slope" in self.aims:
+        if "rss.slope" in aims:
             before = asked.side.running.rss_bytes()
             await asked.warm(_GROWTH_REQUESTS, cold=False)
             grown = asked.side.running.rss_bytes() - before

@@ -11,7 +11,8 @@ from perfcrew.core.prose import Prose, cite, write
 from perfcrew.core.report import ChangedMetric, DeclinedChange, ExperimentSection, KeptSection, TriedStep
 from perfcrew.report.book import Book, figure, number, quote, ref
 
-_DIFF_LINES = 60
+_NO_BOUND = 1e-6
+"""A ratio below it, or above its inverse, stands for an interval that these pairs do not bound."""
 
 
 def experiments(book: Book) -> tuple[ExperimentSection, ...]:
@@ -111,7 +112,8 @@ def _metric(item: Evidence, n: int, comparison: Comparison, effect: Effect) -> C
     said = none
     if ratio is not None:
         parts = {k: cite(getattr(ratio, k), "ratio", ref(item, f"{at}.ratio.{k}")) for k in ("value", "low", "high")}
-        said = write("{value} ({low} to {high})", parts)
+        bounded = ratio.low > _NO_BOUND and ratio.high < 1 / _NO_BOUND
+        said = write("{value} ({low} to {high})" if bounded else "{value} (no bound yet)", parts)
     return ChangedMetric(
         evidence=item.id,
         subject=comparison.subject,

@@ -47,14 +47,19 @@ def _kept(kept: KeptSection) -> list[str]:
     return [
         "### All that was kept, against the base",
         "",
-        f"Branch `{kept.branch}` on `{kept.base_commit[:12]}`: {escape(kept.why.text)}. Evidence: `{kept.evidence}`.",
+        f"{_where(kept)} on `{kept.base_commit[:12]}`: {escape(kept.why.text)}. Evidence: `{kept.evidence}`.",
         "",
         *metrics(kept.metrics),
     ]
 
 
+def _where(kept: KeptSection) -> str:
+    return f"Branch `{kept.branch}`" if kept.branch else "No branch was made; the patch lies beside this report,"
+
+
 def _section(one: ExperimentSection) -> list[str]:
     steps = "; ".join(f"{s.name}: {escape(s.said.text[:200])}" for s in one.steps)
+    traded = "; ".join(escape(t.text.rstrip(".")) for t in one.trade_offs)
     diff = one.diff.splitlines()
     cut = [f"… {len(diff) - _DIFF_LINES} more lines stand in the JSON report"] if len(diff) > _DIFF_LINES else []
     return [
@@ -68,7 +73,11 @@ def _section(one: ExperimentSection) -> list[str]:
         "",
         f"Steps: {steps}.",
         "",
-        *(["Trade-offs: " + "; ".join(escape(t.text) for t in one.trade_offs) + ".", ""] if one.trade_offs else []),
+        *(
+            ["Trade-offs: " + "; ".join(escape(t.text.rstrip(".")) for t in one.trade_offs) + ".", ""]
+            if one.trade_offs
+            else []
+        ),
         *metrics(one.metrics),
         *fenced("\n".join(diff[:_DIFF_LINES] + cut), "diff"),
         "",

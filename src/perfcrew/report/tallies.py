@@ -33,7 +33,11 @@ def tried(report: Report) -> str:
     if not report.experiments:
         return "Nothing was changed and no fix was tried: what is recommended are hypotheses"
     kept = sum(e.decision == "keep" for e in report.experiments)
-    where = f"; the branch is {report.kept.branch}, the working tree is as it was" if report.kept else ""
+    where = (
+        f"; the branch is {report.kept.branch}, the working tree is as it was"
+        if report.kept and report.kept.branch
+        else ""
+    )
     return f"Changes tried: {len(report.experiments)}; kept: {kept}; dropped: {len(report.experiments) - kept}{where}"
 
 

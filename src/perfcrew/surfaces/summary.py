@@ -54,7 +54,11 @@ def _changed(report: Report) -> str:
         return "Nothing was changed."
     kept = sum(e.decision == "keep" for e in report.experiments)
     said = f"{_number(len(report.experiments), 'change')} tried, {kept} kept."
-    return f"{said} See `git log {report.kept.branch}`; your working tree is as it was." if report.kept else said
+    return (
+        f"{said} See `git log {report.kept.branch}`; your working tree is as it was."
+        if report.kept and report.kept.branch
+        else said
+    )
 
 
 def _number(count: int, noun: str) -> str:

@@ -187,13 +187,17 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = Rules(policy.margin, policy.error, policy.trial_s * 2)
-    found = await lab.against_base(rules)
+    aims: dict[str, tuple[str, ...]] = {}
+    for trial, _, _ in stacked:
+        aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
+    found = await lab.against_base(aims, rules)
     worse = [
         f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
     ]
-    branch = f"perfcrew/{context.run}"
+    branch = "" if worse else f"perfcrew/{context.run}"
     patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
-    publish(context.root, lab.best.worktree, branch, context.registry)
+    if branch:  # what does not hold as a whole does not come into the user's repository
+        publish(context.root, lab.best.worktree, branch, context.registry)
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
     body = Kept(
         base_commit=lab.base_commit,
@@ -216,5 +220,5 @@ def message(trial: Trial, why: str) -> str:
     """A commit's message: what, why it was thought to help, what was measured, what it costs."""
     lines = [trial.title, "", f"Hypothesis: {trial.hypothesis.change}.", f"Because: {trial.hypothesis.because}.", ""]
     lines += [f"Measured: {why}.", f"Finding {trial.finding}, experiment {trial.number}."]
-    lines += [f"Trade-off: {t}" for t in trial.trade_offs]
+    lines += [f"Trade-off: {t.rstrip('.')}." for t in trial.trade_offs]
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,18 +218,17 @@ class Lab:
 
     async def compared(self, fix: Fix, endpoint: str | None, rules: Rules) -> list[Comparison]:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
-        return await self._compare(
-            self.best, self.change, frozenset({endpoint} if endpoint else ()), fix.metrics, rules
-        )
+        aims = {endpoint: fix.metrics} if endpoint else {}
+        return await self._compare(self.best, self.change, frozenset(aims), aims, rules)
 
-    async def against_base(self, rules: Rules) -> list[Comparison]:
-        """Everything that was kept against the base, all endpoints closely."""
+    async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
+        """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
             keys = frozenset(p.endpoint.key for p in self.context.plans)
-            return await self._compare(base, self.best, keys, (), rules)
+            return await self._compare(base, self.best, keys, aims, rules)
 
     async def _compare(
-        self, a: Tree, b: Tree, keys: frozenset[str], aims: tuple[str, ...], rules: Rules
+        self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
     ) -> list[Comparison]:
         context = self.context
         latency = {p.endpoint.key: context.baseline(p.endpoint.key) or 0.0 for p in context.plans}
@@ -242,7 +241,7 @@ class Lab:
             context.registry,
             self.drivers,
             awaited_keys=keys,
-            aims=tuple(name for name in aims if name in EXTRA),
+            aims={key: tuple(n for n in names if n in EXTRA) for key, names in aims.items()},
             cheap=cheap,
             effort=Effort(seconds=0.25) if len(keys) <= 2 else _light(len(keys)),
             light=_light(len(context.plans) - len(keys)),
