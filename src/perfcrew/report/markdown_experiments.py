@@ -73,11 +73,7 @@ def _section(one: ExperimentSection) -> list[str]:
         "",
         f"Steps: {steps}.",
         "",
-        *(
-            ["Trade-offs: " + "; ".join(escape(t.text.rstrip(".")) for t in one.trade_offs) + ".", ""]
-            if one.trade_offs
-            else []
-        ),
+        *([f"Trade-offs: {traded}.", ""] if traded else []),
         *metrics(one.metrics),
         *fenced("\n".join(diff[:_DIFF_LINES] + cut), "diff"),
         "",
