@@ -1,10 +1,11 @@
 # `make demo` and `make test` are all that a stranger needs; both begin from python3 >= 3.11 and git alone.
-.PHONY: help setup demo test check fix bench clean
+.PHONY: help setup demo demo-fix test check fix bench clean
 
 BIN := .venv/bin
 
 help:
 	@echo "make demo    set up, then review the bundled application (no key, no server, no question)"
+	@echo "make demo-fix  the same, then try each fix alone and keep what is proven (about half an hour)"
 	@echo "make test    set up, then run the tests, lint, types and the import contract"
 	@echo "make check   lint, format, types, import contract"
 	@echo "make fix     mend what lint and format can mend by themselves"
@@ -15,6 +16,9 @@ setup:
 
 demo: setup
 	@sh scripts/demo.sh
+
+demo-fix: setup
+	@sh scripts/demo_fix.sh
 
 check: setup
 	$(BIN)/ruff check .
