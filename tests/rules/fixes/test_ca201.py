@@ -115,6 +115,8 @@ SIGNATURE = "async def top(session: AsyncSession, limit: int) -> list[Ranked]:"
 DECLINED = {
     "rows that belong to a session": (TOP.replace("list[Ranked]", "list[Book]"), {}, "returns `Book` rows"),
     "it doesn't say what it returns": (TOP.replace(" -> list[Ranked]", ""), {}, "doesn't say what it returns"),
+    "it returns anything": (TOP.replace("list[Ranked]", "Any"), {}, "what `Any` is"),
+    "a list of anything": (TOP.replace("list[Ranked]", "list"), {}, "doesn't say what its list holds"),
     "an argument that is no key": (TOP.replace("limit: int", "user: User"), {}, "may not be fit for a key"),
     "another answer for each user": (
         TOP.replace("return [Ranked", "print(current_user.id)\n    return [Ranked"),

@@ -26,9 +26,7 @@ _WHO = frozenset({"request", "current_user", "g", "session", "user", "tenant", "
 _APART = re.compile(
     r"(^|[/_])(seed|seeds|fixtures?|factories|factory|migrations|alembic|versions|scripts?|commands)([/_.]|$)"
 )
-_PLAIN = frozenset(
-    {"list", "dict", "tuple", "int", "str", "float", "bool", "None", "Any", "Sequence", "Mapping", "Decimal"}
-)
+_PLAIN = frozenset({"list", "dict", "tuple", "int", "str", "float", "bool", "None", "Sequence", "Mapping", "Decimal"})
 
 
 class Keepable(NamedTuple):
@@ -109,6 +107,10 @@ def _copy(case: Case, function: Function, known: Models) -> str:
             raise Unwritable(f"`{function.name}` returns `{name}` rows: they belong to a session and must not be kept")
         if name not in _PLAIN and project.class_named(case.root, name) is None:
             raise Unwritable(f"what `{name}` is, which `{function.name}` returns, can't be told")
+    if dotted(function.returns) in ("list", "dict", "tuple", "Sequence", "Mapping"):
+        raise Unwritable(
+            f"`{function.name}` doesn't say what its {dotted(function.returns)} holds: mapped rows must not be kept"
+        )
     outer = function.returns.value if isinstance(function.returns, ast.Subscript) else function.returns
     return dotted(outer) if dotted(outer) in ("list", "dict") else ""
 
