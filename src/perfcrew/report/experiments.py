@@ -18,7 +18,12 @@ _NO_BOUND = 1e-6
 def experiments(book: Book) -> tuple[ExperimentSection, ...]:
     """In the order in which they were tried."""
     found = [(e, e.body) for e in book.of("outcome") if isinstance(e.body, Outcome)]
-    return tuple(_section(book, item, body) for item, body in found)
+    trials = [(item, body, book.get(body.trial)) for item, body in found]
+    return tuple(  # one whose criteria are nowhere can't be told: the gate names it
+        _section(book, item, body, trial, trial.body)
+        for item, body, trial in trials
+        if trial is not None and isinstance(trial.body, Trial)
+    )
 
 
 def declined(book: Book) -> tuple[DeclinedChange, ...]:
@@ -49,22 +54,20 @@ def kept(book: Book) -> KeptSection | None:
     )
 
 
-def _section(book: Book, item: Evidence, body: Outcome) -> ExperimentSection:
-    trial = book.get(body.trial)
-    assert trial is not None and isinstance(trial.body, Trial)
-    shown = tuple(_metrics(book, body.comparisons, everything=False, endpoint=trial.body.endpoint))
+def _section(book: Book, item: Evidence, body: Outcome, trial: Evidence, said: Trial) -> ExperimentSection:
+    shown = tuple(_metrics(book, body.comparisons, everything=False, endpoint=said.endpoint))
     total = sum(1 for _ in _effects(book, body.comparisons))
     left = "No further metric was compared." if total == len(shown) else "The others that were compared did not change."
     return ExperimentSection(
         trial=trial.id,
         outcome=item.id,
         finding=body.finding,
-        endpoint=trial.body.endpoint,
+        endpoint=said.endpoint,
         title=quote(trial, "title"),
         decision=body.decision,
         why=quote(item, "why"),
         hypothesis=quote(trial, "hypothesis.change"),
-        expected=_expected(trial, trial.body),
+        expected=_expected(trial, said),
         criteria=tuple(quote(trial, name) for name in ("success", "failure", "stopping")),
         steps=tuple(
             TriedStep(name=s.name, passed=s.passed, said=quote(item, f"steps.{n}.said"))
@@ -73,8 +76,8 @@ def _section(book: Book, item: Evidence, body: Outcome) -> ExperimentSection:
         metrics=shown,
         unchanged=Prose(text=left if total else ""),
         diff=_text(book, trial, "diff"),
-        trade_offs=tuple(quote(trial, f"trade_offs.{n}") for n in range(len(trial.body.trade_offs))),
-        settings=trial.body.settings,
+        trade_offs=tuple(quote(trial, f"trade_offs.{n}") for n in range(len(said.trade_offs))),
+        settings=said.settings,
     )
 
 
