@@ -32,6 +32,7 @@ CPU = Watched("cpu", "ms", "deciding", weight=0.8)
 LATENCY = Watched("latency", "ms", "deciding", weight=0.2)
 COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3)
 BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
+ERRORS = Watched("error.rate", "fraction", "guard", exact=True)
 RSS = Watched("rss.peak", "bytes", "deciding", weight=0.5, margin=0.1)
 STARTUP = Watched("startup", "ms", "deciding", weight=0.5, margin=0.15)
 PROCESSES = Watched("processes", "count", "guard", exact=True)
@@ -117,7 +118,7 @@ class Servers:
             return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.25))
         if not self.awaited(subject):
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
-            return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), BYTES)
+            return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), ERRORS, BYTES)
         aims = self.aims.get(subject, ())
         extra = tuple(EXTRA[name] for name in aims if name in EXTRA)
         part = 1 / max(len(self.awaited_keys), 1)  # the error is of all that is asked for together
@@ -126,6 +127,7 @@ class Servers:
             replace(LATENCY, weight=0.2 * part),
             *extra,
             COLD,
+            ERRORS,
             *(() if BYTES.name in aims else (BYTES,)),
         )
 
@@ -270,6 +272,7 @@ class _Asked:
             "cpu": self.cpu_ms / self.asked,
             "latency": statistics.median(self.samples_ms),
             "latency.cold": self.cold_ms,
+            "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
             "response.bytes": self.sent_bytes / self.asked,
             **self.extra,
         }

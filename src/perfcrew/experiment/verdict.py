@@ -48,6 +48,9 @@ def overall(
     changed = [name for name, verdict in verdicts.items() if verdict in CHANGED]
     if changed:
         return _changed(watched, deciding, judged, changed, pairs, error, last)
+    worse = [w.name for w in watched if w.role == "guard" and w.exact and _regressed(judged.get(w.name))]
+    if worse and all(verdict == "equivalent" for verdict in verdicts.values()):
+        return Overall("regressed", worse[0], f"{worse[0]} regressed, which is counted and not timed", final=True)
     if all(verdict == "equivalent" for verdict in verdicts.values()):
         names = " and ".join(verdicts)
         return Overall("equivalent", deciding[0].name, f"{names} lie within the margin", final=True)
@@ -98,6 +101,10 @@ def _changed(
         if ratio is not None and ratio.value < 1 - GUARD:
             return Overall("inconclusive", rests_on, f"{rests_on} regressed, {beside.name} may have improved")
     return Overall(verdict, rests_on, f"{rests_on} {verdict}", final=True)
+
+
+def _regressed(judged: Judged | None) -> bool:
+    return judged is not None and judged.verdict == "regressed"
 
 
 def _opposite(judged: Judged | None, verdict: Verdict | None) -> bool:
