@@ -98,7 +98,8 @@ async def test_the_hot_function_is_found_in_a_running_server(tmp_path: Path) -> 
         plan = await server.tried("/hot")
         found = await pyspy.profile(server, plan, Aim(server.base_url), tmp_path, seconds=1.0)
     hot = [f for f in found.body.functions if f.place.file == "server.py" and f.place.function.startswith("hot")]
-    assert sum(f.own_share for f in hot) > 0.5
+    others = [f.own_share for f in found.body.functions if f not in hot]
+    assert sum(f.own_share for f in hot) > max(others, default=0.0)
     assert found.body.samples_count > 20 and found.body.requests_count > 5
     assert parse(found.blobs["raw"].decode()) and json.loads(found.blobs["speedscope"])["profiles"]
     assert spies() == []

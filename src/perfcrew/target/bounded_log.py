@@ -43,6 +43,11 @@ class BoundedLog:
             cut = cut[cut.find(b"\n") + 1 :]  # half a line could be half a secret
         return "\n".join(cut.decode(errors="replace").splitlines()[-lines:])
 
+    def settle(self, limit_s: float = 0.5) -> None:
+        """Wait until what an ended process printed is read. A child of it that holds the pipe makes that the limit."""
+        if self._thread is not None:
+            self._thread.join(limit_s)
+
     def close(self, limit_s: float = 2.0) -> None:
         """Read what is there and finish the file. Call it when the writers have ended."""
         self._end.set()

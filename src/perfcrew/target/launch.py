@@ -63,6 +63,8 @@ class Running:
 
     def tail(self, lines: int = 40) -> str:
         """The last lines of its log, without secrets."""
+        if not self.alive():
+            self.child.log.settle()
         return hints.readable(self.child.log.tail(lines), self._environment)
 
     def alive(self) -> bool:
