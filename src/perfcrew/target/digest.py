@@ -9,6 +9,9 @@ from pathlib import Path
 
 _LEFT_OUT = {".git", ".hg", ".venv", "venv", "env", "node_modules", ".perfcrew", "__pycache__", ".tox", ".mypy_cache"}
 
+_OF_A_READER = ("-shm",)
+"""SQLite's shared memory of a database in WAL mode: whoever reads it touches that, and nothing is written."""
+
 
 @dataclass(frozen=True)
 class TreeDigest:
@@ -28,6 +31,8 @@ def tree_digest(root: Path) -> TreeDigest:
     for folder, folders, names in os.walk(root):
         folders[:] = [f for f in folders if f not in _LEFT_OUT]
         for name in names:
+            if name.endswith(_OF_A_READER):
+                continue
             path = os.path.join(folder, name)
             try:
                 stat = os.stat(path, follow_symlinks=False)
