@@ -59,7 +59,9 @@ def _changes(context: Context) -> Changes | None:
 
 async def _listed(context: Context, instance: Instance) -> RoutesFound:
     project = context.project
-    listed = await routes(project, instance.client, environment=environment_of(project, instance.clone))
+    listed = await routes(
+        project, instance.client, clone=instance.clone, environment=environment_of(project, instance.clone)
+    )
     for note in listed.notes:
         context.progress("survey").note(note)
     return listed

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from perfcrew.core.base import Noun
 from perfcrew.core.project import Project
 from perfcrew.core.web import Endpoint, Place
 from perfcrew.target.client import Client
+from perfcrew.target.clone import Clone
 from perfcrew.target.routes import openapi
 from perfcrew.target.routes.ask import Inside, ask
 from perfcrew.target.routes.place import place
@@ -27,21 +29,51 @@ class RoutesFound(Noun):
 
 
 async def routes(
-    project: Project, client: Client, *, environment: Mapping[str, str], timeout_s: float = 60.0
+    project: Project,
+    client: Client,
+    *,
+    environment: Mapping[str, str],
+    clone: Clone | None = None,
+    timeout_s: float = 60.0,
 ) -> RoutesFound:
-    """The routes of the application that `client` reaches.
+    """The routes of the application that `client` reaches. It is imported where the clone runs it: what an import
+    writes beside itself must not come into the user's tree.
 
     `environment` is laid over the project's for the second process that imports the application, and must name the
     clone's database, so that an import can't touch the user's. Nothing is raised for an application that can't be
     imported or has no document: the notes say it.
     """
-    inside = await ask(project, environment, timeout_s)
+    inside = await ask(_as_run(project, clone), environment, timeout_s)
+    copied = clone.source_root if clone else None
     published = await openapi.fetched(client, project)
     documents = [openapi.Document(**d) for d in inside.documents] + ([published] if published else [])
-    asked = [route for route in map(_asked, inside.routes) if route is not None]
+    asked = [e for e in (_asked(_in_the_tree(r, copied, project.root)) for r in inside.routes) if e is not None]
     described = openapi.endpoints(documents, {_shape(e.path) for e in asked})
     endpoints = _together(described, asked, project)
     return RoutesFound(endpoints=endpoints, notes=tuple(_notes(inside, endpoints)))
+
+
+def _as_run(project: Project, clone: Clone | None) -> Project:
+    """The project as the clone runs it: in a copy of its tree, where its database is fixed in its source."""
+    if clone is None or clone.source_root is None:
+        return project
+    manage = project.manage_py
+    return project.model_copy(
+        update={
+            "root": clone.source_root,
+            "workdir": clone.workdir or clone.source_root,
+            "manage_py": Path(clone.moved(str(manage))) if manage else None,
+            "start": tuple(clone.moved(word) for word in project.start),
+        }
+    )
+
+
+def _in_the_tree(route: Mapping[str, Any], copied: Path | None, root: Path) -> Mapping[str, Any]:
+    """A route whose handler lies in the copy, as if it lay in the user's tree."""
+    handler = route.get("handler")
+    if copied is None or not handler:
+        return route
+    return {**route, "handler": {**handler, "file": str(handler["file"]).replace(str(copied), str(root), 1)}}
 
 
 def _asked(route: Mapping[str, Any]) -> Endpoint | None:
