@@ -1,4 +1,4 @@
-"""Asking an application for its routes imports it: what that writes beside itself must not come into the user's tree."""
+"""Asking for routes imports the application: what that writes beside itself must not come into the user's tree."""
 
 from __future__ import annotations
 
