@@ -28,8 +28,8 @@ from perfcrew.target.leftovers import Registry
 
 APPLICATION = "application"
 OTHERS = "the other endpoints together"
-CPU = Watched("cpu", "ms", "deciding", weight=0.8)
-LATENCY = Watched("latency", "ms", "deciding", weight=0.2)
+CPU = Watched("cpu", "ms", "deciding", weight=0.5)
+LATENCY = Watched("latency", "ms", "deciding", weight=0.5)
 COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3)
 BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
 ERRORS = Watched("error.rate", "fraction", "guard", exact=True)
@@ -70,7 +70,7 @@ class Started:
 class Effort:
     """How much is asked of one instance and endpoint. Requests of one plan are sent in turn."""
 
-    seconds: float = 0.4
+    seconds: float = 0.2
     fewest: int = 8
     warm: int = 3
     turns: int = _TURNS
@@ -118,13 +118,13 @@ class Servers:
             return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.25))
         if not self.awaited(subject):
             part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
-            return (replace(CPU, weight=0.8 * part), replace(LATENCY, weight=0.2 * part), ERRORS, BYTES)
+            return (replace(CPU, weight=0.5 * part), replace(LATENCY, weight=0.5 * part), ERRORS, BYTES)
         aims = self.aims.get(subject, ())
         extra = tuple(EXTRA[name] for name in aims if name in EXTRA)
         part = 1 / max(len(self.awaited_keys), 1)  # the error is of all that is asked for together
         return (
-            replace(CPU, weight=0.8 * part),
-            replace(LATENCY, weight=0.2 * part),
+            replace(CPU, weight=0.5 * part),
+            replace(LATENCY, weight=0.5 * part),
             *extra,
             COLD,
             ERRORS,
@@ -142,6 +142,7 @@ class Servers:
             found = {one.plan.endpoint.key: await self._timed(one, a, b) for one in asked}
             found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
             found[APPLICATION] = Pair(_whole(a), _whole(b))
+            await asyncio.gather(a.running.stop(), b.running.stop())
             return found
 
     async def _both(self, stack: AsyncExitStack, a_first: bool) -> tuple[Started, Started]:
@@ -230,7 +231,8 @@ class _Asked:
     plan: Plan
     driver: Driver
     cold_ms: float = 0.0
-    cpu_ms: float = 0.0
+    cpu_ms: list[float] = field(default_factory=list)
+    """A request, of each block."""
     asked: int = 0
     samples_ms: list[float] = field(default_factory=list)
     sent_bytes: int = 0
@@ -245,7 +247,8 @@ class _Asked:
     async def block(self, duration_s: float, minimum: int) -> None:
         before_ms = cpu_clock.cpu_ms(self.side.running)
         result = await self._loop(duration_s=duration_s, minimum=minimum)
-        self.cpu_ms += cpu_clock.cpu_ms(self.side.running) - before_ms
+        if result.asked_count:
+            self.cpu_ms.append((cpu_clock.cpu_ms(self.side.running) - before_ms) / result.asked_count)
         self.asked += result.asked_count
         self.sent_bytes += result.sent_bytes
         self.samples_ms += result.samples_ms
@@ -269,7 +272,7 @@ class _Asked:
         if not self.samples_ms or not self.asked:
             return Reading({}, check=f"no answer as expected: {', '.join(sorted(self.errors))}")
         values = {
-            "cpu": self.cpu_ms / self.asked,
+            "cpu": statistics.median(self.cpu_ms),
             "latency": statistics.median(self.samples_ms),
             "latency.cold": self.cold_ms,
             "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
