@@ -48,6 +48,18 @@ def items():
     with closing(sqlite3.connect(FILE)) as db:
         return [{"item_id": i, "name": n} for i, n in db.execute("SELECT id, name FROM item ORDER BY id LIMIT 20")]
 """
+POLICY = """
+name: optimize
+specialists: [profiler]
+reviewer: reviewer
+instruments: [baseline, traces, neighbour]
+rewrites: 0
+specialist_seconds: 60
+experiments:
+  trial_s: 30
+  error: 0.2
+"""
+"""As the project's own: a small review and short trials, so that thirty runs fit into an hour."""
 TEST = "import main\n\n\ndef test_the_shop_is_there() -> None:\n    assert main.app.title == 'FastAPI'\n"
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "init.defaultBranch=main")
 
@@ -59,6 +71,8 @@ def project(folder: Path) -> Path:
     (root / "main.py").write_text(APP)
     (root / "tests" / "test_shop.py").write_text(TEST)
     (root / "perfcrew.toml").write_text(CONFIG)
+    (root / ".perfcrew" / "workflows").mkdir(parents=True)
+    (root / ".perfcrew" / "workflows" / "optimize.yaml").write_text(POLICY)
     with sqlite3.connect(root / "shop.sqlite3") as db:
         db.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
         db.executemany("INSERT INTO item (name) VALUES (?)", [(f"item {n}",) for n in range(30)])

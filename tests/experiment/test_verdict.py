@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from perfcrew.experiment.commands import CPU, READY, WALL
-from perfcrew.experiment.engine import Pair, Reading, Rules
+from perfcrew.experiment.engine import Pair, Reading, Rules, Watched
 from perfcrew.experiment.verdict import Overall, overall
 from perfcrew.stats.decide import Demand, Judged, judge
 
@@ -100,3 +100,19 @@ def test_a_loss_waits_for_what_may_be_a_gain_of_time_unless_it_is_the_last_pair(
     early, late = (over(SLOWER, seems_faster, UNSEEN, last=last) for last in (False, True))
     assert (early.verdict, early.final) == ("inconclusive", False)
     assert (late.verdict, late.final) == ("regressed", True)
+
+
+def test_a_gain_stands_only_where_first_requests_are_proven_to_be_no_worse() -> None:
+    cold = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3)
+    draw, watched, rules = random.Random(3), (CPU, cold), Rules()
+    for share, unproven in ((0.0, ()), (0.4, ("latency.cold",))):
+        values = [
+            (90 * math.exp(draw.gauss(0, 0.01)), 100 * (1 + share) * math.exp(draw.gauss(0, 0.1))) for _ in range(15)
+        ]
+        pairs = [
+            Pair(Reading({"cpu": 100.0, "latency.cold": 100.0}), Reading({"cpu": cpu, "latency.cold": first}))
+            for cpu, first in values
+        ]
+        judged = {"cpu": judge([math.log(cpu / 100) for cpu, _ in values], Demand(rules.margin, rules.error))}
+        found = overall(watched, judged, pairs, rules, last=True)
+        assert (found.verdict, found.unproven) == ("inconclusive" if unproven else "improved", unproven)

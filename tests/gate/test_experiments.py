@@ -80,6 +80,7 @@ def tried(ledger: Ledger, *effects: Effect, **changes: Any) -> Evidence:
     )
     late = changes.pop("late", False)
     together = changes.pop("together", True)
+    unproven = changes.pop("unproven", ())
     id = "" if late else ledger.put(RUN, "trial/1", trial, METHOD, trial.endpoint, {"diff": b"-a\n+b\n"}).id
     comparison = Comparison(
         subject=trial.endpoint,
@@ -95,6 +96,7 @@ def tried(ledger: Ledger, *effects: Effect, **changes: Any) -> Evidence:
         seed=1,
         spent_s=30,
         budget_s=90,
+        unproven=unproven,
     )
     compared = ledger.put(RUN, "comparison/1", comparison, METHOD, trial.endpoint).id
     body = Outcome(
@@ -142,6 +144,7 @@ BAD: list[tuple[str, tuple[Effect, ...], dict[str, Any], str, str]] = [
      "tests", "tests did not pass"),
     ("no tests", GOOD, {"steps": STEPS[:1]}, "tests", "without tests"),
     ("a regression", (*GOOD, effect("rss.peak", 1.5, "regressed")), {}, "regressions", "rss.peak"),
+    ("a doubt", GOOD, {"unproven": ("latency.cold",)}, "regressions", "latency.cold of"),
     ("not as a whole", GOOD, {"together": False}, "regressions", "as a whole"),
 ]  # fmt: skip
 

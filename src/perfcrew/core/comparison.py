@@ -88,6 +88,8 @@ class Comparison(Noun):
     """An estimate of the further time in which an undecided comparison would be decided."""
     cold: tuple[Effect, ...] = ()
     """First requests after a start, apart from the warm ones."""
+    unproven: tuple[str, ...] = ()
+    """Metrics beside the one that it rests on of which it was asked, and not proven, that they are no worse."""
     notes: tuple[str, ...] = ()
 
     def material(self, effect: Effect) -> bool:
@@ -99,6 +101,11 @@ class Comparison(Noun):
         if effect.metric != "cpu" or latency is None or latency.a is None or effect.a is None or effect.b is None:
             return True
         return effect.b - effect.a > self.margin_share * latency.a
+
+    def doubts(self) -> tuple[str, ...]:
+        """What is not proven to be no worse, and would matter: each as `latency of GET /books`."""
+        effects = {name: self.effect(name) for name in self.unproven}
+        return tuple(f"{name} of {self.subject}" for name, e in effects.items() if e is None or self.material(e))
 
     def effect(self, metric: str) -> Effect | None:
         """The effect on a metric, None where it was not measured."""

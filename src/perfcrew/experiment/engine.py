@@ -10,7 +10,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from perfcrew.core.comparison import Comparison, Effect, Role, Side
@@ -147,6 +147,8 @@ def _look(sampler: Sampler, subject: str, pairs: Sequence[Pair], rules: Rules, *
     result = _result(sampler, watched, pairs, judged, rules, last=last)
     if sampler.goal(subject) == "not worse" and result.verdict in ("inconclusive", "equivalent"):
         result = held(watched, pairs, rules)
+    if sampler.goal(subject) == "none":
+        result = replace(result, unproven=())
     return Found(judged, result)
 
 
@@ -245,6 +247,7 @@ def _comparison(
         spent_s=round(taken.spent_s, 3),
         budget_s=rules.budget_s,
         more_s=_more_s(taken, found.judged, deciding) if result.verdict == "inconclusive" else None,
+        unproven=result.unproven,
         notes=result.notes,
     )
 

@@ -37,9 +37,9 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     if not gained:
         state = aimed.verdict if aimed is not None and aimed.verdict else "not measured"
         return Ruling("iterate", f"{metric} of {endpoint} did not improve: {state}{_seen(aimed)}")
-    open_ = [c.subject for c in found if c.verdict == "inconclusive" and c.why.startswith("not proven")]
-    if open_:
-        return Ruling("iterate", f"{metric} improved, but that nothing else is worse was not proven: {open_[0]}")
+    doubts = [doubt for c in found for doubt in c.doubts()]
+    if doubts:
+        return Ruling("iterate", f"{metric} improved, but that nothing else is worse was not proven: {doubts[0]}")
     assert aimed is not None
     beside = f"; {'; '.join(small)}" if small else ", and nothing else became worse"
     return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}{beside}", small)

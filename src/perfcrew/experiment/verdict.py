@@ -31,6 +31,8 @@ class Overall:
     why: str = ""
     refused: str = ""
     final: bool = False
+    unproven: tuple[str, ...] = ()
+    """Of which it was asked, and not proven, that they are no worse."""
     notes: tuple[str, ...] = ()
 
 
@@ -59,13 +61,14 @@ def overall(
 
 def held(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> Overall:
     """Whether it is proven of every deciding metric that it is not worse by its margin: non-inferiority of each."""
-    open_ = [
-        w
+    open_ = tuple(
+        w.name
         for w in watched
         if w.role == "deciding" and not w.exact and not _not_worse(w, pairs, w.margin or rules.margin, rules.error)
-    ]
+    )
     if open_:
-        return Overall("inconclusive", "", f"not proven yet: {', '.join(w.name for w in open_)} no worse than before")
+        why = f"not proven yet: {', '.join(open_)} no worse than before"
+        return Overall("inconclusive", "", why, unproven=open_)
     return Overall("equivalent", "", "none is worse than before by its margin", final=True)
 
 
@@ -78,29 +81,41 @@ def _changed(
     error: float,
     last: bool,
 ) -> Overall:
-    """What time passing says comes before what the processor says, where both say something."""
-    found = {name: judged[name].verdict for name in changed}
-    passing = deciding[-1]
-    if len(set(found.values())) > 1:
-        other = next(name for name in changed if name != passing.name)
-        note = f"a trade-off: {other} {found[other]}, {passing.name} {found[passing.name]}"
-        return Overall(found[passing.name], passing.name, note, final=True, notes=(note,))
-    rests_on = changed[0]
-    verdict = found[rests_on]
+    """What time passing says comes before what the processor says, where both say something.
+
+    An improvement stands only where of everything else that was asked it is proven that it is no worse.
+    """
+    verdicts = {name: judged[name].verdict for name in changed}
+    mixed = len(set(verdicts.values())) > 1
+    rests_on = changed[-1] if mixed else changed[0]
+    verdict = verdicts[rests_on]
     against = [w.name for w in watched if w.role == "guard" and _opposite(judged.get(w.name), verdict)]
     if against:
         note = f"a trade-off: {rests_on} {verdict}, {against[0]} the opposite"
         return Overall("inconclusive", rests_on, note, final=True, notes=(note,))
     others = [w for w in deciding if w.name not in changed]
-    for beside in others if verdict == "improved" else ():
-        if not _guarded(beside, pairs, error):
-            why = f"{rests_on} {verdict}, but that {beside.name} is not {GUARD:.0%} worse is not proven"
-            return Overall("inconclusive", rests_on, why, final=False)
-    for beside in others if verdict == "regressed" and not last else ():
-        ratio = judged[beside.name].ratio
+    doubted = _doubted(watched, others, pairs, error) if verdict == "improved" else {}
+    if doubted:
+        told = ", ".join(f"{name} is not {margin:.0%} worse" for name, margin in doubted.items())
+        why = f"{rests_on} {verdict}, but that {told} is not proven"
+        return Overall("inconclusive", rests_on, why, unproven=tuple(doubted))
+    if mixed:
+        against = [name for name in changed if verdicts[name] != verdict]
+        note = f"a trade-off: {against[0]} {verdicts[against[0]]}, {rests_on} {verdict}"
+        return Overall(verdict, rests_on, note, final=True, notes=(note,))
+    for other in others if verdict == "regressed" and not last else ():
+        ratio = judged[other.name].ratio
         if ratio is not None and ratio.value < 1 - GUARD:
-            return Overall("inconclusive", rests_on, f"{rests_on} regressed, {beside.name} may have improved")
+            return Overall("inconclusive", rests_on, f"{rests_on} regressed, {other.name} may have improved")
     return Overall(verdict, rests_on, f"{rests_on} {verdict}", final=True)
+
+
+def _doubted(
+    watched: Sequence[Watched], others: Sequence[Watched], pairs: Sequence[Pair], error: float
+) -> dict[str, float]:
+    """The margins of those that are not proven to be no worse by them."""
+    asked = [(w, GUARD) for w in others] + [(w, w.margin) for w in watched if w.role == "guard" and w.margin]
+    return {w.name: margin for w, margin in asked if not _not_worse(w, pairs, margin, error)}
 
 
 def _regressed(judged: Judged | None) -> bool:

@@ -101,6 +101,12 @@ def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult
         if effect.verdict == "regressed" and c.material(effect)
     ]
     reasons += [
+        f"{item.id} was kept though {doubt} was not proven to be no worse"
+        for item in kept
+        for c in _compared(item.body.comparisons if isinstance(item.body, Outcome) else (), held)
+        for doubt in c.doubts()
+    ]
+    reasons += [
         f"all that was kept together: {e.body.why}" for e in whole if isinstance(e.body, Kept) and not e.body.whole
     ]
     if kept and not whole:

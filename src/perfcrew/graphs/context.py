@@ -7,8 +7,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -178,8 +178,16 @@ class Context:
         one = next((m for m in found if m.metric == metric and "p50" in m.statistics), None)
         return one.statistics["p50"].value if one else None
 
-    def _measures(self, change: int) -> None:
-        """Count the time in which at least one instance is there."""
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Count the block as time in which at least one instance is there."""
+        self._counted(1)
+        try:
+            yield
+        finally:
+            self._counted(-1)
+
+    def _counted(self, change: int) -> None:
         now = time.monotonic()
         if self._instances:
             self.measuring_s += now - self._since
@@ -205,25 +213,24 @@ class Context:
         `project` is another state of it, in a worktree; `fresh` makes its data where they differ from the base's.
         """
         clone = await (fresh(name) if fresh else self.data.clone(name, size))
-        self._measures(1)
         probe_dir = self.workspace / f"probe-{name}" if parts else None
         extra = dict(environment or {}) | self._probe(probe_dir, parts, clone)
         try:
-            async with (
-                launch(
-                    project or self.project,
-                    data=clone,
-                    workspace=self.workspace,
-                    registry=self.registry,
-                    environment=extra,
-                    name=name,
-                ) as running,
-                self._client(running) as (client, credentials),
-            ):
-                timeout_s = self.settings.measuring.request_timeout_s
-                yield Instance(running, client, clone, credentials, probe_dir, timeout_s)
+            with self.measuring():
+                async with (
+                    launch(
+                        project or self.project,
+                        data=clone,
+                        workspace=self.workspace,
+                        registry=self.registry,
+                        environment=extra,
+                        name=name,
+                    ) as running,
+                    self._client(running) as (client, credentials),
+                ):
+                    timeout_s = self.settings.measuring.request_timeout_s
+                    yield Instance(running, client, clone, credentials, probe_dir, timeout_s)
         finally:
-            self._measures(-1)
             try:
                 if probe_dir is not None:
                     control.remove(probe_dir)

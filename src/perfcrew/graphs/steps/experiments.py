@@ -11,7 +11,7 @@ from perfcrew.core.errors import PerfcrewError, UsageError
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment.apply import publish, save_patch
+from perfcrew.experiment.apply import message, publish, save_patch
 from perfcrew.experiment.engine import Rules
 from perfcrew.experiment.judging import Ruling, ruling
 from perfcrew.graphs import scenes
@@ -51,7 +51,7 @@ async def _stacked(context: Context, lab: Lab) -> None:
         )
         lab.write(fix)
         await lab.migrate(fix)
-        await lab.keep(fix, message(trial, outcome.why))
+        await lab.keep(fix, _message(trial, outcome.why))
 
 
 async def _all(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
@@ -68,33 +68,36 @@ async def _all(context: Context, policy: Experiments, lab: Lab, until: float) ->
 async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next) -> None:
     """One experiment. Its criteria are written down before anything of the change runs."""
     fix = _fix(context, lab, coming)
-    steps: list[TrialStep] = []
-    found: list[Comparison] = []
     refused = fix.reason if isinstance(fix, Declined) else lab.write(fix)
-    trial = _written_down(context, policy, lab, coming, fix)
-    steps.append(TrialStep(name="apply", passed=not refused, said=refused or "it applies to the best tree so far"))
-    try:
-        ruled = Ruling("discard", refused) if refused else await lab.held(_asserted(fix), steps)
+    trial_id, trial = _written_down(context, policy, lab, coming, fix)
+    steps = [TrialStep(name="apply", passed=not refused, said=refused or "it applies to the best tree so far")]
+    ruled, found, commit = Ruling("discard", refused), list[Comparison](), None
+    if isinstance(fix, Fix) and not refused:
+        try:
+            ruled, found = await _tried(policy, lab, coming, fix, steps)
+        except PerfcrewError as error:
+            context.failed(STAGE, coming.key, error)
+            ruled = Ruling("discard", f"it could not be tried to the end: {error.what}")
         if ruled.decision == "keep":
-            rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number)
-            found = await lab.compared(_asserted(fix), coming.finding.endpoint, rules)
-            ruled = ruling(found, coming.finding.endpoint or APPLICATION, _asserted(fix).metrics[0])
-            steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
-    except PerfcrewError as error:
-        context.failed(STAGE, coming.key, error)
-        ruled = Ruling("discard", f"it could not be tried to the end: {error.what}")
-    commit = None
-    if ruled.decision == "keep":
-        commit = await lab.keep(_asserted(fix), message(trial.body, ruled.why))
-    files = _asserted(fix).files if commit else {}
-    _outcome(context, coming, trial.id, ruled, steps, found, files, commit)
+            commit = await lab.keep(fix, _message(trial, ruled.why))
+    files = fix.files if isinstance(fix, Fix) and commit else {}
+    _outcome(context, coming, trial_id, ruled, steps, found, files, commit)
     if commit is None:
         await lab.reset()
 
 
-def _asserted(fix: Fix | Declined) -> Fix:
-    assert isinstance(fix, Fix)
-    return fix
+async def _tried(
+    policy: Experiments, lab: Lab, coming: Next, fix: Fix, steps: list[TrialStep]
+) -> tuple[Ruling, list[Comparison]]:
+    """What is asked of the change, the cheap before the dear; each step is told in `steps`."""
+    ruled = await lab.held(fix, steps)
+    if ruled.decision != "keep":
+        return ruled, []
+    rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number)
+    found = await lab.compared(fix, coming.finding.endpoint, rules)
+    ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
+    steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
+    return ruled, found
 
 
 def _fix(context: Context, lab: Lab, coming: Next) -> Fix | Declined:
@@ -109,14 +112,10 @@ def _fix(context: Context, lab: Lab, coming: Next) -> Fix | Declined:
     return Declined(finding=coming.finding.id, hypothesis=coming.hypothesis.id, reason=reason)
 
 
-class _Written:
-    """A trial with its evidence id."""
-
-    def __init__(self, id: str, body: Trial) -> None:
-        self.id, self.body = id, body
-
-
-def _written_down(context: Context, policy: Experiments, lab: Lab, coming: Next, fix: Fix | Declined) -> _Written:
+def _written_down(
+    context: Context, policy: Experiments, lab: Lab, coming: Next, fix: Fix | Declined
+) -> tuple[str, Trial]:
+    """The trial in the ledger, with its evidence id."""
     change = fix if isinstance(fix, Fix) else None
     metric = change.metrics[0] if change else coming.hypothesis.metric
     body = Trial(
@@ -143,8 +142,7 @@ def _written_down(context: Context, policy: Experiments, lab: Lab, coming: Next,
     )
     blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}
     put = context.put(f"trial/{coming.key}", body, context.method("perfcrew fixes"), body.endpoint, blobs)
-    assert isinstance(put.body, Trial)
-    return _Written(put.id, put.body)
+    return put.id, body
 
 
 def _outcome(
@@ -206,19 +204,24 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
         outcomes=tuple(outcomes),
         comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
         whole=not worse,
-        why=f"a regression of {', '.join(worse[:4])}" if worse else "nothing became worse",
+        why=f"a regression of {', '.join(worse[:4])}" if worse else _unproven(found),
     )
     blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
     context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)
+
+
+def _unproven(found: Sequence[Comparison]) -> str:
+    """That nothing became worse is said as far as it was proven."""
+    open_ = [c.subject for c in found if c.verdict in (None, "inconclusive")]
+    return f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
 
 
 def _is_kept(body: object) -> bool:
     return isinstance(body, Outcome) and body.decision == "keep"
 
 
-def message(trial: Trial, why: str) -> str:
-    """A commit's message: what, why it was thought to help, what was measured, what it costs."""
-    lines = [trial.title, "", f"Hypothesis: {trial.hypothesis.change}.", f"Because: {trial.hypothesis.because}.", ""]
-    lines += [f"Measured: {why}.", f"Finding {trial.finding}, experiment {trial.number}."]
-    lines += [f"Trade-off: {t.rstrip('.')}." for t in trial.trade_offs]
-    return "\n".join(lines) + "\n"
+def _message(trial: Trial, why: str) -> str:
+    """The commit's message of a change that was kept."""
+    thought = f"Hypothesis: {trial.hypothesis.change}.\nBecause: {trial.hypothesis.because}."
+    prices = [t.rstrip(".") for t in trial.trade_offs]
+    return message(trial.title, thought, [why], prices, f"{trial.finding}, experiment {trial.number}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perfcrew.core.answers import Mask
+from perfcrew.core.answers import Mask, Refusal
 from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.experiments import TrialStep
 from perfcrew.core.patches import Fix
@@ -27,7 +27,7 @@ from perfcrew.experiment.servers import EXTRA, Effort, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
 from perfcrew.experiment.verdicts import confirmed
 from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
-from perfcrew.graphs.context import Context, Fresh
+from perfcrew.graphs.context import Context, Fresh, Instance
 from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
@@ -205,7 +205,7 @@ class Lab:
                 self._mask = await answers.learn(one, two, plans)
         return self._mask
 
-    def _started(self, name: str, tree: Tree):  # type: ignore[no-untyped-def]
+    def _started(self, name: str, tree: Tree) -> AbstractAsyncContextManager[Instance]:
         return self.context.started(name, project=tree.project, environment=tree.environment, fresh=self._fresh(tree))
 
     def _fresh(self, tree: Tree) -> Fresh:
@@ -250,11 +250,8 @@ class Lab:
         )
         sides = (Side(label="A", what="the best so far"), Side(label="B", what="the change"))
         progress = context.progress(STAGE)
-        context._measures(1)
-        try:
+        with context.measuring():
             return await compare(sampler, *sides, rules, progress.note)
-        finally:
-            context._measures(-1)
 
     def _host(self, name: str, tree: Tree) -> Host:
         return Host(name, tree.project, self._fresh(tree), tree.environment)
@@ -265,8 +262,8 @@ def _light(count: int) -> Effort:
     return Effort(seconds=min(0.25, _BESIDE_S / max(count, 1)), fewest=4, warm=2, turns=2)
 
 
-def _said(refusals: object) -> str:
-    return "; ".join(f"{r.name} ({r.subject}): {r.why}" for r in refusals)  # type: ignore[attr-defined]
+def _said(refusals: Sequence[Refusal]) -> str:
+    return "; ".join(f"{r.name} ({r.subject}): {r.why}" for r in refusals)
 
 
 @asynccontextmanager
