@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from perfcrew.core.comparison import Side
-from perfcrew.experiment.commands import Commands
-from perfcrew.experiment.duet import CHECKED, compare_duet
-from perfcrew.experiment.engine import Rules
+from perfcrew.experiment.commands import READY, Commands
+from perfcrew.experiment.duet import CHECKED, compare_duet, disagreement
+from perfcrew.experiment.engine import Rules, compare
 from perfcrew.instruments.command import Launch
+
+from .samplers import Drawn
 
 A, B = Side(label="A", what="a"), Side(label="B", what="b")
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a duet takes two cores")
@@ -57,6 +59,27 @@ async def test_a_duet_that_says_otherwise_than_pairs_in_turn_is_dropped(tmp_path
     assert found.design == "interleaved"
     assert [note for note in found.notes if note.startswith("the duet was dropped")]
     assert any(line.startswith("the duet was dropped") for line in told)
+
+
+def drawn(ratio: float, **more: float) -> Drawn:
+    return Drawn(ratios=dict.fromkeys(("cpu", READY.name, "wall"), ratio), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "turns", "said"),
+    [
+        ("the same", drawn(1.5), ""),
+        ("a little noisier", drawn(1.5, noise=2.0), ""),
+        ("a change only side by side", drawn(1.0), "side by side cpu differs"),
+        ("more side by side", drawn(1.2), "side by side cpu differs"),
+        ("failed in turn", drawn(1.5, dies_at=1), "cpu could not be measured in turn"),
+    ],
+)
+async def test_a_duet_holds_where_pairs_in_turn_say_the_same(name: str, turns: Drawn, said: str) -> None:
+    found = (await compare(drawn(1.5, seed=5), A, B, Rules(most=20), lambda what: None))[0]
+    checked = (await compare(turns, A, B, Rules(most=CHECKED), lambda what: None))[0]
+    told = disagreement(found, checked)
+    assert said in told and bool(said) == bool(told)
 
 
 async def test_a_side_that_fails_ends_the_other_and_there_is_no_verdict(tmp_path: Path) -> None:

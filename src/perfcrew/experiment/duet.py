@@ -27,7 +27,7 @@ async def compare_duet(sampler: Commands, a: Side, b: Side, rules: Rules, tell: 
     found = (await compare(replace(sampler, cold=in_turn.cold), a, b, rules, tell))[0]
     if found.refused:
         return found
-    against = _disagreement(found, checked)
+    against = disagreement(found, checked)
     if not against:
         note = f"{checked.pairs_count} pairs in turn agree with the duet"
         return found.model_copy(update={"notes": (*found.notes, note)})
@@ -37,7 +37,7 @@ async def compare_duet(sampler: Commands, a: Side, b: Side, rules: Rules, tell: 
     return again.model_copy(update={"notes": (*again.notes, against)})
 
 
-def _disagreement(found: Comparison, checked: Comparison) -> str:
+def disagreement(found: Comparison, checked: Comparison) -> str:
     """Why the duet can't be trusted; empty where the pairs in turn lie where it says, by every deciding metric."""
     for effect in found.effects:
         turns = checked.effect(effect.metric)
