@@ -56,8 +56,13 @@ instruments: [baseline, traces, neighbour]
 rewrites: 0
 specialist_seconds: 60
 experiments:
+  budget_s: 300
   trial_s: 30
+  most: 4
+  variants: 2
+  margin: 0.02
   error: 0.2
+  suite_s: 60
 """
 """As the project's own: a small review and short trials, so that thirty runs fit into an hour."""
 TEST = "import main\n\n\ndef test_the_shop_is_there() -> None:\n    assert main.app.title == 'FastAPI'\n"
