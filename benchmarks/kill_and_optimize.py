@@ -39,7 +39,7 @@ async def healthz():
 
 @app.get("/wait")
 async def wait():
-    time.sleep(0.06)  # a blocking call in async code
+    time.sleep(0.03)  # a blocking call in async code
     return {"waited": True}
 
 
@@ -57,10 +57,10 @@ rewrites: 0
 specialist_seconds: 60
 experiments:
   budget_s: 300
-  trial_s: 30
+  trial_s: 60
   most: 4
   variants: 2
-  margin: 0.02
+  margin: 0.15
   error: 0.2
   suite_s: 60
 """
