@@ -7,6 +7,7 @@ sleeps, locks, lost parallelism. So a second deciding metric sees time passing, 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +41,6 @@ def overall(
     watched: Sequence[Watched], judged: Mapping[str, Judged], pairs: Sequence[Pair], rules: Rules, *, last: bool
 ) -> Overall:
     """The verdict over the deciding metrics; `last` where no further pair will be measured."""
-    error = rules.error
     deciding = [w for w in watched if w.role == "deciding" and w.name in judged]
     refused = [f"{w.name}: {judged[w.name].refused}" for w in deciding if judged[w.name].refused]
     if refused or not deciding:
@@ -49,7 +49,7 @@ def overall(
     verdicts = {w.name: judged[w.name].verdict for w in deciding}
     changed = [name for name, verdict in verdicts.items() if verdict in CHANGED]
     if changed:
-        return _changed(watched, deciding, judged, changed, pairs, error, last)
+        return _changed(watched, deciding, judged, changed, pairs, rules, last)
     worse = [w.name for w in watched if w.role == "guard" and w.exact and _regressed(judged.get(w.name))]
     if worse and all(verdict == "equivalent" for verdict in verdicts.values()):
         return Overall("regressed", worse[0], f"{worse[0]} regressed, which is counted and not timed", final=True)
@@ -78,7 +78,7 @@ def _changed(
     judged: Mapping[str, Judged],
     changed: Sequence[str],
     pairs: Sequence[Pair],
-    error: float,
+    rules: Rules,
     last: bool,
 ) -> Overall:
     """What time passing says comes before what the processor says, where both say something.
@@ -94,7 +94,7 @@ def _changed(
         note = f"a trade-off: {rests_on} {verdict}, {against[0]} the opposite"
         return Overall("inconclusive", rests_on, note, final=True, notes=(note,))
     others = [w for w in deciding if w.name not in changed]
-    doubted = _doubted(watched, others, pairs, error) if verdict == "improved" else {}
+    doubted = _doubted(watched, others, judged, pairs, rules) if verdict == "improved" else {}
     if doubted:
         told = ", ".join(f"{name} is not {margin:.0%} worse" for name, margin in doubted.items())
         why = f"{rests_on} {verdict}, but that {told} is not proven"
@@ -111,11 +111,24 @@ def _changed(
 
 
 def _doubted(
-    watched: Sequence[Watched], others: Sequence[Watched], pairs: Sequence[Pair], error: float
+    watched: Sequence[Watched],
+    others: Sequence[Watched],
+    judged: Mapping[str, Judged],
+    pairs: Sequence[Pair],
+    rules: Rules,
 ) -> dict[str, float]:
-    """The margins of those that are not proven to be no worse by them."""
-    asked = [(w, GUARD) for w in others] + [(w, w.margin) for w in watched if w.role == "guard" and w.margin]
-    return {w.name: margin for w, margin in asked if not _not_worse(w, pairs, margin, error)}
+    """The margins of those that matter here and are not proven to be no worse by them."""
+    open_ = [w for w in others if judged[w.name].verdict != "equivalent" and not _little(w, pairs, rules)]
+    asked = [(w, GUARD) for w in open_] + [(w, w.margin) for w in watched if w.role == "guard" and w.margin]
+    return {w.name: margin for w, margin in asked if not _not_worse(w, pairs, margin, rules.error)}
+
+
+def _little(watched: Watched, pairs: Sequence[Pair], rules: Rules) -> bool:
+    """Whether it is processor time that grew by less than the margin of what a request takes: it does not matter."""
+    if watched.name != "cpu" or any("latency" not in side.values for p in pairs for side in (p.a, p.b)):
+        return False
+    more = statistics.median(p.b.values["cpu"] - p.a.values["cpu"] for p in pairs)
+    return more <= rules.margin * statistics.median(p.a.values["latency"] for p in pairs)
 
 
 def _regressed(judged: Judged | None) -> bool:
