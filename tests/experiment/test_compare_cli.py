@@ -18,6 +18,7 @@ from perfcrew.surfaces.cli import run
 from perfcrew.surfaces.compare import exit_code
 from perfcrew.surfaces.comparison_plot import plot
 from perfcrew.surfaces.comparison_text import lines
+from perfcrew.target.process import alive
 
 PYTHON = f"{sys.executable} -I -S"
 FIGURES = (
@@ -106,29 +107,42 @@ def test_a_program_that_is_not_there_is_no_verdict(tmp_path: Path) -> None:
     assert told["verdict"] is None and "can't be started" in told["refused"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupt_leaves_no_process_and_does_not_wait_for_the_command(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    (tmp_path / "long.py").write_text("import os, time; open(f'pid-{os.getpid()}', 'w').close(); time.sleep(240)")
+def stopped(root: Path, number: signal.Signals) -> tuple[int, bytes, list[int]]:
+    """A comparison of commands that take minutes, sent this signal: its exit code, what it said, their pids."""
+    (root / "long.py").write_text("import os, time; open(f'pid-{os.getpid()}', 'w').close(); time.sleep(240)")
     process = subprocess.Popen(
         [sys.executable, "-m", "perfcrew", "compare", *("--command", f"{PYTHON} long.py") * 2],
-        cwd=tmp_path,
+        cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     try:
         until = time.monotonic() + 60
-        while not list(tmp_path.glob("pid-*")) and time.monotonic() < until:
+        while not list(root.glob("pid-*")) and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
-    started = [int(file.name.removeprefix("pid-")) for file in tmp_path.glob("pid-*")]
-    assert process.returncode == 128 + number and b"interrupted" in said
+    return process.returncode, said, [int(file.name.removeprefix("pid-")) for file in root.glob("pid-*")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_leaves_no_process_and_does_not_wait_for_the_command(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    code, said, started = stopped(tmp_path, number)
+    assert code == 128 + number and b"interrupted" in said
     assert len(started) == 1 and not psutil.pid_exists(started[0])
+
+
+def test_what_a_killed_comparison_left_running_is_ended_by_clean(tmp_path: Path) -> None:
+    code, _, started = stopped(tmp_path, signal.SIGKILL)
+    assert code == -signal.SIGKILL and len(started) == 1
+    done = perfcrew(tmp_path, "clean")
+    assert done.returncode == 0 and "side A of a comparison" in done.stdout + done.stderr
+    assert not psutil.pid_exists(started[0]) or not alive(psutil.Process(started[0]))
 
 
 def effect(**given: object) -> Effect:

@@ -124,10 +124,10 @@ class Place:
                 running.kill()
             running.communicate(timeout=LIMIT_S)
 
-    def ended(self, *words: str) -> Ended:
+    def ended(self, *words: str, limit_s: float = LIMIT_S) -> Ended:
         """A command run to its end."""
         with self.perfcrew(*words) as running:
-            printed, said = running.communicate(timeout=LIMIT_S)
+            printed, said = running.communicate(timeout=limit_s)
         return Ended(running.returncode, _events(printed) if "--json" in words else [], said)
 
     def reviewed(self, *words: str) -> Ended:

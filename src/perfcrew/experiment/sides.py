@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from perfcrew.core.comparison import Comparison, Side
@@ -13,6 +15,7 @@ from perfcrew.experiment.duet import compare_duet
 from perfcrew.experiment.engine import Rules, Tell, compare
 from perfcrew.experiment.wish import Wish, variables
 from perfcrew.instruments.command import Launch, words
+from perfcrew.target.leftovers import Registry
 
 
 async def compare_sides(wish: Wish, tell: Tell) -> list[Comparison]:
@@ -98,12 +101,26 @@ async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, s
     cores = idle_cores(0.5)[:2] if wish.duet else []
     duet = len(cores) == 2
     subject = "callables" if wish.callables else "commands"
-    sampler = Commands(*launches, subject=subject, design="duet" if duet else "interleaved", cores=tuple(cores))
     a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
-    found = await (compare_duet if duet else _in_turn)(sampler, a, b, wish.rules, tell)
+    with _registered(wish, launches) as marked:
+        sampler = Commands(*marked, subject=subject, design="duet" if duet else "interleaved", cores=tuple(cores))
+        found = await (compare_duet if duet else _in_turn)(sampler, a, b, wish.rules, tell)
     if wish.duet and not duet:
         found = found.model_copy(update={"notes": (*found.notes, "no duet: there are no two idle cores")})
     return sampler.told(found)
+
+
+@contextmanager
+def _registered(wish: Wish, launches: tuple[Launch, Launch]) -> Iterator[tuple[Launch, Launch]]:
+    """Both under a mark of their own: what a killed perfcrew leaves running is ended by the next, or by `clean`."""
+    registry = Registry(wish.root / ".perfcrew" / "leftovers", "compare")
+    registry.sweep()
+    one, other = (registry.process(f"side {side} of a comparison") for side in "AB")
+    try:
+        yield replace(launches[0], mark=one), replace(launches[1], mark=other)
+    finally:
+        registry.over(one)
+        registry.over(other)
 
 
 async def _in_turn(sampler: Commands, a: Side, b: Side, rules: Rules, tell: Tell) -> Comparison:

@@ -49,6 +49,8 @@ class Launch:
     own_figures: bool = False
     core: int | None = None
     """Pinned to this core; None: wherever the kernel puts it."""
+    mark: str = ""
+    """A registry's token, by which a later perfcrew ends what a killed one left. No two runs at once share it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
     """Run it once. ToolMissing where there is no such program, CommandError where it fails or runs out of time,
     Unmeasurable where its own figures are asked for and it prints none.
     """
-    token, hidden_bytes = secrets.token_hex(8), _rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
+    token, hidden_bytes = launch.mark or secrets.token_hex(8), _rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         since, began = time.time() - _CLOCK_TICK_S, time.perf_counter()
         process = _start(launch, token, out, err)
