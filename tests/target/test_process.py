@@ -210,7 +210,7 @@ def test_a_program_that_is_not_there_says_so(
 
 
 async def test_a_command_gives_its_output_or_fails_with_it(tmp_path: Path, registry: Registry) -> None:
-    async def run(code: str, timeout_s: float = 20) -> spawn.Output:
+    async def run(code: str, timeout_s: float = 20) -> spawn.Ran:
         command = [sys.executable, "-c", code]
         return await spawn.run(
             command, cwd=tmp_path, environment=dict(os.environ), log=tmp_path / "l", registry=registry, what="a seed",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.project import Project
-from perfcrew.experiment.programs import Ran, run_program
+from perfcrew.target import spawn
 from perfcrew.target.environment import environment_of
 from perfcrew.target.leftovers import Registry
 
@@ -143,7 +143,7 @@ async def _run(
     place = workspace / f"check-{secrets.token_hex(3)}"
     place.mkdir(parents=True)
     try:
-        ran = await run_program(
+        ran = await spawn.ran(
             [str(program), *tool.command(place, files)],
             cwd=project.root,
             environment=environment_of(project, None, {"NO_COLOR": "1", "COLUMNS": "400"}),
@@ -157,7 +157,7 @@ async def _run(
     return _result(tool, ran, place / "out.log", project.root)
 
 
-def _result(tool: _Tool, ran: Ran, log: Path, root: Path) -> Check:
+def _result(tool: _Tool, ran: spawn.Ran, log: Path, root: Path) -> Check:
     last = ran.tail.strip().splitlines()[-1:] or [""]
     if ran.exit is None:
         return Check(tool.name, said=f"it did not end within {ran.duration_s:g} s", duration_s=ran.duration_s)

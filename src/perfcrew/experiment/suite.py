@@ -16,9 +16,9 @@ from typing import Literal
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.experiments import SuiteRun
 from perfcrew.core.project import Project
-from perfcrew.experiment.programs import Ran, run_program
 from perfcrew.experiment.scratch_databases import announced
 from perfcrew.experiment.verdicts import Cases, Ended, Tested, worse
+from perfcrew.target import spawn
 from perfcrew.target.clone import Clone
 from perfcrew.target.environment import BYTECODE, command_of, environment_of
 from perfcrew.target.leftovers import Registry
@@ -53,7 +53,7 @@ async def run_suite(
     given = {**(environment or {}), **_told(project, place, only)}
     try:
         with announced(data, registry):
-            ran = await run_program(
+            ran = await spawn.ran(
                 _command(project, kind),
                 cwd=project.workdir,
                 environment=_environment(project, data, given, workspace),
@@ -126,7 +126,7 @@ def cases_of(file: Path) -> Cases | None:
     return Cases(ended)
 
 
-def _tested(ran: Ran, cases: Cases | None, kind: Kind, commit: str) -> Tested:
+def _tested(ran: spawn.Ran, cases: Cases | None, kind: Kind, commit: str) -> Tested:
     said = _trouble(ran, cases, kind)
     failed = cases.of("failed", "error") if cases else frozenset()
     run = SuiteRun(
@@ -142,7 +142,7 @@ def _tested(ran: Ran, cases: Cases | None, kind: Kind, commit: str) -> Tested:
     return Tested(run, cases, ran.exit, ran.tail)
 
 
-def _trouble(ran: Ran, cases: Cases | None, kind: Kind) -> str:
+def _trouble(ran: spawn.Ran, cases: Cases | None, kind: Kind) -> str:
     """Why it is no run of the suite; empty where it is one."""
     if ran.exit is None:
         return f"it did not end within {ran.duration_s:g} s"

@@ -91,7 +91,7 @@ async def _hosts(wish: Wish, place: Place, tell: Tell) -> AsyncIterator[tuple[Ho
                 tree = await stack.enter_async_context(worktree(wish.root, place.registry, place.folder, base=revision))
                 sides[index] = relocate(project, wish.root, tree.target_root)
         tell("preparing the data of both sides")
-        templates = [await stack.enter_async_context(_template(side, place, i)) for i, side in enumerate(sides)]
+        templates = [await stack.enter_async_context(await _template(s, place, i)) for i, s in enumerate(sides)]
         a, b = (
             Host(name, side, _fresh(template, side), variables(wish.settings, name.upper()))
             for name, side, template in zip("ab", sides, templates, strict=True)
@@ -99,19 +99,14 @@ async def _hosts(wish: Wish, place: Place, tell: Tell) -> AsyncIterator[tuple[Ho
         yield a, b
 
 
+async def _template(project: Project, place: Place, number: int) -> Template:
+    return await prepare(project, workspace=place.folder / f"side-{number}", registry=place.registry)
+
+
 def _fresh(template: Template, project: Project) -> Callable[[str], Awaitable[Clone]]:
     """Copies of the data: as found, or at the largest size that the project's own seed command is asked for."""
     size = project.data.sizes[-1] if template.seeds_sizes and project.data.sizes else None
     return lambda name: template.clone(name, size)
-
-
-@asynccontextmanager
-async def _template(project: Project, place: Place, number: int) -> AsyncIterator[Template]:
-    template = await prepare(project, workspace=place.folder / f"side-{number}", registry=place.registry)
-    try:
-        yield template
-    finally:
-        template.drop()
 
 
 async def survey(host: Host, keys: Sequence[str], place: Place, tell: Tell) -> tuple[Plan, ...]:

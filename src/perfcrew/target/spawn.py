@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -24,11 +24,15 @@ _GUARD = Path(__file__).with_name("_guard.py")
 T = TypeVar("T")
 
 
-class Output(NamedTuple):
-    """What a command left when it ended."""
+@dataclass(frozen=True)
+class Ran:
+    """How a program ended. `exit` is None where it was ended by us because its time was over."""
 
-    exit: int
+    command: tuple[str, ...]
+    exit: int | None
+    duration_s: float
     tail: str
+    """The last lines it printed, without secrets."""
 
 
 @dataclass
@@ -130,6 +134,31 @@ def _popen(
     return popen
 
 
+async def ran(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    registry: Registry,
+    what: str,
+    timeout_s: float,
+) -> Ran:
+    """Run a command to its end, whatever its exit status, within a time; all that it started is ended with it.
+
+    Raises TargetFailed where there is no such program or folder.
+    """
+    began = time.monotonic()
+    child = spawn(command, cwd=cwd, environment=environment, log=log, registry=registry, what=what)
+    try:
+        while child.exit is None and time.monotonic() - began < timeout_s:  # noqa: ASYNC110 - nothing tells of its end
+            await asyncio.sleep(0.02)
+        status, duration_s = child.exit, time.monotonic() - began
+    finally:
+        await uninterrupted(asyncio.to_thread(child.end, 2.0))
+    return Ran(tuple(command), status, round(duration_s, 2), readable(child.log.tail(), environment))
+
+
 async def run(
     command: Sequence[str],
     *,
@@ -139,29 +168,18 @@ async def run(
     registry: Registry,
     what: str,
     timeout_s: float = 300.0,
-) -> Output:
-    """Run a command to its end; all that it started is ended with it, whatever happens.
-
-    Raises TargetFailed when it exits with anything but 0, or takes longer than `timeout_s`.
-    """
-    child = spawn(command, cwd=cwd, environment=environment, log=log, registry=registry, what=what)
-    try:
-        status = await _wait(child, timeout_s)
-    finally:
-        await uninterrupted(asyncio.to_thread(child.end, 2.0))
-    tail = readable(child.log.tail(), environment)
-    if status is None:
-        raise TargetFailed(f"{what} did not end within {timeout_s:g} s", command=command, tail=tail, where=str(cwd))
-    if status:
-        raise TargetFailed(f"{what} failed", command=command, exit=status, tail=tail, where=str(cwd))
-    return Output(status, tail)
-
-
-async def _wait(child: Child, timeout_s: float) -> int | None:
-    until = time.monotonic() + timeout_s
-    while child.exit is None and time.monotonic() < until:  # noqa: ASYNC110 - nothing tells us of its end
-        await asyncio.sleep(0.02)
-    return child.exit
+) -> Ran:
+    """The same. Raises TargetFailed also when it exits with anything but 0, or takes longer than `timeout_s`."""
+    done = await ran(
+        command, cwd=cwd, environment=environment, log=log, registry=registry, what=what, timeout_s=timeout_s
+    )
+    if done.exit is None:
+        raise TargetFailed(
+            f"{what} did not end within {timeout_s:g} s", command=command, tail=done.tail, where=str(cwd)
+        )
+    if done.exit:
+        raise TargetFailed(f"{what} failed", command=command, exit=done.exit, tail=done.tail, where=str(cwd))
+    return done
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
