@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from perfcrew.core.comparison import Comparison, Effect, Ratio, Side
+from perfcrew.experiment.asked import Effort
 from perfcrew.experiment.engine import Rules, compare
 from perfcrew.experiment.judging import Ruling, ruling
-from perfcrew.experiment.servers import APPLICATION, OTHERS, Effort, Host, Servers
+from perfcrew.experiment.servers import APPLICATION, OTHERS, Host, Servers
 from perfcrew.experiment.targets import placed, survey
 from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone, prepare

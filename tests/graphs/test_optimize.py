@@ -13,6 +13,7 @@ import kill_and_resume
 import pytest
 from reviews import Ended, Place
 
+from perfcrew.core.comparison import Comparison
 from perfcrew.core.experiments import Kept, Outcome
 from perfcrew.ledger import Ledger
 
@@ -60,10 +61,13 @@ def test_what_is_proven_is_kept_and_the_gate_passes(optimized: Optimized) -> Non
     with Ledger.existing(optimized.place.root) as ledger:
         run = optimized.ended.events[-1]["run"]
         outcomes = [e.body for e in ledger.find(run, "outcome") if isinstance(e.body, Outcome)]
+        compared = [e.body for e in ledger.find(run, "comparison") if isinstance(e.body, Comparison)]
         kept = [e.body for e in ledger.find(run, "kept") if isinstance(e.body, Kept)]
     assert [o.decision for o in outcomes] == ["keep"]
     assert [s.name for s in outcomes[0].steps] == ["apply", "checks", "tests", "answers", "footprint", "measure"]
     assert kept[0].whole and kept[0].branch == optimized.branch
+    statements = {c.subject: e.b for c in compared for e in c.effects if e.metric == "db.statements"}
+    assert statements == {"GET /items": 1}
 
 
 def test_the_branch_has_a_commit_that_tells_what_was_measured(optimized: Optimized) -> None:

@@ -227,7 +227,7 @@ def _comparison(
     result, pairs = found.overall, taken.pairs.get(subject, [])
     deciding = {w.name for w in sampler.watched(subject) if w.role == "deciding"}
     effects = tuple(
-        _effect(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched(subject)
+        effect_of(w, pairs, found.judged.get(w.name), refused=result.refused) for w in sampler.watched(subject)
     )
     return Comparison(
         subject=subject,
@@ -252,7 +252,8 @@ def _comparison(
     )
 
 
-def _effect(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, refused: str) -> Effect:
+def effect_of(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, refused: str) -> Effect:
+    """What is told of one metric; `judged` None: it is exact, or nothing could be said."""
     there = [p for p in pairs if watched.name in p.a.values and watched.name in p.b.values]
     a, b = [p.a.values[watched.name] for p in there], [p.b.values[watched.name] for p in there]
     found = judged or exact(watched, a, b)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,13 @@ from pathlib import Path
 from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
+from perfcrew.experiment.asked import CLOSELY, LIGHTLY, Asked, Effort, Started
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
-from perfcrew.instruments import cpu_clock
-from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop
+from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
 from perfcrew.target import auth
 from perfcrew.target.clone import Clone
-from perfcrew.target.launch import Running, launch
+from perfcrew.target.launch import launch
 from perfcrew.target.leftovers import Registry
 
 APPLICATION = "application"
@@ -42,8 +41,6 @@ EXTRA: dict[str, Watched] = {
     "response.bytes": replace(BYTES, role="deciding"),
 }
 """What some changes aim at beside or instead of an endpoint's own time."""
-_TURNS = 4
-"""Blocks of each side and endpoint: as ABBAABBA or its mirror."""
 _GROWTH_REQUESTS = 150
 _NEIGHBOUR_S = 0.25
 
@@ -56,24 +53,6 @@ class Host:
     project: Project
     fresh: Callable[[str], Awaitable[Clone]]
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Started:
-    """A started instance of one side."""
-
-    running: Running
-    aim: Aim
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is asked of one instance and endpoint. Requests of one plan are sent in turn."""
-
-    seconds: float = 0.2
-    fewest: int = 8
-    warm: int = 3
-    turns: int = _TURNS
 
 
 @dataclass
@@ -92,8 +71,8 @@ class Servers:
     awaited_keys: frozenset[str]
     aims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cheap: Plan | None = None
-    effort: Effort = Effort()
-    light: Effort = Effort(seconds=0.0, fewest=4, warm=2, turns=2)
+    effort: Effort = CLOSELY
+    light: Effort = LIGHTLY
     guarding: bool = False
     """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
@@ -164,7 +143,7 @@ class Servers:
         awaited = self.awaited(plan.endpoint.key)
         effort = self.effort if awaited else self.light
         asked = plan if awaited else _one_request(plan)
-        sides = tuple(_Asked(side, asked, self.drivers[0]) for side in order)
+        sides = tuple(Asked(side, asked, self.drivers[0]) for side in order)
         for side in sides:
             await side.warm(effort.warm * len(asked.requests))
         return _Both(plan, effort, awaited, sides)
@@ -179,7 +158,7 @@ class Servers:
         readings = {id(side.side): side.reading() for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
 
-    async def _aimed(self, asked: _Asked) -> None:
+    async def _aimed(self, asked: Asked) -> None:
         aims = self.aims.get(asked.plan.endpoint.key, ())
         if "neighbour.latency" in aims and self.cheap is not None:
             beside = await measure_neighbour(
@@ -200,7 +179,7 @@ class _Both:
     plan: Plan
     effort: Effort
     awaited: bool
-    sides: tuple[_Asked, ...]
+    sides: tuple[Asked, ...]
 
 
 def _one_request(plan: Plan) -> Plan:
@@ -221,65 +200,6 @@ def _together(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
         for name, side in sides.items()
     }
     return {OTHERS: Pair(readings["a"], readings["b"])}
-
-
-@dataclass
-class _Asked:
-    """One endpoint of one instance."""
-
-    side: Started
-    plan: Plan
-    driver: Driver
-    cold_ms: float = 0.0
-    cpu_ms: list[float] = field(default_factory=list)
-    """A request, of each block."""
-    asked: int = 0
-    samples_ms: list[float] = field(default_factory=list)
-    sent_bytes: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    extra: dict[str, float] = field(default_factory=dict)
-
-    async def warm(self, count: int, cold: bool = True) -> None:
-        result = await self._loop(count=count)
-        if cold and result.samples_ms:
-            self.cold_ms = result.samples_ms[0]
-
-    async def block(self, duration_s: float, minimum: int) -> None:
-        before_ms = cpu_clock.cpu_ms(self.side.running)
-        result = await self._loop(duration_s=duration_s, minimum=minimum)
-        if result.asked_count:
-            self.cpu_ms.append((cpu_clock.cpu_ms(self.side.running) - before_ms) / result.asked_count)
-        self.asked += result.asked_count
-        self.sent_bytes += result.sent_bytes
-        self.samples_ms += result.samples_ms
-
-    async def _loop(self, *, duration_s: float = 0.0, minimum: int = 0, count: int | None = None) -> LoadResult:
-        result = await closed_loop(
-            self.side.aim,
-            self.plan.requests,
-            expected=self.plan.fingerprints,
-            driver=self.driver,
-            duration_s=duration_s,
-            minimum=minimum,
-            count=count,
-        )
-        for kind, number in result.errors.items():
-            self.errors[kind] = self.errors.get(kind, 0) + number
-        return result
-
-    def reading(self) -> Reading:
-        """The instance's figures, and the kinds of errors as its check: a side that errs does other work."""
-        if not self.samples_ms or not self.asked:
-            return Reading({}, check=f"no answer as expected: {', '.join(sorted(self.errors))}")
-        values = {
-            "cpu": statistics.median(self.cpu_ms),
-            "latency": statistics.median(self.samples_ms),
-            "latency.cold": self.cold_ms,
-            "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
-            "response.bytes": self.sent_bytes / self.asked,
-            **self.extra,
-        }
-        return Reading(values, check=", ".join(sorted(self.errors)))
 
 
 def _whole(side: Started) -> Reading:

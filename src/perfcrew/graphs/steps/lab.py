@@ -10,20 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perfcrew.core.answers import Mask, Refusal
-from perfcrew.core.comparison import Comparison, Side
+from perfcrew.core.comparison import Comparison, Effect, Side
 from perfcrew.core.experiments import TrialStep
 from perfcrew.core.patches import Fix
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment import answers
+from perfcrew.experiment import answers, counted
 from perfcrew.experiment.apply import write_fix
+from perfcrew.experiment.asked import Effort
 from perfcrew.experiment.checks import check, judged
-from perfcrew.experiment.engine import Rules, compare
+from perfcrew.experiment.engine import Reading, Rules, compare
 from perfcrew.experiment.judging import Ruling
 from perfcrew.experiment.overlay import on_worktree
 from perfcrew.experiment.sameness import Wanted, compare_all
-from perfcrew.experiment.servers import EXTRA, Effort, Host, Servers
+from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
 from perfcrew.experiment.verdicts import confirmed
 from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
@@ -205,8 +206,10 @@ class Lab:
                 self._mask = await answers.learn(one, two, plans)
         return self._mask
 
-    def _started(self, name: str, tree: Tree) -> AbstractAsyncContextManager[Instance]:
-        return self.context.started(name, project=tree.project, environment=tree.environment, fresh=self._fresh(tree))
+    def _started(self, name: str, tree: Tree, parts: Sequence[str] = ()) -> AbstractAsyncContextManager[Instance]:
+        return self.context.started(
+            name, parts=parts, project=tree.project, environment=tree.environment, fresh=self._fresh(tree)
+        )
 
     def _fresh(self, tree: Tree) -> Fresh:
         async def made(name: str) -> Clone:
@@ -251,7 +254,17 @@ class Lab:
         sides = (Side(label="A", what="the best so far"), Side(label="B", what="the change"))
         progress = context.progress(STAGE)
         with context.measuring():
-            return await compare(sampler, *sides, rules, progress.note)
+            found = await compare(sampler, *sides, rules, progress.note)
+        return counted.beside(found, await self._counted(a, b))
+
+    async def _counted(self, a: Tree, b: Tree) -> dict[str, tuple[Effect, ...]]:
+        """What each endpoint sends, with the probe in an instance of both."""
+        self.context.progress(STAGE).note("counting what the endpoints send")
+        read: list[dict[str, list[Reading]]] = []
+        for name, tree in (("counted-a", a), ("counted-b", b)):
+            async with self._started(name, tree, counted.PARTS) as instance:
+                read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
+        return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
     def _host(self, name: str, tree: Tree) -> Host:
         return Host(name, tree.project, self._fresh(tree), tree.environment)

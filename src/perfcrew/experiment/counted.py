@@ -1,0 +1,60 @@
+"""What a request sends, counted on both sides: statements, rows, cache round trips, calls. Exact where a clock is not.
+
+Counted apart from the timed pairs, on an instance of each side with the probe, since the probe costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from perfcrew.core.comparison import Comparison, Effect
+from perfcrew.core.metrics import METRICS
+from perfcrew.core.web import Plan
+from perfcrew.experiment.engine import Pair, Reading, Watched, effect_of
+from perfcrew.instruments.life import median_counts
+from perfcrew.instruments.traces import Sends, run_traced
+
+PARTS = ("spans",)
+"""Of the probe."""
+_REPEATS = 3
+_FIELDS = {
+    "db.statements": "statements_count",
+    "db.rows": "rows",
+    "cache.round_trips": "cache_count",
+    "http.calls": "http_count",
+    "model.calls": "model_count",
+}
+_WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in _FIELDS)
+
+
+class Probed(Protocol):
+    """A started instance with the probe in it."""
+
+    @property
+    def client(self) -> Sends: ...
+    @property
+    def probe_dir(self) -> Path | None: ...
+
+
+async def count(instance: Probed, plan: Plan) -> list[Reading]:
+    """A reading for each warm repeat of the plan's requests; none where the probe saw nothing."""
+    assert instance.probe_dir is not None
+    run = await run_traced(instance.client, plan, instance.probe_dir, repeats=_REPEATS)
+    if not run.body.instrumented:
+        return []
+    each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
+    return [Reading({name: float(getattr(counts, field)) for name, field in _FIELDS.items()}) for counts in each]
+
+
+def effects(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
+    """The effects on whatever was counted at all. Counts that vary and overlap get no verdict."""
+    pairs = [Pair(one, other) for one, other in zip(a, b, strict=False)]
+    seen = [w for w in _WATCHED if any(side.values[w.name] for pair in pairs for side in (pair.a, pair.b))]
+    return tuple(effect_of(watched, pairs, None, refused="") for watched in seen)
+
+
+def beside(found: Iterable[Comparison], counted: dict[str, tuple[Effect, ...]]) -> list[Comparison]:
+    """The comparisons with the counts of their endpoints."""
+    return [c.model_copy(update={"effects": (*c.effects, *counted.get(c.subject, ()))}) for c in found]
