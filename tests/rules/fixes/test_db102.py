@@ -163,7 +163,7 @@ def test_a_function_of_its_own_keeps_its_answer_on_the_session(tmp_path: Path) -
 
 DECLINED = {
     "what it asks for changes": (
-        "def page(session, books):\n    for b in books:\n        show(session.get(Shop, b.shop_id))\n",
+        "def page(session, books):\n    for b in books:\n        show(session.get(Shop, b['shop_id']))\n",
         "changes from turn to turn",
     ),
     "a write lies in the loop": (
