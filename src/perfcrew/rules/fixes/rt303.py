@@ -1,7 +1,8 @@
 """RT303: less work in a hot function, by what can be shown to mean the same.
 
 A pattern compiled once, results of a function that is pure by sight kept within a bound, texts joined once, lookups
-in a set, values that stay taken out of the loop. A better algorithm is for a developer to find.
+in a set, values that stay taken out of the loop, text not walked letter by letter. A better algorithm is for a
+developer to find.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 import libcst as cst
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import hot_loops, imports, purity, sight
+from perfcrew.rules.fixes import hot_loops, imports, letters, purity, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.outcomes import Draft, attempt
@@ -31,6 +32,7 @@ def fix(case: Case) -> list[Fix | Declined]:
         lambda: _loop(case, "hoist", "Take what stays out of the loop", hot_loops.hoist),
         lambda: _loop(case, "set", "Look values up in a set", hot_loops.membership),
         lambda: _loop(case, "join", "Join the text once", hot_loops.join),
+        lambda: _loop(case, "text", "Do not walk text letter by letter", letters.leave),
         lambda: _pattern(case),
         lambda: _kept(case),
     )

@@ -27,19 +27,19 @@ _WRITING_SQL = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE)\b",
 def around(spot: Spot, node: ast.AST) -> list[Loop]:
     """The loops of the function that turn the node, the outermost first."""
     found: list[Loop] = []
-    child = node
+    child = below = node
     for parent in spot.around(node):
-        if isinstance(parent, LOOPS) and not _once(parent, child):
+        if isinstance(parent, LOOPS) and not _once(parent, child, below):
             found.insert(0, parent)
-        child = parent
+        child, below = parent, child
     return found
 
 
-def _once(loop: Loop, child: ast.AST) -> bool:
-    """Whether the child is done once, before the first turn: what is gone over."""
+def _once(loop: Loop, child: ast.AST, below: ast.AST) -> bool:
+    """Whether the child, with the node below it, is done once, before the first turn: what is gone over."""
     if isinstance(loop, (ast.For, ast.AsyncFor)):
         return child is loop.iter or child in loop.orelse
-    return not isinstance(loop, ast.While) and child is loop.generators[0].iter
+    return not isinstance(loop, ast.While) and child is loop.generators[0] and below is loop.generators[0].iter
 
 
 def statement_of(spot: Spot, node: ast.AST) -> ast.stmt:
