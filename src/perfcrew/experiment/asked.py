@@ -35,7 +35,7 @@ class Effort:
 
 CLOSELY = Effort()
 """What a comparison is about."""
-LIGHTLY = Effort(seconds=0.0, fewest=4, warm=2, turns=2)
+LIGHTLY = Effort(seconds=0.0, fewest=2, warm=1, turns=2)
 """What is asked beside it."""
 
 

@@ -55,6 +55,7 @@ class Pair:
     b: Reading
 
 
+STRETCH = 4.0
 Design = Literal["interleaved", "duet", "instances"]
 Checks = Literal["must agree", "if constant", "none"]
 Goal = Literal["verdict", "not worse", "none"]
@@ -88,6 +89,8 @@ class Rules:
     fewest: int = 6
     most: int = 1000
     seed: int = 0
+    enough: int = 0
+    """Pairs for which a slow comparison may go beyond its budget, up to `STRETCH` times as long."""
 
 
 @dataclass
@@ -124,7 +127,7 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
         except (CommandError, Unmeasurable) as error:
             broken = f"a side could not be measured: {error}"
             break
-        last = taken.spent_s >= rules.budget_s or taken.rounds >= rules.most
+        last = _over(taken, rules)
         for subject, pairs in taken.pairs.items():
             found[subject] = _look(sampler, subject, pairs, rules, last=last)
         tell(_line(taken, found, rules))
@@ -133,6 +136,12 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
     if broken:
         found = {s: Found({}, Overall(None, refused=broken)) for s in taken.pairs or ("all",)}
     return [_comparison(sampler, s, a, b, rules, taken, f) for s, f in found.items()]
+
+
+def _over(taken: Taken, rules: Rules) -> bool:
+    if taken.rounds >= rules.most or taken.spent_s >= rules.budget_s * STRETCH:
+        return True
+    return taken.spent_s >= rules.budget_s and taken.rounds >= rules.enough
 
 
 def _add(taken: Taken, measured: dict[str, Pair]) -> None:

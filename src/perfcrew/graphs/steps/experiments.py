@@ -12,13 +12,16 @@ from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
 from perfcrew.experiment.apply import message, publish, save_patch
-from perfcrew.experiment.engine import Rules
+from perfcrew.experiment.engine import STRETCH, Rules
 from perfcrew.experiment.judging import Ruling, ruling
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
 from perfcrew.graphs.steps.lab import STAGE, Lab, opened
 from perfcrew.graphs.steps.proposals import Next, kept, propose, upcoming, wanted
 from perfcrew.rules import fixes
+
+_ENOUGH = 14
+"""Pairs that a clear change takes to be proven, and a few more."""
 
 
 async def experiments(context: Context) -> None:
@@ -93,7 +96,7 @@ async def _tried(
     ruled = await lab.held(fix, steps)
     if ruled.decision != "keep":
         return ruled, []
-    rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number)
+    rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number, enough=_ENOUGH)
     found = await lab.compared(fix, coming.finding.endpoint, rules)
     ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
     steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
@@ -131,7 +134,8 @@ def _written_down(
         success=f"{metric} improves, proven beyond chance, and by no less than what matters",
         failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse; "
         "processor time only where it grows by more than the margin of what a request takes",
-        stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget",
+        stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget; where "
+        f"pairs are slow, after {_ENOUGH} of them or {STRETCH:g} times the budget",
         budget_s=policy.trial_s,
         margin_share=policy.margin,
         error_share=policy.error,
@@ -184,7 +188,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     if not stacked:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
-    rules = Rules(policy.margin, policy.error, policy.trial_s * 2)
+    rules = Rules(policy.margin, policy.error, policy.trial_s * 2, enough=_ENOUGH)
     aims: dict[str, tuple[str, ...]] = {}
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)

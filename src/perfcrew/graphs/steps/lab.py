@@ -272,7 +272,7 @@ class Lab:
 
 def _light(count: int) -> Effort:
     """What each of so many endpoints is asked beside what a change is about: all together take a second or two."""
-    return Effort(seconds=min(0.25, _BESIDE_S / max(count, 1)), fewest=4, warm=2, turns=2)
+    return Effort(seconds=min(0.25, _BESIDE_S / max(count, 1)), fewest=2, warm=1, turns=2)
 
 
 def _said(refusals: Sequence[Refusal]) -> str:
