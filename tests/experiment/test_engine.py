@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
 from perfcrew.experiment.commands import READY
-from perfcrew.experiment.engine import Rules, Watched, exact
+from perfcrew.experiment.engine import Rules, Taken, Watched, exact, is_over
 from perfcrew.stats.decide import too_coarse
 from tests.experiment.samplers import Drawn, compared
 
@@ -160,3 +161,19 @@ async def test_no_worse_is_proven_and_not_merely_unseen() -> None:
     noisy = (await compared(Drawn({}, subjects=goals, noise=30), Rules(most=30, margin=0.05)))[0]  # type: ignore[arg-type]
     assert calm.verdict == "equivalent"
     assert noisy.verdict == "inconclusive" and noisy.why.startswith("not proven")
+
+
+@pytest.mark.parametrize(
+    ("name", "spent_s", "rounds", "enough", "over"),
+    [
+        ("within the budget", 9.0, 3, 0, False),
+        ("the budget is spent", 11.0, 3, 0, True),
+        ("slow pairs, not enough of them", 11.0, 3, 14, False),
+        ("slow pairs, enough", 30.0, 14, 14, True),
+        ("slow pairs, far beyond", 41.0, 3, 14, True),
+        ("as many as there may be", 1.0, 1000, 0, True),
+    ],
+)
+def test_when_no_further_pair_is_measured(name: str, spent_s: float, rounds: int, enough: int, over: bool) -> None:
+    taken = Taken(rounds=rounds, began=time.monotonic() - spent_s)
+    assert is_over(taken, Rules(budget_s=10.0, enough=enough)) == over

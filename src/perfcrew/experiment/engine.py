@@ -127,7 +127,7 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
         except (CommandError, Unmeasurable) as error:
             broken = f"a side could not be measured: {error}"
             break
-        last = _over(taken, rules)
+        last = is_over(taken, rules)
         for subject, pairs in taken.pairs.items():
             found[subject] = _look(sampler, subject, pairs, rules, last=last)
         tell(_line(taken, found, rules))
@@ -138,7 +138,8 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
     return [_comparison(sampler, s, a, b, rules, taken, f) for s, f in found.items()]
 
 
-def _over(taken: Taken, rules: Rules) -> bool:
+def is_over(taken: Taken, rules: Rules) -> bool:
+    """Whether no further pair is measured."""
     if taken.rounds >= rules.most or taken.spent_s >= rules.budget_s * STRETCH:
         return True
     return taken.spent_s >= rules.budget_s and taken.rounds >= rules.enough
