@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import CommandError, UsageError
 from perfcrew.experiment.engine import Rules
-from perfcrew.experiment.servers import APPLICATION, Servers
+from perfcrew.experiment.servers import APPLICATION, OTHERS, Servers
 from perfcrew.experiment.sides import compare_sides
 from perfcrew.experiment.wish import Wish
 
@@ -87,8 +88,16 @@ async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> N
         await compare_sides(wish, lambda what: None)
 
 
-@pytest.mark.parametrize("asked", [("GET /a",), ("GET /a", "GET /b", "GET /c")])
-def test_the_error_is_of_all_endpoints_together(asked: tuple[str, ...]) -> None:
-    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(asked))  # type: ignore[arg-type]
-    decide = [w.weight for key in asked for w in sampler.watched(key) if w.role == "deciding"]
+@pytest.mark.parametrize("aims", [{}, {"GET /a": ("neighbour.latency",)}])
+@pytest.mark.parametrize("asked", [(), ("GET /a",), ("GET /a", "GET /b", "GET /c")])
+def test_the_error_is_of_all_that_may_be_called_changed(asked: tuple[str, ...], aims: dict[str, Any]) -> None:
+    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(asked), aims=aims)  # type: ignore[arg-type]
+    subjects = (*asked, "GET /beside", OTHERS, APPLICATION)
+    decide = [w.weight for subject in subjects for w in sampler.watched(subject) if w.role == "deciding"]
     assert sum(decide) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("aims", "goal"), [({}, "not worse"), ({APPLICATION: ()}, "verdict")])
+def test_a_change_of_the_start_is_asked_for_its_verdict(aims: dict[str, Any], goal: str) -> None:
+    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(), aims=aims, guarding=True)  # type: ignore[arg-type]
+    assert sampler.goal(APPLICATION) == goal

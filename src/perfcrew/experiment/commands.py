@@ -36,7 +36,11 @@ class Commands:
     """What the unmeasured first runs took: they fill file caches and compile byte code."""
     left: Counter[str] = field(default_factory=Counter)
     """How often each side left processes running."""
-    _has_ready: bool = True
+
+    @property
+    def _has_ready(self) -> bool:
+        """Whether the wait for a core is told here."""
+        return all(run.ready_ms is not None for pair in self.cold for run in pair)
 
     @property
     def unit(self) -> str:
@@ -52,7 +56,6 @@ class Commands:
         """One unmeasured run of each, told apart from the others."""
         one, other = await self._run("A", self.a), await self._run("B", self.b)
         self.cold.append((one, other))
-        self._has_ready = one.ready_ms is not None and other.ready_ms is not None
 
     def told(self, found: Comparison) -> Comparison:
         """The comparison with the first runs, and with what a side left behind."""
@@ -61,7 +64,11 @@ class Commands:
             for side, times in sorted(self.left.items())
         ]
         cold = tuple(e for one, other in self.cold[:1] for e in _first_runs(_reading(one), _reading(other)))
-        return found.model_copy(update={"notes": (*found.notes, *notes), "cold": cold})
+        told = found.model_copy(update={"notes": (*found.notes, *notes), "cold": cold})
+        if len(self.left) != 1:
+            return told
+        why = f"{next(iter(self.left))} leaves work to processes that go on after it, and the other side does not"
+        return told.model_copy(update={"verdict": None, "rests_on": "", "why": "", "refused": why})
 
     def goal(self, subject: str) -> Goal:
         return "verdict"

@@ -26,6 +26,8 @@ class Wanted:
 
 
 AS_USUAL = Wanted()
+_MEANT = ("changes an answer", "special-cases the measured requests", "changes the answer to wrong input")
+"""What a change that says so may do to its own endpoint: a bound on a listing answers otherwise."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,31 @@ class Sameness:
         """All reasons to discard it; empty where it is the same in every respect that could be seen."""
         parts = (self.answers, self.effects, self.freshness, self.footprint)
         return tuple(refusal for part in parts for refusal in part.refusals)
+
+    def against(self, endpoint: str | None, *, exact: bool) -> tuple[Refusal, ...]:
+        """The refusals that count. A change that is not `exact` may answer otherwise at its own endpoint, with the
+        same status.
+        """
+        failed = {d.endpoint for d in self.answers.differences if d.what == "status" and d.role != "wrong input"}
+        meant = endpoint if not exact and endpoint not in failed else None
+        return tuple(r for r in self.refusals if r.subject != meant or r.name not in _MEANT)
+
+    def unseen(self, endpoint: str | None) -> str:
+        """Why the answers that matter could not be compared, empty where they were."""
+        if endpoint in self.answers.uncompared:
+            return f"its answers could not be compared: {self.answers.uncompared[endpoint]}"
+        return "no answers could be compared" if self.answers.outcome == "unknown" else ""
+
+    def told(self, *, exact: bool) -> str:
+        """What was found to be the same, and what nothing is known of."""
+        found = self.answers
+        asked = (
+            f"{found.measured_count} measured, {found.held_out_count} held-out and {found.wrong_input_count} wrong "
+            "requests"
+        )
+        said = f"equal on {asked}" if exact else f"answers differ on purpose; {asked} were asked"
+        unseen = f"; not compared: {', '.join(found.uncompared)}" if found.uncompared else ""
+        return f"{said}; the data are the same, and fresh{unseen}"
 
 
 async def compare_all(

@@ -27,20 +27,22 @@ from perfcrew.target.leftovers import Registry
 
 APPLICATION = "application"
 OTHERS = "the other endpoints together"
-CPU = Watched("cpu", "ms", "deciding", weight=0.5)
-LATENCY = Watched("latency", "ms", "deciding", weight=0.5)
+CPU = Watched("cpu", "ms", "deciding")
+LATENCY = Watched("latency", "ms", "deciding")
 COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3)
 BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
 ERRORS = Watched("error.rate", "fraction", "guard", exact=True)
-RSS = Watched("rss.peak", "bytes", "deciding", weight=0.5, margin=0.1)
-STARTUP = Watched("startup", "ms", "deciding", weight=0.5, margin=0.15)
+RSS = Watched("rss.peak", "bytes", "deciding", margin=0.1)
+STARTUP = Watched("startup", "ms", "deciding", margin=0.15)
 PROCESSES = Watched("processes", "count", "guard", exact=True)
 EXTRA: dict[str, Watched] = {
-    "neighbour.latency": Watched("neighbour.latency", "ms", "deciding", weight=0.5),
-    "rss.slope": Watched("rss.slope", "bytes/request", "deciding", weight=0.5, margin=0.1),
+    "neighbour.latency": Watched("neighbour.latency", "ms", "deciding"),
+    "rss.slope": Watched("rss.slope", "bytes/request", "deciding", margin=0.1),
     "response.bytes": replace(BYTES, role="deciding"),
 }
 """What some changes aim at beside or instead of an endpoint's own time."""
+_PARTS = {"awaited": 0.6, "beside": 0.1, "together": 0.1, "application": 0.2}
+"""Of the error: what a comparison is about, the other endpoints each and together, memory and start."""
 _GROWTH_REQUESTS = 150
 _NEIGHBOUR_S = 0.25
 
@@ -86,29 +88,26 @@ class Servers:
         return subject in self.awaited_keys
 
     def goal(self, subject: str) -> Goal:
-        if self.awaited(subject):
+        if self.awaited(subject) or (subject == APPLICATION and APPLICATION in self.aims):
             return "verdict"
         return "not worse" if self.guarding and subject in (OTHERS, APPLICATION) else "none"
 
     def watched(self, subject: str) -> tuple[Watched, ...]:
+        """One family: the parts of the error of all that may be called changed add up to one."""
         if subject == APPLICATION:
-            return (RSS, STARTUP, PROCESSES)
+            part = _PARTS["application"] + (0.0 if self.awaited_keys else _PARTS["awaited"])
+            return (replace(RSS, weight=part / 2), replace(STARTUP, weight=part / 2), PROCESSES)
         if subject == OTHERS:
-            return (replace(CPU, margin=0.1), replace(LATENCY, margin=0.25))
+            part = _PARTS["together"] / 2
+            return (replace(CPU, weight=part, margin=0.1), replace(LATENCY, weight=part, margin=0.25))
         if not self.awaited(subject):
-            part = 1 / max(len(self.plans), 1)  # one family: each endpoint has its part of the error
-            return (replace(CPU, weight=0.5 * part), replace(LATENCY, weight=0.5 * part), ERRORS, BYTES)
+            part = _PARTS["beside"] / 2 / max(len(self.plans), 1)
+            return (replace(CPU, weight=part), replace(LATENCY, weight=part), ERRORS, BYTES)
         aims = self.aims.get(subject, ())
-        extra = tuple(EXTRA[name] for name in aims if name in EXTRA)
-        part = 1 / max(len(self.awaited_keys), 1)  # the error is of all that is asked for together
-        return (
-            replace(CPU, weight=0.5 * part),
-            replace(LATENCY, weight=0.5 * part),
-            *extra,
-            COLD,
-            ERRORS,
-            *(() if BYTES.name in aims else (BYTES,)),
-        )
+        deciding = (CPU, LATENCY, *(EXTRA[name] for name in aims if name in EXTRA))
+        part = _PARTS["awaited"] / len(self.awaited_keys) / len(deciding)
+        exact = (ERRORS,) if BYTES.name in aims else (ERRORS, BYTES)
+        return (*(replace(w, weight=part) for w in deciding), COLD, *exact)
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""

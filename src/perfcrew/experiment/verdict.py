@@ -42,6 +42,7 @@ def overall(
 ) -> Overall:
     """The verdict over the deciding metrics; `last` where no further pair will be measured."""
     deciding = [w for w in watched if w.role == "deciding" and w.name in judged]
+    absent = tuple(w.name for w in watched if w.role == "deciding" and w.name not in judged)
     refused = [f"{w.name}: {judged[w.name].refused}" for w in deciding if judged[w.name].refused]
     if refused or not deciding:
         why = "; ".join(refused) or "nothing was measured that a verdict could rest on"
@@ -51,6 +52,9 @@ def overall(
     if changed:
         return _changed(watched, deciding, judged, changed, pairs, rules, last)
     worse = [w.name for w in watched if w.role == "guard" and w.exact and _regressed(judged.get(w.name))]
+    if absent:
+        why = f"{', '.join(absent)} could not be measured in every pair"
+        return Overall("inconclusive", "", why, unproven=absent)
     if worse and all(verdict == "equivalent" for verdict in verdicts.values()):
         return Overall("regressed", worse[0], f"{worse[0]} regressed, which is counted and not timed", final=True)
     if all(verdict == "equivalent" for verdict in verdicts.values()):
@@ -93,7 +97,7 @@ def _changed(
     if against:
         note = f"a trade-off: {rests_on} {verdict}, {against[0]} the opposite"
         return Overall("inconclusive", rests_on, note, final=True, notes=(note,))
-    others = [w for w in deciding if w.name not in changed]
+    others = [w for w in watched if w.role == "deciding" and w.name not in changed]
     doubted = _doubted(watched, others, judged, pairs, rules) if verdict == "improved" else {}
     if doubted:
         told = ", ".join(f"{name} is not {margin:.0%} worse" for name, margin in doubted.items())
@@ -104,7 +108,7 @@ def _changed(
         note = f"a trade-off: {against[0]} {verdicts[against[0]]}, {rests_on} {verdict}"
         return Overall(verdict, rests_on, note, final=True, notes=(note,))
     for other in others if verdict == "regressed" and not last else ():
-        ratio = judged[other.name].ratio
+        ratio = judged[other.name].ratio if other.name in judged else None
         if ratio is not None and ratio.value < 1 - GUARD:
             return Overall("inconclusive", rests_on, f"{rests_on} regressed, {other.name} may have improved")
     return Overall(verdict, rests_on, f"{rests_on} {verdict}", final=True)
@@ -118,8 +122,8 @@ def _doubted(
     rules: Rules,
 ) -> dict[str, float]:
     """The margins of those that matter here and are not proven to be no worse by them."""
-    open_ = [w for w in others if judged[w.name].verdict != "equivalent" and not _little(w, pairs, rules)]
-    asked = [(w, GUARD) for w in open_] + [(w, w.margin) for w in watched if w.role == "guard" and w.margin]
+    open_ = [w for w in others if not _equivalent(judged.get(w.name)) and not _little(w, pairs, rules)]
+    asked = [(w, w.margin or GUARD) for w in open_] + [(w, w.margin) for w in watched if w.role == "guard" and w.margin]
     return {w.name: margin for w, margin in asked if not _not_worse(w, pairs, margin, rules.error)}
 
 
@@ -133,6 +137,10 @@ def _little(watched: Watched, pairs: Sequence[Pair], rules: Rules) -> bool:
 
 def _regressed(judged: Judged | None) -> bool:
     return judged is not None and judged.verdict == "regressed"
+
+
+def _equivalent(judged: Judged | None) -> bool:
+    return judged is not None and judged.verdict == "equivalent"
 
 
 def _opposite(judged: Judged | None, verdict: Verdict | None) -> bool:
@@ -157,7 +165,8 @@ def _undecided(
             "equivalent", even[0], f"{even[0]} lies within the margin, {wide} within {GUARD:.0%}", final=True
         )
     names = ", ".join(w.name for w in others)
-    return Overall("inconclusive", "", f"not certain yet: {names}")
+    unproven = tuple(w.name for w in others if not _guarded(w, pairs, rules.error) and not _little(w, pairs, rules))
+    return Overall("inconclusive", "", f"not certain yet: {names}", unproven=unproven)
 
 
 def _matters(judged: Judged, margin: float) -> bool:

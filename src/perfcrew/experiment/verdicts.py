@@ -44,6 +44,12 @@ class Tested:
     exit: int | None = None
     tail: str = ""
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is no suite to be run here, as opposed to one that did not come to its end."""
+        broken_off = self.run.duration_s > 0 and (self.exit is None or self.exit < 0)
+        return not self.run.ran and not broken_off
+
 
 @dataclass(frozen=True)
 class Worse:

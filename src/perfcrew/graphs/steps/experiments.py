@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from perfcrew.core.comparison import Comparison
-from perfcrew.core.errors import PerfcrewError, UsageError
+from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
@@ -37,7 +37,7 @@ async def experiments(context: Context) -> None:
             await _stacked(context, lab)
             await _all(context, policy, lab, time.monotonic() + policy.budget_s)
             await _together(context, policy, lab)
-    except UsageError as error:
+    except PerfcrewError as error:
         context.failed(STAGE, "trying changes", error)
 
 
@@ -93,7 +93,7 @@ async def _tried(
     policy: Experiments, lab: Lab, coming: Next, fix: Fix, steps: list[TrialStep]
 ) -> tuple[Ruling, list[Comparison]]:
     """What is asked of the change, the cheap before the dear; each step is told in `steps`."""
-    ruled = await lab.held(fix, steps)
+    ruled = await lab.held(fix, coming.finding.endpoint, steps)
     if ruled.decision != "keep":
         return ruled, []
     rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number, enough=_ENOUGH)
@@ -193,10 +193,8 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
     found = await lab.against_base(aims, rules)
-    worse = [
-        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
-    ]
-    branch = "" if worse else f"perfcrew/{context.run}"
+    against = _against(found)
+    branch = "" if against else f"perfcrew/{context.run}"
     patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
     if branch:  # what does not hold as a whole does not come into the user's repository
         publish(context.root, lab.best.worktree, branch, context.registry)
@@ -207,16 +205,27 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
         branch=branch,
         outcomes=tuple(outcomes),
         comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
-        whole=not worse,
-        why=f"a regression of {', '.join(worse[:4])}" if worse else _unproven(found),
+        whole=not against,
+        why=against or _unproven(found),
     )
     blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
     context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)
 
 
+def _against(found: Sequence[Comparison]) -> str:
+    """Why all that was kept does not hold as a whole, empty where it does."""
+    refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
+    if refused or not found:
+        return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
+    worse = [
+        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
+    ]
+    return f"a regression of {', '.join(worse[:4])}" if worse else ""
+
+
 def _unproven(found: Sequence[Comparison]) -> str:
     """That nothing became worse is said as far as it was proven."""
-    open_ = [c.subject for c in found if c.verdict in (None, "inconclusive")]
+    open_ = [c.subject for c in found if c.verdict == "inconclusive"]
     return f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
 
 

@@ -28,7 +28,7 @@ from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
 from perfcrew.experiment.verdicts import confirmed
 from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
-from perfcrew.graphs.context import Context, Fresh, Instance
+from perfcrew.graphs.context import APPLICATION, Context, Fresh, Instance
 from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
@@ -37,8 +37,6 @@ _BESIDE_S = 1.5
 """An instance of each side, for all endpoints that a change is not about."""
 _LONGEST_TTL_S = 60.0
 """A cache that keeps answers for longer is not waited for: it has to show new data by being told."""
-_MEANT = ("changes an answer", "special-cases the measured requests", "changes the answer to wrong input")
-"""What a change that says so may do: a bound on a listing answers otherwise."""
 _MIGRATION = re.compile(r"(^|/)(versions|migrations|alembic)/")
 
 
@@ -114,12 +112,12 @@ class Lab:
             tree.worktree.reset()  # without what tests and the application left in it
         return commit
 
-    async def held(self, fix: Fix, steps: list[TrialStep]) -> Ruling:
+    async def held(self, fix: Fix, endpoint: str | None, steps: list[TrialStep]) -> Ruling:
         """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
         await self.migrate(fix)
         for step in (self._checks, self._tests, self._answers):
             began = time.monotonic()
-            made = await step(fix)
+            made = await step(fix, endpoint)
             steps += [s.model_copy(update={"seconds": round(time.monotonic() - began, 1)}) for s in made]
             failed = next((s for s in made if s.passed is False), None)
             if failed is not None:
@@ -130,7 +128,7 @@ class Lab:
         if any(_MIGRATION.search(name) for name in fix.files):
             self.change.migrated = await self.context.data.migrated(self.change.project)
 
-    async def _checks(self, fix: Fix) -> list[TrialStep]:
+    async def _checks(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's type check and lint")
         workspace, registry = self.context.workspace, self.context.registry
         before = await check(self.best.project, fix.files, workspace=workspace, registry=registry)
@@ -138,13 +136,14 @@ class Lab:
         found = judged(before, after)
         return [TrialStep(name="checks", passed=found.passed, said=found.said)]
 
-    async def _tests(self, fix: Fix) -> list[TrialStep]:
+    async def _tests(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's own tests")
         if self._suite is None:
             self._suite = await self._run_suite(self.best, "before")
         before = self._suite
         if not before.run.ran:
-            return [TrialStep(name="tests", passed=None, said=f"not run: {before.run.said}")]
+            passed = None if before.absent else False  # a suite that does not end tells nothing of the change
+            return [TrialStep(name="tests", passed=passed, said=f"not run: {before.run.said}")]
         after = await self._run_suite(self.change, "after")
         found = await confirmed(
             before,
@@ -176,7 +175,7 @@ class Lab:
         finally:
             data.drop()
 
-    async def _answers(self, fix: Fix) -> list[TrialStep]:
+    async def _answers(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("whether the answers are the same")
         plans = self.context.plans
         mask = await self._learned(plans)
@@ -184,17 +183,11 @@ class Lab:
             base = await stack.enter_async_context(self._started("answers-base", self.best))
             change = await stack.enter_async_context(self._started("answers-change", self.change))
             same = await compare_all(base, change, plans, mask, Wanted(declared_s=min(fix.ttl_s, _LONGEST_TTL_S)))
-        found = same.answers
-        against = [r for r in same.refusals if fix.exact or r.name not in _MEANT]
+        against = same.against(endpoint, exact=fix.exact)
         footprint = [r for r in against if r in same.footprint.refusals]
-        others = [r for r in against if r not in footprint]
-        compared = (
-            f"equal on {found.measured_count} measured, {found.held_out_count} held-out and "
-            f"{found.wrong_input_count} wrong requests; the data are the same, and fresh"
-        )
-        meant = "" if fix.exact else "answers differ on purpose; "
+        others = _said([r for r in against if r not in footprint]) or same.unseen(endpoint)
         return [
-            TrialStep(name="answers", passed=not others, said=_said(others) or meant + compared),
+            TrialStep(name="answers", passed=not others, said=others or same.told(exact=fix.exact)),
             TrialStep(name="footprint", passed=not footprint, said=_said(footprint) or "nothing is left behind"),
         ]
 
@@ -221,8 +214,8 @@ class Lab:
 
     async def compared(self, fix: Fix, endpoint: str | None, rules: Rules) -> list[Comparison]:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
-        aims = {endpoint: fix.metrics} if endpoint else {}
-        return await self._compare(self.best, self.change, frozenset(aims), aims, rules)
+        aims = {endpoint or APPLICATION: fix.metrics}
+        return await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
 
     async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
         """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
