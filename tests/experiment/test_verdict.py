@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -37,7 +37,10 @@ SLOWER, FASTER = Drawn(0.1), Drawn(-0.1)
 def over(cpu: Drawn, ready: Drawn, wall: Drawn, last: bool = True) -> Overall:
     watched, rules = (CPU, READY, WALL), Rules()
     drawn = {w.name: d.ratios(n) for n, (w, d) in enumerate(zip(watched, (cpu, ready, wall), strict=True))}
-    judged = {w.name: judge(drawn[w.name], Demand(rules.margin, rules.error, w.weight)) for w in watched}
+    drawn = {name: ratios for name, ratios in drawn.items() if ratios}
+    judged = {
+        w.name: judge(drawn[w.name], Demand(rules.margin, rules.error, w.weight)) for w in watched if w.name in drawn
+    }
     pairs = [
         Pair(Reading({name: 100.0 for name in drawn}), Reading({n: 100 * math.exp(r[i]) for n, r in drawn.items()}))
         for i in range(min(len(r) for r in drawn.values()))
@@ -70,6 +73,20 @@ def test_what_several_metrics_come_to(
 ) -> None:
     found = over(cpu, ready, wall)
     assert (found.verdict, found.rests_on) == (verdict, rests_on), found
+
+
+@pytest.mark.parametrize(
+    ("cpu", "verdict"), [(FASTER, "inconclusive"), (Drawn(), "inconclusive"), (SLOWER, "regressed")]
+)
+def test_a_metric_that_was_not_measured_is_no_pass(cpu: Drawn, verdict: str) -> None:
+    """Where the wait for a core was not told in one pair, that nobody waits longer is not known."""
+    found = over(cpu, replace(Drawn(), pairs=0), Drawn())
+    assert found.verdict == verdict and (READY.name in found.unproven) == (verdict == "inconclusive")
+
+
+def test_what_is_not_certain_is_told_by_name() -> None:
+    assert over(Drawn(), UNSEEN, UNSEEN).unproven == (READY.name,)
+    assert over(Drawn(), Drawn(), UNSEEN).unproven == ()
 
 
 def test_a_trade_off_is_named_with_both_of_its_sides() -> None:
