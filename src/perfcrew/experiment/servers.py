@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -117,6 +118,8 @@ class Servers:
             order = (a, b) if a_first else (b, a)
             # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
             asked = [await self._warmed(p, order) for p in self.plans]
+            # In another order each time: what one endpoint leaves to the next, such as garbage, is no cost of the next.
+            random.Random(self._rounds).shuffle(asked)
             found = {one.plan.endpoint.key: await self._timed(one, a, b) for one in asked}
             found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
             found[APPLICATION] = Pair(_whole(a), _whole(b))

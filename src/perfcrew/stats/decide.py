@@ -1,8 +1,9 @@
 """From paired log ratios to a verdict on one metric: improved, regressed, equivalent or inconclusive.
 
 - *equivalent*: that the ratio lies within the margin on both sides is proven (two one-sided tests).
-- *improved*, *regressed*: that there is a difference in that direction is proven, and its estimate is no smaller than
-  `MATTERS` of the margin, so that a difference which is real and does not matter is not called a change.
+- *improved*, *regressed*: that there is a difference of more than `LEAST` of the margin in that direction is proven,
+  and its estimate is no smaller than `MATTERS` of it: a difference that is real and does not matter is not called a
+  change, nor one that is barely told from none.
 - *inconclusive*: neither, yet. With it come the change that could have been seen, and how many pairs more it takes.
 
 All tests are anytime-valid (`evalue`), so one looks after each pair, and stops when the answer is there.
@@ -24,6 +25,7 @@ from perfcrew.stats.location import hodges_lehmann, spread
 FEWEST = 6
 """Pairs below which no verdict is given."""
 MATTERS = 0.75
+LEAST = 0.25
 STEPS = 100
 REPEATED = 0.75
 """Where fewer of the values than this share are different ones, they were rounded."""
@@ -92,10 +94,10 @@ def _verdict(evidence: Evidence, middle: float, demand: Demand) -> Verdict:
     if evidence.above(-margin) >= one_sided and evidence.below(margin) >= one_sided:
         return "equivalent"
     two_sided = math.log(2 / demand.own_error)
-    matters = abs(middle) >= MATTERS * margin
-    if matters and middle > 0 and evidence.above(0.0) >= two_sided:
+    matters, least = abs(middle) >= MATTERS * margin, LEAST * margin
+    if matters and middle > 0 and evidence.above(least) >= two_sided:
         return "regressed" if demand.direction == "lower" else "improved"
-    if matters and middle < 0 and evidence.below(0.0) >= two_sided:
+    if matters and middle < 0 and evidence.below(-least) >= two_sided:
         return "improved" if demand.direction == "lower" else "regressed"
     return "inconclusive"
 

@@ -35,6 +35,8 @@ from perfcrew.target.clone import Clone
 STAGE = "experiments"
 _BESIDE_S = 1.5
 """An instance of each side, for all endpoints that a change is not about."""
+_SLOW_MS = 500.0
+"""Where one request to each of them takes longer, they are asked fewer."""
 _LONGEST_TTL_S = 60.0
 """A cache that keeps answers for longer is not waited for: it has to show new data by being told."""
 _MIGRATION = re.compile(r"(^|/)(versions|migrations|alembic)/")
@@ -239,8 +241,8 @@ class Lab:
             awaited_keys=keys,
             aims={key: tuple(n for n in names if n in EXTRA) for key, names in aims.items()},
             cheap=cheap,
-            effort=Effort(seconds=0.25) if len(keys) <= 2 else _light(len(keys)),
-            light=_light(len(context.plans) - len(keys)),
+            effort=Effort(seconds=0.25) if len(keys) <= 2 else _light([latency[key] for key in keys]),
+            light=_light([ms for key, ms in latency.items() if key not in keys]),
             guarding=True,
             timeout_s=context.settings.measuring.request_timeout_s,
         )
@@ -263,9 +265,11 @@ class Lab:
         return Host(name, tree.project, self._fresh(tree), tree.environment)
 
 
-def _light(count: int) -> Effort:
+def _light(latencies_ms: Sequence[float]) -> Effort:
     """What each of so many endpoints is asked beside what a change is about: all together take a second or two."""
-    return Effort(seconds=min(0.25, _BESIDE_S / max(count, 1)), fewest=2, warm=1, turns=2)
+    slow = sum(latencies_ms) > _SLOW_MS
+    seconds = min(0.25, _BESIDE_S / max(len(latencies_ms), 1))
+    return Effort(seconds=seconds, fewest=2, warm=1, turns=2) if slow else Effort(seconds, fewest=4, warm=2, turns=2)
 
 
 def _said(refusals: Sequence[Refusal]) -> str:
