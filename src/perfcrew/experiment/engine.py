@@ -84,7 +84,7 @@ class Rules:
     """How a comparison is judged and how long it may take. Fractions and seconds."""
 
     margin: float = 0.02
-    error: float = 0.01
+    error: float = 0.005
     budget_s: float = 60.0
     fewest: int = 6
     most: int = 1000

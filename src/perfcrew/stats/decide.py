@@ -25,7 +25,7 @@ from perfcrew.stats.location import hodges_lehmann, spread
 FEWEST = 6
 """Pairs below which no verdict is given."""
 MATTERS = 0.75
-LEAST = 0.25
+LEAST = 0.1
 STEPS = 100
 REPEATED = 0.75
 """Where fewer of the values than this share are different ones, they were rounded."""
@@ -40,7 +40,7 @@ class Demand:
     """
 
     margin: float = 0.02
-    error: float = 0.01
+    error: float = 0.005
     weight: float = 1.0
     direction: Literal["lower", "higher"] = "lower"
 

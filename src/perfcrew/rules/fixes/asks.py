@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Literal, NamedTuple
 
+from perfcrew.rules.fixes import imports
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.loads import class_of
 from perfcrew.rules.fixes.models import Column, Model, Models
@@ -16,6 +18,10 @@ from perfcrew.rules.source import dotted
 Answer = Literal["entity", "value", "count", "aggregate", "list"]
 _ONE = frozenset({"scalar_one_or_none", "one_or_none", "first", "scalar"})
 _SURE = frozenset({"scalar_one", "one"})
+_LAST = _ONE | _SURE | {"all"}
+_CALLED = _LAST | {"scalars"}
+_AGGREGATES = frozenset({"count", "sum", "min", "max", "avg"})
+_FUNCTION = re.compile(r"(?:^|\.)func\.(\w+)$")
 _KEPT = frozenset({"where", "filter", "order_by", "options", "join", "outerjoin", "select_from"})
 
 
@@ -92,9 +98,9 @@ def _select(spot: Spot, call: ast.Call, models: Models) -> Ask | None:
     unknown = sorted({last(dotted(p.func)) or _attribute(p) for p in parts[1:]} - _KEPT)
     if unknown:
         raise Unwritable(f"the statement has `{unknown[0]}`, which for all keys at once would mean something else")
-    whole, ends = _ends(spot, call)
-    if method == "scalar":
-        ends = ["scalar"]
+    whole, ends = _ends(spot, call, ["scalar"] if method == "scalar" else [])
+    if method == "execute" and not any(end.startswith("scalar") for end in ends):
+        raise Unwritable("the answer is used as rows of the statement, not as what is asked for")
     condition, name, model, column, key = _condition(spot, parts, models)
     answer = _answer(head.args[0], spot, models, ends, column)
     return Ask(
@@ -131,21 +137,21 @@ def _chain(node: ast.expr) -> list[ast.Call]:
     return found
 
 
-def _ends(spot: Spot, call: ast.Call) -> tuple[ast.expr, list[str]]:
-    """The expression with what is called on the answer: `.scalars().all()`, `list(…)`."""
+def _ends(spot: Spot, call: ast.Call, ends: list[str]) -> tuple[ast.expr, list[str]]:
+    """The expression with what is called on the answer: `.scalars().all()`, `list(…)`; no further than its value."""
     current: ast.expr = awaited(spot, call)
-    ends: list[str] = []
-    while True:
+    while not _LAST & set(ends):
         parent = spot.parents.get(current)
         above = spot.parents.get(parent) if isinstance(parent, ast.Attribute) else None
-        if isinstance(parent, ast.Attribute) and isinstance(above, ast.Call) and above.func is parent:
-            ends.append(parent.attr)
+        if isinstance(parent, ast.Attribute) and parent.attr in _CALLED and isinstance(above, ast.Call):
+            ends = [*ends, parent.attr]
             current = above
         elif isinstance(parent, ast.Call) and dotted(parent.func) == "list" and parent.args == [current]:
-            ends.append("all")
+            ends = [*ends, "all"]
             current = parent
         else:
-            return current, ends
+            break
+    return current, ends
 
 
 def _condition(spot: Spot, parts: list[ast.Call], models: Models) -> tuple[ast.Compare, str, Model, Column, ast.expr]:
@@ -162,13 +168,24 @@ def _condition(spot: Spot, parts: list[ast.Call], models: Models) -> tuple[ast.C
 
 def _answer(asked: ast.expr, spot: Spot, models: Models, ends: list[str], column: Column) -> Answer:
     one = bool(set(ends) & (_ONE | _SURE))
-    if isinstance(asked, ast.Call) and dotted(asked.func).startswith(("func.", "sa.func.")):
+    function = _aggregate(spot, asked)
+    if function:
         if not one:
             raise Unwritable("the aggregate's rows are used in another way than as one value")
-        return "count" if dotted(asked.func).endswith(".count") else "aggregate"
+        return "count" if function == "count" else "aggregate"
     model = class_of(spot, asked, models)
     if "all" in ends and model is not None and not one:
         return "list"
     if not one or not column.unique:
         raise Unwritable(f"`{column.attribute}` is not unique: which of several rows is meant can't be told")
     return "entity" if model is not None else "value"
+
+
+def _aggregate(spot: Spot, asked: ast.expr) -> str:
+    """The aggregate that is asked for, '' for none. Raises Unwritable for other functions of SQL, and around one."""
+    calls = [(c, _FUNCTION.search(imports.called(spot.text, c))) for c in ast.walk(asked) if isinstance(c, ast.Call)]
+    functions = [(call, known.group(1)) for call, known in calls if known]
+    for call, name in functions:
+        if call is not asked or name not in _AGGREGATES or len(functions) > 1:
+            raise Unwritable(f"what `{ast.unparse(asked)}` gives where there is no row would be lost in a dict")
+    return functions[0][1] if functions else ""

@@ -26,19 +26,22 @@ class {name}:
     def __init__(self, seconds: float, at_most: int) -> None:
         self._seconds, self._at_most = seconds, at_most
         self._entries: {ordered}[{hashable}, tuple[float, {any}]] = {ordered}()
+        self._lock = {threading}.Lock()
 
     def get(self, key: {hashable}) -> {any}:
         until, value = self._entries.get(key, (0.0, None))
         return value if {time}.monotonic() < until else None
 
     def put(self, key: {hashable}, value: {any}) -> None:
-        self._entries[key] = ({time}.monotonic() + self._seconds, value)
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._at_most:
-            self._entries.popitem(last=False)
+        with self._lock:
+            self._entries.pop(key, None)
+            self._entries[key] = ({time}.monotonic() + self._seconds, value)
+            while len(self._entries) > self._at_most:
+                self._entries.popitem(last=False)
 
     def clear(self) -> None:
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
 
 
 {kept} = {name}(seconds={seconds}, at_most={at_most})
@@ -83,6 +86,7 @@ def _write(edits: Edits, spot: Spot, function: Function, what: Keepable, kept: s
         "ordered": imports.bring(edits, "collections", "OrderedDict"),
         "hashable": imports.bring(edits, "collections.abc", "Hashable"),
         "any": imports.bring(edits, "typing", "Any"),
+        "threading": imports.bring(edits, "threading"),
         "time": imports.bring(edits, "time"),
     }
     known = any(isinstance(s, ast.ClassDef) and s.name == "_Kept" for s in spot.text.tree.body)

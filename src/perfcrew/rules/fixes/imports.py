@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 
 import libcst as cst
 
-from perfcrew.rules.fixes.edits import Edits
+from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.source import Source, dotted
 
 Import = ast.Import | ast.ImportFrom
+_SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 
 def top(text: Source) -> list[Import]:
@@ -37,21 +42,56 @@ def bound(text: Source, full: str) -> str | None:
     """The name by which the module knows `asyncio` or `functools.cache` from its top level, None where it doesn't."""
     for statement in top(text):
         for alias in statement.names:
-            here = alias.asname or alias.name
-            there = alias.name if isinstance(statement, ast.Import) else f"{statement.module}.{alias.name}"
+            there = alias.name if isinstance(statement, ast.Import) else f"{_module(statement)}.{alias.name}"
             if there == full:
-                return here
+                return alias.asname or alias.name
     return None
 
 
 def bring(edits: Edits, module: str, name: str | None = None) -> str:
-    """How the code is to call the module (or its member), with an import of it added where there is none."""
-    known = bound(edits.text, f"{module}.{name}" if name else module)
+    """How the code is to call the module (or its member), with an import of it added where there is none.
+
+    Raises Unwritable where the module means something else by that name.
+    """
+    full = f"{module}.{name}" if name else module
+    known = bound(edits.text, full)
+    _refuse_taken(edits.text, known or name or module, full)
     brought = edits.brought.setdefault(module, set())
     if known is None and (name or "") not in brought:
         brought.add(name or "")
         _add(edits, module, name)
     return known or name or module
+
+
+def _refuse_taken(text: Source, called: str, full: str) -> None:
+    head = called.partition(".")[0]
+    meant = head if called == full else full
+    for node in _of_module(text):
+        other = next((there for here, there in _bindings(node) if here == head and there != meant), None)
+        if other is not None:
+            raise Unwritable(f"line {getattr(node, 'lineno', 1)} gives `{head}` another meaning than `{full}`")
+
+
+def _of_module(text: Source) -> Iterator[ast.AST]:
+    """The nodes that run when the module is imported, and the functions and classes it makes."""
+    waiting: list[ast.AST] = [*text.tree.body]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, _SCOPES):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _bindings(node: ast.AST) -> list[tuple[str, str]]:
+    """Names that the node gives a meaning to, each with what it stands for; '' for what is not imported."""
+    if isinstance(node, ast.Import):
+        return [(a.asname or a.name.split(".")[0], a.name if a.asname else a.name.split(".")[0]) for a in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [(a.asname or a.name, f"{_module(node)}.{a.name}") for a in node.names]
+    if isinstance(node, ast.Name):
+        return [(node.id, "")] if not isinstance(node.ctx, ast.Load) else []
+    named = getattr(node, "name", None)
+    return [(named, "")] if isinstance(named, str) and not isinstance(node, ast.alias) else []
 
 
 def _add(edits: Edits, module: str, name: str | None) -> None:

@@ -20,11 +20,17 @@ from perfcrew.rules.source import Function, Source, dotted, names
 
 _SESSION = re.compile(r"\b(AsyncSession|Session|SessionDep|DbSession|DBSession)\b|^(SessionDep|DbDep)$")
 _CONNECTION = re.compile(r"\b(Connection|Cursor|Pool|Database)\b")
-_KEYS = re.compile(r"^(int|str|bool|float|bytes|UUID|uuid\.UUID|Decimal|Limit|Offset)( \| None)?$")
+_KEYS = re.compile(r"^(int|str|bool|float|bytes|UUID|uuid\.UUID|Limit|Offset)( \| None)?$")
 _TAKEN = re.compile(r"^Annotated\[(int|str|bool|float)\b")
 _WHO = frozenset({"request", "current_user", "g", "session", "user", "tenant", "contextvars", "get_current_user"})
 _APART = re.compile(
     r"(^|[/_])(seed|seeds|fixtures?|factories|factory|migrations|alembic|versions|scripts?|commands)([/_.]|$)"
+)
+# What a session or its connection may hold of the user or the tenant, so that equal statements have other answers.
+_HELD = re.compile(
+    r"\b(\w*session|connection|conn|db)\.info\b|\bset_config\(|\bcurrent_setting\(|\bwith_loader_criteria\b"
+    r"|\bschema_translate_map\b|\bSET\s+((LOCAL|SESSION)\s+)?(app\.|search_path\b|ROLE\b)|\bSET\s+LOCAL\s+\w+\.",
+    re.IGNORECASE,
 )
 _PLAIN = frozenset({"list", "dict", "tuple", "int", "str", "float", "bool", "None", "Sequence", "Mapping", "Decimal"})
 
@@ -52,6 +58,7 @@ def keepable(case: Case, spot: Spot, known: Models) -> Keepable:
         raise Unwritable("in Django keep it by `cache.get_or_set` with a key of your own: querysets are lazy")
     refuse_writes(function)
     _refuse_context(function)
+    _refuse_held(case)
     returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
     final = function.body[-1]
     if len(returns) != 1 or not isinstance(final, ast.Return) or final.value is None:
@@ -70,6 +77,15 @@ def _refuse_context(function: Function) -> None:
         raise Unwritable(
             f"the answer hangs on `{hidden[0]}`, which is no argument: it may be another one for each user"
         )
+
+
+def _refuse_held(case: Case) -> None:
+    """Raises Unwritable where the project gives sessions or connections something that answers may hang on."""
+    for text in project.sources(case.root):
+        held = None if project.is_test(case.root, text.path) else _HELD.search(text.text)
+        if held:
+            where = f"{text.path.relative_to(case.root).as_posix()} has `{held.group()}`"
+            raise Unwritable(f"{where}: the answer may hang on the user or tenant that a session holds, which no key has")
 
 
 def _key(function: Function) -> list[str]:

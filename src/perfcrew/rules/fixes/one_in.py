@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
-from perfcrew.rules.fixes import imports, models, sight
+from perfcrew.rules.fixes import guarded, imports, models, sight
 from perfcrew.rules.fixes.asks import Ask, ask
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import width_of
 from perfcrew.rules.fixes.outcomes import Draft
 from perfcrew.rules.fixes.places import Spot, locate
-from perfcrew.rules.fixes.turning import Loop, around, changing, refuse_writes, same_in, statement_of
+from perfcrew.rules.fixes.turning import Loop, around, changing, refuse_writes, same_in, sets_anew, statement_of
 from perfcrew.rules.source import dotted, names
 
 _LISTS = re.compile(r"\b(list|List|Sequence|tuple|set|Collection)\[(int|str|UUID|uuid\.UUID)\b")
@@ -68,10 +68,11 @@ def refuse_key(spot: Spot, key: ast.expr, loop: Loop) -> None:
         raise Unwritable("the key is made within the loop")
     body = loop.body if isinstance(loop, ast.For) else []
     inner = frozenset().union(*(names(s, ast.Store) for s in body), frozenset())
-    if used & inner or (used - targets) & changing(loop):
+    if used & inner or (used - targets) & changing(loop) or sets_anew(loop, key):
         raise Unwritable("the key changes within a turn of the loop")
     if isinstance(key, ast.Name) and not _typed(spot, loop):
         raise Unwritable(f"of which type `{key.id}` is can't be told: a key must be found as the database gives it")
+    guarded.refuse_guarded(spot, key, loop)
 
 
 def _typed(spot: Spot, loop: Loop) -> bool:

@@ -12,9 +12,12 @@ import re
 from perfcrew.rules.fixes import imports, sight
 from perfcrew.rules.source import Function, Source, dotted, names
 
-_VALUES = frozenset(
-    {"str", "int", "float", "bool", "bytes", "complex", "Decimal", "Fraction", "date", "datetime", "time", "timedelta"}
-    | {"UUID", "None", "tuple", "Tuple", "frozenset", "FrozenSet", "Optional", "Union", "Literal"}
+# Equal values of these are the same value. Others are not: 10.0 and 10.00, 0.0 and -0.0, noon in two zones, (1,) and
+# (True,).
+_SAME = frozenset({"str", "int", "bool", "bytes", "UUID", "None", "Optional", "Union", "Literal"})
+_VALUES = _SAME | frozenset(
+    {"float", "complex", "Decimal", "Fraction", "date", "datetime", "time", "timedelta"}
+    | {"tuple", "Tuple", "frozenset", "FrozenSet"}
 )
 _BUILTINS = frozenset(
     {
@@ -67,6 +70,7 @@ _NEVER = (
     ast.Delete,
 )
 _NEVER_INSIDE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_MODULE = re.compile(r"\b(datetime|decimal|fractions|typing|uuid)\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -80,16 +84,19 @@ def why_impure(text: Source, function: Function) -> str | None:
     if function.args.vararg or function.args.kwarg or not sight.parameters(function):
         return f"`{name}` takes any number of arguments, or none"
     for parameter in sorted(sight.parameters(function)):
-        if not _value(sight.annotation_of(function, parameter)):
+        annotation = sight.annotation_of(function, parameter)
+        if not _made_of(annotation, _VALUES):
             return f"`{parameter}` of `{name}` isn't annotated as a value that can be hashed"
-    if not _value(ast.unparse(function.returns) if function.returns else ""):
+        if not _made_of(annotation, _SAME):
+            return f"`{parameter}` of `{name}` is `{annotation}`: equal values of it may differ"
+    if not _made_of(ast.unparse(function.returns) if function.returns else "", _VALUES):
         return f"what `{name}` gives isn't annotated as a value that nobody can change"
     return why_effects(text, function)
 
 
-def _value(annotation: str) -> bool:
-    words = set(_WORD.findall(annotation))
-    return bool(words) and {w for w in words if w not in ("datetime", "decimal", "typing")} <= _VALUES
+def _made_of(annotation: str, known: frozenset[str]) -> bool:
+    words = set(_WORD.findall(_MODULE.sub("", annotation)))
+    return bool(words) and words <= known
 
 
 def why_effects(text: Source, function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> str | None:

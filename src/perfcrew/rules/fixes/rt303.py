@@ -65,7 +65,8 @@ def _kept(case: Case) -> Draft:
     if why:
         raise Unwritable(f"{why}: its results can't be kept by rule")
     edits = Edits(spot.text)
-    cache = f"{imports.bring(edits, 'functools')}.lru_cache(maxsize={_RESULTS}{_typed(function)})"
+    # 1 and True, or a text and one that is marked as safe, are the same key, but not the same argument.
+    cache = f"{imports.bring(edits, 'functools')}.lru_cache(maxsize={_RESULTS}, typed=True)"
     decorator = cst.Decorator(cst.parse_expression(cache))
     edits.change(function, lambda old: old.with_changes(decorators=[decorator]))
     risk = (
@@ -73,12 +74,6 @@ def _kept(case: Case) -> Draft:
         "request or among requests: with ever new arguments it costs a little."
     )
     return Draft("lru_cache", f"Keep results of {_name(spot)}", {spot.file: edits.result()}, (risk,), lower=2)
-
-
-def _typed(function: Function) -> str:
-    """1, 1.0 and True are the same key, but not the same argument."""
-    annotations = {sight.annotation_of(function, name) for name in sight.parameters(function)}
-    return "" if annotations <= {"str", "bytes"} else ", typed=True"
 
 
 def _pattern(case: Case) -> Draft:

@@ -68,6 +68,14 @@ def _changed_in_place(loop: Loop) -> frozenset[str]:
     return found
 
 
+def sets_anew(loop: Loop, node: ast.expr) -> bool:
+    """Whether the loop gives a value to an attribute or an item that the expression reads."""
+    parts = [n for n in ast.walk(node) if isinstance(n, (ast.Attribute, ast.Subscript))]
+    read = {ast.unparse(part) for part in parts}
+    written = (n for n in ast.walk(loop) if isinstance(n, (ast.Attribute, ast.Subscript)))
+    return any(not isinstance(n.ctx, ast.Load) and ast.unparse(n) in read for n in written)
+
+
 def same_in(loop: Loop, node: ast.AST) -> bool:
     """Whether the expression reads nothing that the loop gives values to."""
     inner = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
