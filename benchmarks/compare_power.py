@@ -1,6 +1,6 @@
 """How small a slow-down `perfcrew compare` finds, how soon, and what the common ways say of the same sides.
 
-Run: python benchmarks/compare_power.py [--trials 30] [--kind commands|requests] [--share 0.02 …] [--budget 30] [--show]
+Run: python benchmarks/compare_power.py [--trials 30] [--kind commands|requests] [--share 0.02 …] [--budget 60] [--show]
 Side B does 0, 1, 2, 5 or 10 % more of the same work (JSON, SQL, plain Python): as a command of some 85 ms, and as a
 page of an ASGI application under uvicorn that works for some 5 ms. Each trial is one `perfcrew compare`, and beside it,
 on the same machine right afterwards, a blocked series (all A, then all B) that the common ways judge.
@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=30, help="of each cell, those of earlier runs included")
     parser.add_argument("--kind", action="append", choices=KINDS)
     parser.add_argument("--share", action="append", type=float, help="such as 0.02; 0 is equal sides")
-    parser.add_argument("--budget", type=float, default=30.0)
+    parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--alone", action="store_true", help="without the common ways")
     parser.add_argument("--show", action="store_true", help="only the table of what there is")
