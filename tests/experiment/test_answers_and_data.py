@@ -9,7 +9,7 @@ import pytest
 
 from perfcrew.core.answers import FreshnessVerdict, Mask
 from perfcrew.experiment.answers import learn
-from perfcrew.experiment.asking import Limits
+from perfcrew.experiment.asking import READS, Limits
 from perfcrew.experiment.effects import compare_effects
 from perfcrew.experiment.footprint import compare_footprints
 from perfcrew.experiment.heldout import held_out_of
@@ -92,6 +92,18 @@ async def test_what_requests_leave_behind_is_refused(tmp_path: Path, variant: st
         verdict = await compare_footprints(base, change, plans, 40, settle_s=0.2)
     assert {refusal.name for refusal in verdict.refusals} == names
     assert [one.processes_count for one in verdict.base] == [1, 1, 1]
+
+
+async def test_an_application_that_is_only_written_to_is_compared_but_for_its_footprint(tmp_path: Path) -> None:
+    async with bench(tmp_path, WRITES) as one:
+        scout, first, second, base, change = await asyncio.gather(*(one.start() for _ in range(5)))
+        plans = [p for p in await one.plans(scout) if p.endpoint.method not in READS]
+        mask = await learn(first, second, plans, Limits(held_out=0, wrong=0))
+        found = await compare_all(base, change, plans, mask.joined(Mask(tables={"book": ("created_at",)})))
+    assert found.refusals == ()
+    assert found.effects.writes_count == 2
+    assert found.footprint.outcome == "unknown"
+    assert found.footprint.notes == ("no request only reads, so nothing could be asked repeatedly",)
 
 
 async def test_held_out_requests_are_others_that_the_base_answers(tmp_path: Path) -> None:

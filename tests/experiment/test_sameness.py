@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from perfcrew.core.answers import (
@@ -36,7 +38,7 @@ def same(
             measured_count=3, held_out_count=2, wrong_input_count=1,
             differences=differences, refusals=refusals, uncompared=uncompared or {},
         ),
-        EffectsVerdict(outcome="equal", engine="sqlite", tables_count=1, writes_count=0),
+        EffectsVerdict(outcome="unknown" if nothing else "equal", engine="sqlite", tables_count=1, writes_count=0),
         FreshnessVerdict(outcome="equal", declared_s=0),
         FootprintVerdict(
             outcome="equal", requests_count=1, base=(), change=(),
@@ -59,6 +61,14 @@ def same(
 )
 def test_what_counts_against_a_change(name: str, found: Sameness, exact: bool, against: list[str]) -> None:
     assert [refusal.name for refusal in found.against(BOOKS, exact=exact)] == against
+
+
+def test_what_was_not_looked_for_is_told() -> None:
+    footprint = FootprintVerdict(outcome="unknown", requests_count=0, base=(), change=(), notes=("nothing was asked",))
+    found = replace(same(), footprint=footprint)
+    assert found.refusals == ()
+    assert found.left() == "nothing was asked"
+    assert same().left() == "nothing is left behind"
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ class FootprintVerdict(Noun):
     requests_count: int
     """In each of the two rounds."""
     base: tuple[Footprint, ...]
+    """Empty where nothing could be asked."""
     change: tuple[Footprint, ...]
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
+    """What else was seen, or why nothing was measured."""

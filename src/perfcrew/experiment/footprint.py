@@ -68,11 +68,12 @@ async def compare_footprints(
 ) -> FootprintVerdict:
     """Ask both sides the same twice `requests_count` requests that read, and compare what is left after each round.
 
-    Unmeasurable where one of them ends meanwhile, or there is nothing to ask.
+    Unmeasurable where one of them ends meanwhile; unknown where there is nothing to ask.
     """
     requests = [question.request for question in asking.reads(plans)]
     if not requests:
-        raise Unmeasurable("no request only reads, so there is nothing to ask repeatedly")
+        note = "no request only reads, so nothing could be asked repeatedly"
+        return FootprintVerdict(outcome="unknown", requests_count=0, base=(), change=(), notes=(note,))
     base_taken, change_taken = [take(base.running)], [take(change.running)]
     for _ in range(2):
         for side, taken in ((base, base_taken), (change, change_taken)):

@@ -57,7 +57,8 @@ class Sameness:
         """Why the answers that matter could not be compared, empty where they were."""
         if endpoint in self.answers.uncompared:
             return f"its answers could not be compared: {self.answers.uncompared[endpoint]}"
-        return "no answers could be compared" if self.answers.outcome == "unknown" else ""
+        nothing = self.answers.outcome == "unknown" and self.effects.outcome == "unknown"
+        return "no answers could be compared" if nothing else ""
 
     def told(self, *, exact: bool) -> str:
         """What was found to be the same, and what nothing is known of."""
@@ -69,6 +70,10 @@ class Sameness:
         said = f"equal on {asked}" if exact else f"answers differ on purpose; {asked} were asked"
         unseen = f"; not compared: {', '.join(found.uncompared)}" if found.uncompared else ""
         return f"{said}; the data are the same, and fresh{unseen}"
+
+    def left(self) -> str:
+        """What is known of what it leaves behind."""
+        return "nothing is left behind" if self.footprint.outcome == "equal" else "; ".join(self.footprint.notes)
 
 
 async def compare_all(

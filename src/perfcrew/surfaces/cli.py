@@ -156,7 +156,9 @@ def _compare(commands: Commands) -> None:
         help="stdout: the command's last line has its figures as JSON: wall, cpu (seconds), check",
     )
     judging.add_argument("--margin", type=float, default=0.02, help="differences within it do not matter (0.02)")
-    judging.add_argument("--error", type=float, default=0.005, help="how often equal sides may be called changed (0.005)")
+    judging.add_argument(
+        "--error", type=float, default=0.005, help="how often equal sides may be called changed (0.005)"
+    )
     judging.add_argument("--budget", type=float, default=60.0, metavar="SECONDS", help="at most this long (60)")
     judging.add_argument(
         "--timeout", type=float, default=600.0, metavar="SECONDS", help="of one run of a command (600)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,41 @@ def test_equal_arguments_are_asked_once_for_each_database(tmp_path: Path) -> Non
     assert other.asked == before + 1
 
 
+class _Slow(OrderedDict[Any, Any]):
+    """Another thread drops what is kept while an entry is being put."""
+
+    clearing: Any
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        other = threading.Thread(target=self.clearing)
+        other.start()
+        other.join(0.2)
+
+    def __len__(self) -> int:
+        many = super().__len__()
+        other = threading.Thread(target=self.clearing)
+        other.start()
+        other.join(0.2)
+        return many
+
+
+def test_another_thread_may_drop_it_at_any_time(tmp_path: Path) -> None:
+    text = fixed(ask(tmp_path, TOP), "kept in the process")["shop/app.py"]
+    module: dict[str, Any] = {"__name__": "shop.app"}
+    exec(compile(text.replace("from shop.schemas import Ranked\n", ""), "app", "exec"), module)
+    kept = module["_Kept"](seconds=30, at_most=0)
+    kept._entries = _Slow()
+    kept._entries.clearing = kept.clear
+    kept.put(1, "one")
+    kept.clear()
+    kept._entries = OrderedDict()
+    kept._at_most = 2
+    for key in (1, 2, 1, 3):
+        kept.put(key, f"{key}")
+    assert [kept.get(key) for key in (1, 2, 3)] == ["1", None, "3"]
+
+
 def test_it_says_for_how_long(tmp_path: Path) -> None:
     (fix,) = [a for a in ask(tmp_path, TOP) if isinstance(a, Fix)]
     assert fix.ttl_s == 30
@@ -145,6 +182,28 @@ DECLINED = {
         {},
         "commits elsewhere",
     ),
+    "a name that it needs means something else": (
+        f"from datetime import time\n{TOP}",
+        {},
+        "takes the name `time`",
+    ),
+    "an argument whose equal values differ": (
+        TOP.replace("limit: int", "limit: Decimal"),
+        {},
+        "may not be fit for a key",
+    ),
+    **{
+        f"the project has {held!r}": (TOP, {"shop/tenants.py": f"{code}\n"}, f"shop/tenants.py has `{held}`")
+        for held, code in {
+            "session.info": "def serve(session, tenant):\n    session.info['tenant'] = tenant",
+            "SET app.": "ASK = 'SET app.tenant = :tenant'",
+            "SET LOCAL app.": "ASK = 'SET LOCAL app.tenant = :tenant'",
+            "SET search_path": "ASK = f'SET search_path TO {tenant}'",
+            "set_config(": "ASK = 'SELECT set_config(:name, :tenant, true)'",
+            "with_loader_criteria": "from sqlalchemy.orm import with_loader_criteria",
+            "current_setting(": "RULE = 'USING (tenant_id = current_setting(1)::int)'",
+        }.items()
+    },
     "several ends": (
         TOP.replace("    rows =", "    if not limit:\n        return []\n    rows ="),
         {},
@@ -157,6 +216,11 @@ DECLINED = {
 def test_declines(name: str, tmp_path: Path) -> None:
     source, others, reason = DECLINED[name]
     assert reason in refused(ask(tmp_path, source, others))
+
+
+def test_what_only_tests_set_on_sessions_is_nothing(tmp_path: Path) -> None:
+    others = {"tests/test_top.py": "def check(session):\n    session.info['asked'] = 1\n"}
+    fixed(ask(tmp_path, TOP, others), "kept in the process")
 
 
 def test_seeds_and_tests_are_no_writers(tmp_path: Path) -> None:

@@ -427,6 +427,85 @@ ONE_IN = {
                 show(order, lines)
         """,
     ),
+    "an aggregate that is nothing where there is no row": (
+        """
+        from sqlalchemy import func as f, select
+        from shop.models import Line
+
+
+        def page(session, orders: list[Order]):
+            for order in orders:
+                show(session.scalar(select(f.max(Line.book_id)).where(Line.order_id == order.id)))
+        """,
+        "f.max",
+        "SELECT max(order_lines.book_id) FROM order_lines WHERE order_lines.order_id = ?",
+        """
+        from sqlalchemy import func as f, select
+        from shop.models import Line
+
+
+        def page(session, orders: list[Order]):
+            order_lines_by_order_id = {
+                key: value
+                for key, value in session.execute(select(Line.order_id, f.max(Line.book_id)).where(Line.order_id.in_({order.id for order in orders})).group_by(Line.order_id))
+            }
+            for order in orders:
+                show(order_lines_by_order_id.get(order.id))
+        """,
+    ),
+    "what is done with the answer stays; a key of parts that every turn reads": (
+        """
+        from sqlalchemy import select
+        from shop.models import Author
+
+
+        def page(session, lines: list[Line]):
+            for line in lines:
+                if line.late:
+                    warn(line)
+                show(session.execute(select(Author.name).where(Author.id == line.book.author_id)).scalar_one().strip())
+        """,
+        "scalar_one",
+        "SELECT authors.name FROM authors WHERE authors.id = ?",
+        """
+        from sqlalchemy import select
+        from shop.models import Author
+
+
+        def page(session, lines: list[Line]):
+            authors_by_id = {
+                key: value
+                for key, value in session.execute(select(Author.id, Author.name).where(Author.id.in_({line.book.author_id for line in lines})))
+            }
+            for line in lines:
+                if line.late:
+                    warn(line)
+                show(authors_by_id[line.book.author_id].strip())
+        """,
+    ),
+    "a plain part of the variable, which some turns don't read": (
+        """
+        from shop.models import Author
+
+
+        def page(session, books: list[Book]):
+            return [session.get(Author, book.author_id) if book.author_id else None for book in books if book.isbn]
+        """,
+        "session.get",
+        AUTHOR,
+        """
+        from shop.models import Author
+        from sqlalchemy import select
+
+
+        def page(session, books: list[Book]):
+            authors_by_id = {
+                author.id: author
+                for author in session.scalars(select(Author).where(Author.id.in_({book.author_id for book in books})))
+            }
+            return [authors_by_id.get(book.author_id) if book.author_id else None for book in books if book.isbn]
+        """,
+    ),
 }
 
 
@@ -568,6 +647,48 @@ DECLINED = {
         "SELECT order_lines.id FROM order_lines WHERE order_lines.book_id = ? LIMIT ?",
         "has `limit`",
     ),
+    "a key that the turn sets": (
+        "def page(session, lines: list[Line]):\n    for x in lines:\n        x.book_id = known(x)\n"
+        "        show(session.get(Book, x.book_id))",
+        "session.get",
+        BOOK,
+        "the key changes within a turn",
+    ),
+    "a sum with a default": (
+        "def page(session, orders: list[Order]):\n    for o in orders:\n        show(session.scalar(\n"
+        "            select(func.coalesce(func.sum(Line.book_id), 0)).where(Line.order_id == o.id)))",
+        "func.coalesce",
+        "SELECT coalesce(sum(order_lines.book_id), ?) FROM order_lines WHERE order_lines.order_id = ?",
+        "`func.coalesce(func.sum(Line.book_id), 0)` gives where there is no row",
+    ),
+    "a sum in another expression, by a unique column": (
+        "def page(session, orders: list[Order]):\n    for o in orders:\n"
+        "        show(session.scalar(select(func.count(Book.id) > 0).where(Book.isbn == o.isbn)))",
+        "session.scalar",
+        "SELECT count(books.id) > ? FROM books WHERE books.isbn = ?",
+        "`func.count(Book.id) > 0` gives where there is no row",
+    ),
+    "a function that is no aggregate": (
+        "def page(session, orders: list[Order]):\n    for o in orders:\n"
+        "        show(session.scalar(select(func.lower(Book.isbn)).where(Book.id == o.book_id)))",
+        "session.scalar",
+        "SELECT lower(books.isbn) FROM books WHERE books.id = ?",
+        "`func.lower(Book.isbn)` gives where there is no row",
+    ),
+    "a row, not the one thing in it": (
+        "def page(session, lines: list[Line]):\n    for x in lines:\n"
+        "        show(session.execute(select(Book).where(Book.id == x.book_id)).first()[0])",
+        "session.execute",
+        BOOK,
+        "used as rows",
+    ),
+    "rows, not what is in them": (
+        "def page(session, orders: list[Order]):\n    for o in orders:\n"
+        "        show([r[0] for r in session.execute(select(Line).where(Line.order_id == o.id)).all()])",
+        "session.execute",
+        LINES,
+        "used as rows",
+    ),
     "the lookup is in another function": (
         "def book_of(session, line):\n    return session.get(Book, line.book_id)\n\n\n"
         "def page(session, lines: list[Line]):\n    return [book_of(session, line) for line in lines]",
@@ -583,6 +704,73 @@ DECLINED = {
         "does more than to ask one table by one column",
     ),
 }
+
+
+GUARDED = {
+    "by an if": ("for o in orders:", "    if o.coupon:", "        show(session.get(Book, o.coupon.book_id))"),
+    "by an elif": (
+        "for o in orders:",
+        "    if o.free:",
+        "        show(o)",
+        "    elif o.coupon:",
+        "        show(session.get(Book, o.coupon.book_id))",
+    ),
+    "by an if within the comprehension": ("return [session.get(Book, o.coupon.book_id) for o in orders if o.coupon]",),
+    "by an earlier condition": ("return [o for o in orders if o.coupon if session.get(Book, o.coupon.book_id)]",),
+    "by a conditional expression": (
+        "return [session.get(Book, o.coupon.book_id) if o.coupon else None for o in orders]",
+    ),
+    "by an and": ("return [o.coupon and session.get(Book, o.coupon.book_id) for o in orders]",),
+    "by a match": (
+        "for o in orders:",
+        "    match o.kind:",
+        "        case 'coupon':",
+        "            show(session.get(Book, o.coupon.book_id))",
+    ),
+    "by a continue": (
+        "for o in orders:",
+        "    if not o.coupon:",
+        "        continue",
+        "    show(session.get(Book, o.coupon.book_id))",
+    ),
+    "by an end of the loop": (
+        "for o in orders:",
+        "    show(session.get(Book, o.coupon.book_id))",
+        "    if o.last:",
+        "        break",
+    ),
+    "by an error that is caught": (
+        "for o in orders:",
+        "    try:",
+        "        show(session.get(Book, o.coupon.book_id))",
+        "    except AttributeError:",
+        "        show(o)",
+    ),
+    "an item of a row": (
+        "for row in orders:",
+        "    if 'book_id' in row:",
+        "        show(session.get(Book, row['book_id']))",
+    ),
+    "a row that may be missing": (
+        "for line in orders:",
+        "    if line is None:",
+        "        continue",
+        "    show(session.get(Book, line.book_id))",
+    ),
+    "a row of another kind": ("return [session.get(Book, x.book_id) for x in orders if isinstance(x, Line)]",),
+    "in sql": (
+        "for o in orders:",
+        "    if o.coupon:",
+        "        show(db.execute('SELECT id FROM books WHERE id = ?', (o.coupon.book_id,)).fetchone())  # session.get(",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_a_key_that_only_some_turns_read_stays_in_the_loop(name: str, tmp_path: Path) -> None:
+    source = "\n".join(["def page(session, db, orders: list[Order]):", *(f"    {line}" for line in GUARDED[name])])
+    said = refused(ask(tmp_path, HEAD + source + "\n", "session.get(", BOOK))
+    assert "decides in which turns the key is read" in said
 
 
 @pytest.mark.parametrize("name", DECLINED)

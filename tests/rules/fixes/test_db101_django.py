@@ -148,6 +148,13 @@ DECLINED = {
         BOOK,
         "caught by a `try`",
     ),
+    "a key that only some turns read": (
+        "def page(request, lines: list[Line]):\n    for line in lines:\n        if line.gift:\n"
+        "            show(Book.objects.get(pk=line.gift.book_id))\n",
+        "Book.objects.get",
+        BOOK,
+        "decides in which turns the key is read",
+    ),
     "a field that is not unique": (
         "def page(request, lines: list[Line]):\n    return [Book.objects.get(author=x.author) for x in lines]\n",
         "Book.objects.get",

@@ -154,11 +154,120 @@ def test_a_function_of_its_own_keeps_its_answer_on_the_session(tmp_path: Path) -
     text = fixed(ask(tmp_path, BETWEEN, "await session.scalar"), "kept on the session")["shop/app.py"]
     assert text.startswith(
         "async def shop_currency(session: AsyncSession, shop: int) -> str:\n"
-        '    key = ("shop_currency", shop)\n'
+        '    key = (__name__, "shop_currency", shop)\n'
         "    if key not in session.info:\n"
         "        session.info[key] = await session.scalar("
     )
     assert "    return session.info[key]\n" in text
+
+
+READ = "async def read(session: AsyncSession, shop: int) -> Any:\n    return await session.scalar(shop)\n"
+LIST = "return list(await session.scalars(shop))"
+
+
+class _Memory:
+    """A session that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.info: dict[object, object] = {}
+        self.asked = 0
+
+    def scalars(self, shop: int) -> list[int]:
+        self.asked += 1
+        return [shop, self.asked]
+
+
+def memo(tmp_path: Path, source: str, others: dict[str, str] | None = None) -> list[Fix | Declined]:
+    return asked(tmp_path, "DB102", {"shop/app.py": source, **(others or {})}, At("return ", "read"), STATEMENT)
+
+
+def test_functions_of_one_name_do_not_share_a_place(tmp_path: Path) -> None:
+    """Nor do callers share a list."""
+    source = "def read(session: Session, shop: int) -> list[int]:\n    return session.scalars(shop).all()\n"
+    text = fixed(memo(tmp_path, source), "kept on the session")["shop/app.py"].replace(".all()", "")
+    books, authors = {"__name__": "shop.books", "Session": object}, {"__name__": "shop.authors", "Session": object}
+    exec(text, books)
+    exec(text, authors)
+    session = _Memory()
+    books["read"](session, 7).clear()  # type: ignore[operator]
+    found = [module["read"](session, 7) for module in (books, books, authors)]  # type: ignore[operator]
+    assert found == [[7, 1], [7, 1], [7, 2]]
+
+
+def test_no_further_arguments(tmp_path: Path) -> None:
+    source = "def read(session: Session) -> str:\n    return session.execute(ALL).scalar_one()\n"
+    same(
+        fixed(memo(tmp_path, source), "kept on the session")["shop/app.py"],
+        """
+        def read(session: Session) -> str:
+            key = (__name__, "read")
+            if key not in session.info:
+                session.info[key] = session.execute(ALL).scalar_one()
+            return session.info[key]
+        """,
+    )
+
+
+def test_a_list_made_of_what_can_be_gone_through_once(tmp_path: Path) -> None:
+    text = fixed(memo(tmp_path, READ.replace("return await session.scalar(shop)", LIST)), "kept on the session")
+    assert "    return list(session.info[key])\n" in text["shop/app.py"]
+
+
+CALLER = "\n\nasync def page(session: AsyncSession):\n    before = await read(session, 1)\n"
+NOT_KEPT = {
+    "any arguments": (READ.replace("shop: int", "*ids: int"), {}, "takes any arguments"),
+    "any named arguments": (READ.replace("shop: int", "**by: int"), {}, "takes any arguments"),
+    "an argument whose equal values differ": (READ.replace("int", "Decimal"), {}, "may not be fit for a key"),
+    "one instant in two zones": (READ.replace("int", "datetime"), {}, "may not be fit for a key"),
+    "scalars are gone through once": (READ.replace("scalar(", "scalars("), {}, "gone through once only"),
+    "a result is gone through once": (READ.replace("scalar(", "execute("), {}, "gone through once only"),
+    "so are scalars or nothing": (
+        READ.replace("await session.scalar(shop)", "await session.scalars(shop) or None"),
+        {},
+        "gone through once only",
+    ),
+    "a coroutine is awaited once": (READ.replace("await ", ""), {}, "can be awaited once only"),
+    "a plain function that hands on a coroutine": (
+        "def read(session: SessionDep, shop: int):\n    return session.scalar(shop)\n" + CALLER,
+        {},
+        "is awaited by its callers",
+    ),
+    "an inner function": (
+        "def serve(key):\n    def read(session: Session):\n        return session.get(Setting, key)\n",
+        {},
+        "an inner function",
+    ),
+    "its caller writes in between": (
+        f"{READ}{CALLER}    await session.commit()\n    show(before, await read(session, 1))\n",
+        {},
+        "`page` changes rows",
+    ),
+    "its caller changes a row in between": (
+        f"{READ}{CALLER}    before.value = 2\n    show(before, await read(session, 1))\n",
+        {},
+        "`page` changes rows",
+    ),
+    "its caller's caller writes": (
+        f"{READ}{CALLER}    show(before)\n",
+        {
+            "shop/web.py": "from shop import app\n\n\nasync def change(session):\n    await app.page(session)\n"
+            "    session.add(Setting())\n    await app.page(session)\n"
+        },
+        "`change` changes rows",
+    ),
+    "its caller calls what writes": (
+        f"{READ}{CALLER}    await put(session, 2)\n    show(before, await read(session, 1))\n"
+        "\n\nasync def put(session, value):\n    await session.flush()\n",
+        {},
+        "`put` changes rows, or may, and `page` leads to `read`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_KEPT)
+def test_not_kept_on_the_session(name: str, tmp_path: Path) -> None:
+    source, others, reason = NOT_KEPT[name]
+    assert reason in refused(memo(tmp_path, source, others))
 
 
 DECLINED = {

@@ -47,6 +47,21 @@ IMPORTS = {
         ("collections", "OrderedDict"),
         "from collections import Counter, OrderedDict, deque as d\n",
     ),
+    "where there is none": (
+        "def f():\n    pass\n",
+        ("json", None),
+        "import json\n\n\ndef f():\n    pass\n",
+    ),
+    "beside a name of a function's or class's own": (
+        "import os\n\n\ndef f(json):\n    import json\n\n\nclass A:\n    json = 1\n",
+        ("json", None),
+        "import json\nimport os\n\n\ndef f(json):\n    import json\n\n\nclass A:\n    json = 1\n",
+    ),
+    "beside the same, of which some runs know": (
+        "import os\n\nif os.name:\n    from typing import Any\n",
+        ("typing", "Any"),
+        "import os\nfrom typing import Any\n\nif os.name:\n    from typing import Any\n",
+    ),
     "no second time": ("import json as j\n\nx = j\n", ("json", None), None),
 }
 
@@ -61,6 +76,25 @@ def test_imports(name: str, tmp_path: Path) -> None:
             edits.result()
     else:
         assert edits.result() == after
+
+
+TAKEN = {
+    "another import": ("from datetime import time\n", ("time", None)),
+    "another module by the name": ("import ujson as json\n", ("json", None)),
+    "a module of the same package": ("from .collections import deque\n", ("collections", "deque")),
+    "an import that may fail": ("try:\n    import httpx\nexcept ImportError:\n    httpx = None\n", ("httpx", None)),
+    "a value": ("import os\n\njson: str = os.name\n", ("json", None)),
+    "a function": ("def select():\n    pass\n", ("sqlalchemy", "select")),
+    "a class": ("class Any:\n    pass\n", ("typing", "Any")),
+    "a value that hides the import": ("import re\n\nfor re in range(3):\n    pass\n", ("re", None)),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_is_taken_is_not_imported(name: str, tmp_path: Path) -> None:
+    before, wanted = TAKEN[name]
+    with pytest.raises(Unwritable, match="takes the name"):
+        imports.bring(edits_of(tmp_path, before), *wanted)
 
 
 @pytest.mark.parametrize(

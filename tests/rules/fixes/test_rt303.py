@@ -21,7 +21,7 @@ DONE = {
 
 
         # How far apart.
-        def hot(left: str, right: str, power: float = 2.0) -> float:
+        def hot(left: str, right: str, power: int = 2) -> float:
             row = [0] * len(left)
             for index, letter in enumerate(left):
                 row[index] = ord(letter) * SCALE
@@ -43,12 +43,53 @@ DONE = {
 
         # How far apart.
         @functools.lru_cache(maxsize=4096, typed=True)
-        def hot(left: str, right: str, power: float = 2.0) -> float:
+        def hot(left: str, right: str, power: int = 2) -> float:
             row = [0] * len(left)
             for index, letter in enumerate(left):
                 row[index] = ord(letter) * SCALE
                 row.append(half(index))
             return math.pow(sum(row), power) + len(", ".join([right]))
+        """,
+    ),
+    "texts, which may be marked as safe": (
+        """
+        import functools
+
+
+        def hot(text: str, width: int | None = None) -> str:
+            return text.center(width or 80)
+        """,
+        "return text",
+        "lru_cache",
+        """
+        import functools
+
+
+        @functools.lru_cache(maxsize=4096, typed=True)
+        def hot(text: str, width: int | None = None) -> str:
+            return text.center(width or 80)
+        """,
+    ),
+    "patterns of a module that only the function knows": (
+        """
+        def hot(line):
+            import re
+
+            return re.match("a|b", line)
+        """,
+        "re.match",
+        "compiled pattern",
+        """
+        import re
+
+
+        _HOT_PATTERN = re.compile("a|b")
+
+
+        def hot(line):
+            import re
+
+            return _HOT_PATTERN.match(line)
         """,
     ),
     "patterns": (
@@ -149,7 +190,29 @@ DONE = {
 }
 
 REFUSED = {
+    "the flags of a module that only the function knows": (
+        "import re as regex\n\n\ndef hot(line):\n    import re\n\n    return re.match('a', line, re.I)\n",
+        "the flags on line 7",
+    ),
     "arguments that can't be hashed": ("def hot(rows: list[int]) -> int:\n    return sum(rows)\n", "`rows` of `hot`"),
+    **{
+        f"equal arguments that differ: {annotation}": (
+            f"def hot(given: {annotation}) -> str:\n    return str(given)\n",
+            f"`given` of `hot` is `{annotation}`: equal values of it may differ",
+        )
+        for annotation in (
+            "Decimal",
+            "decimal.Decimal",
+            "datetime",
+            "datetime.datetime",
+            "time",
+            "tuple[int, ...]",
+            "frozenset[int]",
+            "float",
+            "int | float",
+            "complex",
+        )
+    },
     "no annotation": ("def hot(rows):\n    return sum(rows)\n", "isn't annotated"),
     "what it gives can be changed": ("def hot(n: int) -> list[int]:\n    return [n]\n", "what `hot` gives"),
     "the clock": (

@@ -92,15 +92,17 @@ DONE = {
         """
         from collections import Counter
 
+        BUSY = 20
         LAST: list[str] = []
 
 
         def note(path):
-            LAST.append(path)
+            if path not in LAST:
+                LAST.append(path)
 
 
-        def counts():
-            return Counter(p for p in LAST), len(LAST)
+        def busy():
+            return len(LAST) > BUSY
         """,
         At("LAST.append", "note"),
         "shop.app.LAST",
@@ -108,15 +110,45 @@ DONE = {
         """
         from collections import Counter, deque
 
+        BUSY = 20
         LAST: deque[str] = deque(maxlen=1000)
 
 
         def note(path):
-            LAST.append(path)
+            if path not in LAST:
+                LAST.append(path)
 
 
-        def counts():
-            return Counter(p for p in LAST), len(LAST)
+        def busy():
+            return len(LAST) > BUSY
+        """,
+    ),
+    "a dict whose length is compared with a number below the bound": Done(
+        """
+        KEPT = {}
+
+
+        def keep(key, value):
+            KEPT[key] = value
+            if 500 < len(KEPT):
+                warn("many")
+        """,
+        At("KEPT[key] =", "keep"),
+        "",
+        "OrderedDict",
+        """
+        from collections import OrderedDict
+
+        KEPT = OrderedDict()
+        MAX_KEPT = 1000
+
+
+        def keep(key, value):
+            KEPT[key] = value
+            if len(KEPT) > MAX_KEPT:
+                KEPT.popitem(last=False)
+            if 500 < len(KEPT):
+                warn("many")
         """,
     ),
     "functools.cache": Done(
@@ -163,7 +195,49 @@ DONE = {
     ),
 }
 
+
+def dict_with(read: str) -> str:
+    """A dict that is filled, and read in one more way."""
+    return f"KEPT = {{}}\n\n\ndef keep(k, v):\n    KEPT[k] = v\n\n\ndef every():\n    {read}\n"
+
+
+def list_with(read: str) -> str:
+    """A list that is filled, and read in one more way."""
+    return f"KEPT = []\n\n\ndef keep(v):\n    KEPT.append(v)\n\n\ndef every():\n    {read}\n"
+
+
+COMPLETE = {
+    "its length": "return len(KEPT)",
+    "all of it, in a loop": "for one in KEPT:\n        send(one)",
+    "all of it, in a comprehension": "return [one for one in KEPT]",
+    "a sum": "return sum(KEPT)",
+    "sorted": "return sorted(KEPT)",
+    "the largest": "return max(KEPT)",
+    "a list of it": "return list(KEPT)",
+}
+COMPLETE_DICTS = COMPLETE | {
+    "its values": "return KEPT.values()",
+    "its items": "return [k for k, v in KEPT.items() if v]",
+    "its keys": "return sorted(KEPT.keys())",
+}
+UNTOLD = {
+    "a length compared with more than the bound": "return len(KEPT) > 5000",
+    "a length compared with the bound itself": "return len(KEPT) == 1000",
+    "a length compared with what isn't known": "return len(KEPT) > most",
+    "the whole compared": "return KEPT == other",
+}
+
 REFUSED = {
+    **{
+        f"must be complete: {name} of a dict": (dict_with(read), At("KEPT[k] = v", "keep"), "must be complete")
+        for name, read in COMPLETE_DICTS.items()
+    },
+    **{
+        f"must be complete: {name} of a list": (list_with(read), At("KEPT.append", "keep"), "must be complete")
+        for name, read in COMPLETE.items()
+    },
+    **{f"{name}, of a dict": (dict_with(read), At("KEPT[k] = v", "keep"), "KEPT") for name, read in UNTOLD.items()},
+    **{f"{name}, of a list": (list_with(read), At("KEPT.append", "keep"), "KEPT") for name, read in UNTOLD.items()},
     "read as if always there": (
         "KEPT = {}\n\n\ndef keep(k, v):\n    KEPT[k] = v\n\n\ndef find(k):\n    return KEPT[k]\n",
         At("KEPT[k] = v", "keep"),

@@ -190,7 +190,7 @@ class Lab:
         others = _said([r for r in against if r not in footprint]) or same.unseen(endpoint)
         return [
             TrialStep(name="answers", passed=not others, said=others or same.told(exact=fix.exact)),
-            TrialStep(name="footprint", passed=not footprint, said=_said(footprint) or "nothing is left behind"),
+            TrialStep(name="footprint", passed=not footprint, said=_said(footprint) or same.left()),
         ]
 
     async def _learned(self, plans: tuple[Plan, ...]) -> Mask:

@@ -111,10 +111,15 @@ class Edits:
         """Takes a statement out, with the comments above it."""
         self._changes.setdefault(self.statement(node), []).append(lambda _: cst.RemoveFromParent())
 
-    def before(self, node: ast.stmt, code: str, apart: bool = False) -> None:
-        """Puts statements before another, `apart` by a blank line; the comments above it stay with it."""
-        self._around.setdefault(self.statement(node), _Around()).above.extend(self.parse(code))
-        self._around[self.statement(node)].apart |= apart
+    def before(self, node: ast.stmt, code: str, apart: bool = False, first: bool = False) -> None:
+        """Puts statements before another, `apart` by a blank line; the comments above it stay with it.
+
+        Below what was put there already, or `first`.
+        """
+        around = self._around.setdefault(self.statement(node), _Around())
+        at = 0 if first else len(around.above)
+        around.above[at:at] = self.parse(code)
+        around.apart |= apart
 
     def after(self, node: ast.stmt, code: str) -> None:
         """Puts statements after another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
@@ -69,7 +69,9 @@ def _refuse_taken(text: Source, called: str, full: str) -> None:
     for node in _of_module(text):
         other = next((there for here, there in _bindings(node) if here == head and there != meant), None)
         if other is not None:
-            raise Unwritable(f"line {getattr(node, 'lineno', 1)} gives `{head}` another meaning than `{full}`")
+            raise Unwritable(
+                f"line {getattr(node, 'lineno', 1)} takes the name `{head}` for something other than `{full}`"
+            )
 
 
 def _of_module(text: Source) -> Iterator[ast.AST]:
@@ -227,15 +229,15 @@ def _first(edits: Edits, line: str) -> None:
     if head:
         edits.after(head[-1], "\n" + line)
         return
-    (new,) = edits.parse(line)
     apart = 2 if isinstance(body[0], (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else 1
     gap = [cst.EmptyLine(indent=False)] * apart
 
-    def put(old: cst.CSTNode) -> cst.FlattenSentinel[cst.CSTNode]:
-        leading = getattr(old, "leading_lines", ())
-        return cst.FlattenSentinel([new, old.with_changes(leading_lines=[*gap, *leading])])
+    def part(old: cst.CSTNode) -> cst.CSTNode:
+        leading: Sequence[cst.EmptyLine] = getattr(old, "leading_lines", ())
+        return old if leading and leading[0].comment is None else old.with_changes(leading_lines=[*gap, *leading])
 
-    edits.change(body[0], put)
+    edits.before(body[0], line, first=True)
+    edits.change(body[0], part)
 
 
 def called(text: Source, node: ast.Call) -> str:

@@ -29,8 +29,7 @@ _APART = re.compile(
 # What a session or its connection may hold of the user or the tenant, so that equal statements have other answers.
 _HELD = re.compile(
     r"\b(\w*session|connection|conn|db)\.info\b|\bset_config\(|\bcurrent_setting\(|\bwith_loader_criteria\b"
-    r"|\bschema_translate_map\b|\bSET\s+((LOCAL|SESSION)\s+)?(app\.|search_path\b|ROLE\b)|\bSET\s+LOCAL\s+\w+\.",
-    re.IGNORECASE,
+    r"|\bschema_translate_map\b|\bSET\s+((LOCAL|SESSION)\s+)?(app\.|search_path\b|ROLE\b)|\bSET\s+LOCAL\s+\w+\."
 )
 _PLAIN = frozenset({"list", "dict", "tuple", "int", "str", "float", "bool", "None", "Sequence", "Mapping", "Decimal"})
 
@@ -85,7 +84,9 @@ def _refuse_held(case: Case) -> None:
         held = None if project.is_test(case.root, text.path) else _HELD.search(text.text)
         if held:
             where = f"{text.path.relative_to(case.root).as_posix()} has `{held.group()}`"
-            raise Unwritable(f"{where}: the answer may hang on the user or tenant that a session holds, which no key has")
+            raise Unwritable(
+                f"{where}: the answer may hang on the user or tenant that a session holds, which no key has"
+            )
 
 
 def _key(function: Function) -> list[str]:

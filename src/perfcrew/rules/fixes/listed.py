@@ -10,7 +10,7 @@ from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.source import dotted
 
 _PASSES = frozenset({"list", "tuple", "all", "scalars", "fetchall", "mappings", "unique", "to_list", "fetch"})
-_COUNTS = frozenset(
+COUNTS = frozenset(
     {
         "len",
         "sum",
@@ -63,7 +63,7 @@ def _hands_on(parent: ast.AST, child: ast.AST) -> bool:
         return len(parent.generators) == 1
     if isinstance(parent, ast.Call):
         name = last(dotted(parent.func))
-        return parent.func is child or name in _PASSES or (name not in _COUNTS and child is not parent.func)
+        return parent.func is child or name in _PASSES or (name not in COUNTS and child is not parent.func)
     return False
 
 

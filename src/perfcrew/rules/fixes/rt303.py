@@ -13,12 +13,12 @@ from collections.abc import Callable
 import libcst as cst
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import hot_loops, imports, letters, purity, sight
+from perfcrew.rules.fixes import hot_loops, imports, letters, purity
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.places import Spot, locate
-from perfcrew.rules.source import Function, names
+from perfcrew.rules.source import names
 
 _RESULTS = 4096
 _FLAGS_AT = {"match": 2, "search": 2, "fullmatch": 2, "findall": 2, "finditer": 2, "sub": 4, "subn": 4, "split": 3}
@@ -120,9 +120,9 @@ def _compiled(edits: Edits, spot: Spot, call: ast.Call, made: dict[str, str]) ->
     prefix, _, function = edits.code(call.func).rpartition(".")
     function = function if prefix else imports.called(spot.text, call).partition(".")[2]
     flags = [k.value for k in call.keywords if k.arg == "flags"] + list(call.args[_FLAGS_AT.get(function, 1) :])
-    if any(not names(f, ast.Load) <= {"re"} for f in flags) or len(call.args) > _FLAGS_AT.get(function, 1) + 1:
+    module = imports.bring(edits, "re")
+    if any(not names(f, ast.Load) <= {module} for f in flags) or len(call.args) > _FLAGS_AT.get(function, 1) + 1:
         raise Unwritable(f"the flags on line {call.lineno} aren't written out")
-    module = prefix or imports.bring(edits, "re")
     said = "".join(f", {edits.code(f)}" for f in flags)
     code = f"{module}.compile({edits.code(call.args[0])}{said})"
     name = made.setdefault(code, _constant(spot, len(made)))

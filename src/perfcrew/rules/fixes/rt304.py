@@ -1,7 +1,7 @@
 """RT304: a bound for what grows with every request: the oldest entry leaves when a new one comes.
 
 Declined where entries are read as if they were always there, where the container is handed on or filled by other
-modules, and where it counts or collects what must be complete.
+modules, and where it counts or collects what must be complete: where its length is told, or all of it gone over.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from perfcrew.core.patches import Declined, Fix
 from perfcrew.rules.fixes import imports, project
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
+from perfcrew.rules.fixes.listed import COUNTS
 from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.places import Spot, locate
+from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.source import Function, dotted
 
 _USUAL_ENTRIES = 1000
 _KEPT_AT_MOST_BYTES = 64_000_000
-_OF_DICTS = frozenset({"get", "pop", "clear", "setdefault", "discard", "items", "values", "keys"})
+_OF_DICTS = frozenset({"get", "pop", "clear", "setdefault"})
 _OF_LISTS = frozenset({"append", "clear"})
+_ALL_OF_IT = COUNTS | {"items", "values", "keys", "list", "tuple", "copy"}
 _GONE = "The oldest entries are let go beyond {bound}: what asks for one of them must make it again, or finds nothing."
 
 
@@ -115,9 +118,49 @@ def _loads(case: Case, spot: Spot, name: str) -> list[ast.Name]:
     return [n for n in nodes if isinstance(n.ctx, ast.Load)]
 
 
+def _refuse_complete(spot: Spot, name: str, node: ast.Name) -> None:
+    """Raises Unwritable where all of the container is gone over, or told how much it is."""
+    parent = spot.parents[node]
+    all_of_dict = isinstance(parent, ast.Attribute) and parent.attr in _ALL_OF_IT
+    called = isinstance(parent, ast.Call) and last(dotted(parent.func)) in _ALL_OF_IT
+    if all_of_dict or called or isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
+        raise Unwritable(f"line {node.lineno} counts or goes over `{name}`, which must be complete for it")
+
+
+def _looked_up(node: ast.Name, parent: ast.AST) -> bool:
+    """`… in container`."""
+    return (
+        isinstance(parent, ast.Compare)
+        and node in parent.comparators
+        and all(isinstance(o, (ast.In, ast.NotIn)) for o in parent.ops)
+    )
+
+
+def _length_in_bound(spot: Spot, node: ast.Name, bound: int) -> bool:
+    """`len(container)` compared with numbers that it reaches with the bound as without it."""
+    call = spot.parents[node]
+    compared = spot.parents.get(call)
+    if not (isinstance(call, ast.Call) and dotted(call.func) == "len" and isinstance(compared, ast.Compare)):
+        return False
+    others = [c for c in (compared.left, *compared.comparators) if c is not call]
+    numbers = [_number(spot, c) for c in others]
+    return all(n is not None and n < bound for n in numbers)
+
+
+def _number(spot: Spot, node: ast.expr) -> int | None:
+    """A number that is written out, or the module's only value of a name."""
+    value: ast.expr | None = node
+    if isinstance(node, ast.Name):
+        named = (n for n in ast.walk(spot.text.tree) if isinstance(n, ast.Name) and n.id == node.id)
+        made = [spot.parents[n] for n in named if isinstance(n.ctx, ast.Store)]
+        of_module = len(made) == 1 and isinstance(made[0], ast.Assign) and made[0] in spot.text.tree.body
+        value = made[0].value if of_module and isinstance(made[0], ast.Assign) else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, int) else None
+
+
 def _ordered(case: Case, spot: Spot, edits: Edits, name: str, statement: ast.Assign | ast.AnnAssign) -> Draft:
     bound, limit = _bound(case), _limit_name(spot, name)
-    stores = [s for s in (_use_of_dict(spot, name, n) for n in _loads(case, spot, name)) if s]
+    stores = [s for s in (_use_of_dict(spot, name, n, bound) for n in _loads(case, spot, name)) if s]
     if not stores:
         raise Unwritable(f"nothing is stored into `{name}` in {spot.file}")
     made = imports.bring(edits, "collections", "OrderedDict")
@@ -141,7 +184,7 @@ def _limit_name(spot: Spot, name: str) -> str:
     return wanted if wanted not in spot.text.text else f"{wanted}_KEPT"
 
 
-def _use_of_dict(spot: Spot, name: str, node: ast.Name) -> ast.stmt | None:
+def _use_of_dict(spot: Spot, name: str, node: ast.Name, bound: int) -> ast.stmt | None:
     """The statement that stores, None for a harmless read. Raises Unwritable for any other use."""
     parent = spot.parents[node]
     statement = next(n for n in [parent, *_up(spot, parent)] if isinstance(n, ast.stmt))
@@ -153,7 +196,8 @@ def _use_of_dict(spot: Spot, name: str, node: ast.Name) -> ast.stmt | None:
         if not isinstance(statement, (ast.Assign, ast.Expr)):
             raise Unwritable(f"line {node.lineno} stores and reads in one expression")
         return statement
-    if not _harmless_read(spot, name, parent):
+    if not _harmless_read(spot, name, node, bound):
+        _refuse_complete(spot, name, node)
         raise Unwritable(f"line {node.lineno} uses `{name}` in a way that a bound could break")
     return None
 
@@ -166,14 +210,13 @@ def _up(spot: Spot, node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _harmless_read(spot: Spot, name: str, parent: ast.AST) -> bool:
+def _harmless_read(spot: Spot, name: str, node: ast.Name, bound: int) -> bool:
+    parent = spot.parents[node]
     if isinstance(parent, ast.Attribute):
         return parent.attr in _OF_DICTS
-    if isinstance(parent, ast.Call):
-        return dotted(parent.func) == "len"
     if isinstance(parent, ast.Subscript):
         return isinstance(parent.ctx, ast.Del) or _looked_for(spot, name, parent)
-    return isinstance(parent, (ast.Compare, ast.For, ast.comprehension))
+    return _looked_up(node, parent) or _length_in_bound(spot, node, bound)
 
 
 def _looked_for(spot: Spot, name: str, read: ast.Subscript) -> bool:
@@ -194,11 +237,8 @@ def _deque(case: Case, spot: Spot, edits: Edits, name: str, statement: ast.Assig
     for node in _loads(case, spot, name):
         parent = spot.parents[node]
         method = isinstance(parent, ast.Attribute) and parent.attr in _OF_LISTS
-        read = isinstance(parent, (ast.Compare, ast.For, ast.comprehension)) or (
-            isinstance(parent, ast.Call)
-            and dotted(parent.func) in ("len", "list", "reversed", "sum", "tuple", "sorted")
-        )
-        if not method and not read:
+        if not (method or _looked_up(node, parent) or _length_in_bound(spot, node, bound)):
+            _refuse_complete(spot, name, node)
             raise Unwritable(f"line {node.lineno} uses `{name}` in a way that a deque can't be used")
     made = imports.bring(edits, "collections", "deque")
     if (
