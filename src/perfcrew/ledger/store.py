@@ -188,7 +188,7 @@ class Ledger:
 
 
 _IGNORED = "\n".join(
-    ["# perfcrew keeps its measurements here; a project's own rooms may be committed.", "*", "!.gitignore"]
+    ["# perfcrew keeps its measurements here; a project's own rooms may be committed.", "*"]
     + [f"!{room}/\n!{room}/**" for room in ROOMS]
 )
 
