@@ -52,7 +52,7 @@ async def test_noise_that_hides_everything_is_inconclusive_and_says_what_could_h
 async def test_at_the_last_pair_what_lies_within_the_guard_is_even_and_before_it_is_waited_for() -> None:
     """Also where the number of pairs ends it, and not the time."""
     ends, goes_on = (Drawn({READY.name: 1.018}, seed=1) for _ in range(2))
-    found = (await compared(ends, Rules(most=24)))[0]
+    found = (await compared(ends, Rules(most=24, error=0.01)))[0]
     assert (found.verdict, found.pairs_count) == ("equivalent", 24)
     assert (await compared(goes_on, Rules(most=60)))[0].pairs_count > 24
 
