@@ -61,7 +61,7 @@ experiments:
   most: 4
   variants: 2
   margin: 0.15
-  error: 0.2
+  error: 0.4
   suite_s: 60
 """
 """As the project's own: a small review and short trials, so that thirty runs fit into an hour."""
