@@ -57,7 +57,7 @@ rewrites: 0
 specialist_seconds: 60
 experiments:
   budget_s: 300
-  trial_s: 60
+  trial_s: 90
   most: 4
   variants: 2
   margin: 0.15

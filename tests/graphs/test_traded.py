@@ -55,7 +55,7 @@ async def tried(root: Path, change: str) -> Ruling:
             a, b, plans, place.folder, place.registry, drivers,
             awaited_keys=frozenset({BOOKS}), guarding=True, light=Effort(seconds=0.1, turns=2),
         )  # fmt: skip
-        found = await compare(sampler, A, B, Rules(error=0.4, budget_s=90), lambda what: None)
+        found = await compare(sampler, A, B, Rules(error=0.4, budget_s=150), lambda what: None)
     return ruling(found, BOOKS, "latency")
 
 
