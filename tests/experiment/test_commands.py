@@ -152,6 +152,7 @@ async def test_a_side_that_leaves_processes_behind_is_said_and_they_are_ended(tm
     leaves = f"import subprocess; c = subprocess.Popen(['sleep', '{mark}'], start_new_session=True); c.returncode = 0\n"
     found = await compared(tmp_path, "", leaves, budget_s=1)
     assert [note for note in found.notes if note.startswith("B leaves processes running")]
+    assert found.verdict is None and found.refused.startswith("B leaves work to processes that go on after it")
     assert not [note for note in found.notes if note.startswith("A ")]
     assert not [p for p in psutil.process_iter() if mark in " ".join(_words(p))]
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from perfcrew.core.comparison import Comparison, Effect, Ratio, Side
-from perfcrew.experiment.judging import ruling
+from perfcrew.experiment.judging import against_whole, change, ruling, seen_of_whole
 from perfcrew.experiment.servers import OTHERS
 
 BOOKS = "GET /books"
@@ -68,3 +68,30 @@ SAME = effect("cpu", 0.0, "equivalent")
 def test_what_the_measurements_come_to(name: str, found: list[Comparison], decision: str, why: str) -> None:
     ruled = ruling(found, BOOKS, "latency")
     assert ruled.decision == decision and why in ruled.why, ruled
+
+
+def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
+    open_ = FASTER.model_copy(update={"ratio": Ratio(value=0.6, low=2e-9, high=4.85e8, level=0.95)})
+    assert (change(open_), change(FASTER)) == ("-40.0 % (no bound yet)", "-40.0 % (-40.6 to -39.4)")
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "against", "seen"),
+    [
+        ("it holds", [compared(BOOKS, FASTER)], "", "nothing became worse"),
+        ("nothing measured", [], "no verdict on the whole: nothing was measured", ""),
+        (
+            "a side died",
+            [compared(BOOKS, verdict=None, refused="exit 9")],
+            "no verdict on the whole: GET /books: exit 9",
+            "",
+        ),
+        ("worse", [compared(BOOKS, more_work(5.0))], "a regression of cpu of GET /books", ""),
+        ("not certain", [compared(BOOKS, SAME, verdict="inconclusive")], "", "not certain within the time: GET /books"),
+    ],
+)
+def test_all_that_was_kept_holds_only_where_a_verdict_says_so(
+    name: str, found: list[Comparison], against: str, seen: str
+) -> None:
+    assert against_whole(found) == against
+    assert against or seen in seen_of_whole(found)

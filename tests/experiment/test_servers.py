@@ -88,16 +88,24 @@ async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> N
         await compare_sides(wish, lambda what: None)
 
 
+def sampler(asked: tuple[str, ...], aims: dict[str, tuple[str, ...]]) -> Servers:
+    """One that is asked what it watches, and starts nothing."""
+    nothing: Any = None
+    return Servers(
+        nothing, nothing, (), Path(), nothing, nothing, awaited_keys=frozenset(asked), aims=aims, guarding=True
+    )
+
+
 @pytest.mark.parametrize("aims", [{}, {"GET /a": ("neighbour.latency",)}])
 @pytest.mark.parametrize("asked", [(), ("GET /a",), ("GET /a", "GET /b", "GET /c")])
-def test_the_error_is_of_all_that_may_be_called_changed(asked: tuple[str, ...], aims: dict[str, Any]) -> None:
-    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(asked), aims=aims)  # type: ignore[arg-type]
-    subjects = (*asked, "GET /beside", OTHERS, APPLICATION)
-    decide = [w.weight for subject in subjects for w in sampler.watched(subject) if w.role == "deciding"]
+def test_the_error_is_of_all_that_may_be_called_changed(
+    asked: tuple[str, ...], aims: dict[str, tuple[str, ...]]
+) -> None:
+    subjects, watching = (*asked, "GET /beside", OTHERS, APPLICATION), sampler(asked, aims)
+    decide = [w.weight for subject in subjects for w in watching.watched(subject) if w.role == "deciding"]
     assert sum(decide) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("aims", "goal"), [({}, "not worse"), ({APPLICATION: ()}, "verdict")])
-def test_a_change_of_the_start_is_asked_for_its_verdict(aims: dict[str, Any], goal: str) -> None:
-    sampler = Servers(None, None, (), Path(), None, None, awaited_keys=frozenset(), aims=aims, guarding=True)  # type: ignore[arg-type]
-    assert sampler.goal(APPLICATION) == goal
+def test_a_change_of_the_start_is_asked_for_its_verdict(aims: dict[str, tuple[str, ...]], goal: str) -> None:
+    assert sampler((), aims).goal(APPLICATION) == goal

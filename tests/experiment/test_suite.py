@@ -186,6 +186,22 @@ def _tested(exit_: int | None = None, ran: bool = True, **ended: Ended) -> Suite
     return SuiteTested(run_, cases, status)
 
 
+@pytest.mark.parametrize(
+    ("name", "ran", "exit_", "duration_s", "absent"),
+    [
+        ("no command", False, None, 0.0, True),
+        ("nothing was collected", False, 5, 1.0, True),
+        ("it did not end in its time", False, None, 60.0, False),
+        ("it was killed", False, -9, 3.0, False),
+        ("it ran", True, 0, 3.0, False),
+    ],
+)
+def test_a_suite_that_did_not_end_is_not_an_absent_one(
+    name: str, ran: bool, exit_: int | None, duration_s: float, absent: bool
+) -> None:
+    assert SuiteTested(SuiteRun(ran=ran, command=(), duration_s=duration_s), None, exit_).absent == absent
+
+
 WORSE = {
     "nothing": (_tested(a="passed"), _tested(a="passed"), ""),
     "a known failure": (_tested(a="passed", b="failed"), _tested(a="passed", b="failed"), ""),

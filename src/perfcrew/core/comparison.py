@@ -14,6 +14,8 @@ Verdict = Literal["improved", "regressed", "equivalent", "inconclusive"]
 Role = Literal["deciding", "guard", "shown"]
 """`deciding`: a verdict may rest on it. `guard`: it may only speak against one. `shown`: for the reader."""
 
+_NO_BOUND = 1e-6
+
 
 class Ratio(Noun):
     """B over A with the interval that holds at whatever moment one looks, so also when one stopped because of it."""
@@ -22,6 +24,11 @@ class Ratio(Noun):
     low: float
     high: float
     level: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the pairs bound it on both sides; what they do not bound stands as a ratio beyond all sense."""
+        return self.low > _NO_BOUND and self.high < 1 / _NO_BOUND
 
 
 class Effect(Noun):

@@ -45,6 +45,23 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}{beside}", small)
 
 
+def against_whole(found: Sequence[Comparison]) -> str:
+    """Why all that was kept does not hold as a whole, empty where it does."""
+    refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
+    if refused or not found:
+        return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
+    worse = [
+        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
+    ]
+    return f"a regression of {', '.join(worse[:4])}" if worse else ""
+
+
+def seen_of_whole(found: Sequence[Comparison]) -> str:
+    """That nothing became worse is said as far as it was proven."""
+    open_ = [c.subject for c in found if c.verdict == "inconclusive"]
+    return f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
+
+
 def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:
     """The effect on the metric aimed at: of the endpoint, or of the application as a whole."""
     of_endpoint = [e for c in found if c.subject == endpoint for e in c.effects if e.metric == metric]
@@ -58,7 +75,8 @@ def change(effect: Effect | None) -> str:
     if effect.ratio is None:
         return f"{effect.a:g} → {effect.b:g}" if effect.a is not None and effect.b is not None else "unknown"
     shares = [(x - 1) * 100 for x in (effect.ratio.value, effect.ratio.low, effect.ratio.high)]
-    return f"{shares[0]:+.1f} % ({shares[1]:+.1f} to {shares[2]:+.1f})"
+    interval = f"{shares[1]:+.1f} to {shares[2]:+.1f}" if effect.ratio.bounded else "no bound yet"
+    return f"{shares[0]:+.1f} % ({interval})"
 
 
 def _seen(effect: Effect | None) -> str:

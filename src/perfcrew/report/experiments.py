@@ -11,9 +11,6 @@ from perfcrew.core.prose import Prose, cite, write
 from perfcrew.core.report import ChangedMetric, DeclinedChange, ExperimentSection, KeptSection, TriedStep
 from perfcrew.report.book import Book, figure, number, quote, ref
 
-_NO_BOUND = 1e-6
-"""A ratio below it, or above its inverse, stands for an interval that these pairs do not bound."""
-
 
 def experiments(book: Book) -> tuple[ExperimentSection, ...]:
     """In the order in which they were tried."""
@@ -57,7 +54,8 @@ def kept(book: Book) -> KeptSection | None:
 def _section(book: Book, item: Evidence, body: Outcome, trial: Evidence, said: Trial) -> ExperimentSection:
     shown = tuple(_metrics(book, body.comparisons, everything=False, endpoint=said.endpoint))
     total = sum(1 for _ in _effects(book, body.comparisons))
-    left = "No further metric was compared." if total == len(shown) else "The others that were compared did not change."
+    beside = "No change was seen in the others that were compared."
+    left = "No further metric was compared." if total == len(shown) else beside
     return ExperimentSection(
         trial=trial.id,
         outcome=item.id,
@@ -115,8 +113,7 @@ def _metric(item: Evidence, n: int, comparison: Comparison, effect: Effect) -> C
     said = none
     if ratio is not None:
         parts = {k: cite(getattr(ratio, k), "ratio", ref(item, f"{at}.ratio.{k}")) for k in ("value", "low", "high")}
-        bounded = ratio.low > _NO_BOUND and ratio.high < 1 / _NO_BOUND
-        said = write("{value} ({low} to {high})" if bounded else "{value} (no bound yet)", parts)
+        said = write("{value} ({low} to {high})" if ratio.bounded else "{value} (no bound yet)", parts)
     return ChangedMetric(
         evidence=item.id,
         subject=comparison.subject,

@@ -13,7 +13,7 @@ from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
 from perfcrew.experiment.apply import message, publish, save_patch
 from perfcrew.experiment.engine import STRETCH, Rules
-from perfcrew.experiment.judging import Ruling, ruling
+from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_whole
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
 from perfcrew.graphs.steps.lab import STAGE, Lab, opened
@@ -193,7 +193,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
     found = await lab.against_base(aims, rules)
-    against = _against(found)
+    against = against_whole(found)
     branch = "" if against else f"perfcrew/{context.run}"
     patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
     if branch:  # what does not hold as a whole does not come into the user's repository
@@ -206,27 +206,10 @@ async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
         outcomes=tuple(outcomes),
         comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
         whole=not against,
-        why=against or _unproven(found),
+        why=against or seen_of_whole(found),
     )
     blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
     context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)
-
-
-def _against(found: Sequence[Comparison]) -> str:
-    """Why all that was kept does not hold as a whole, empty where it does."""
-    refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
-    if refused or not found:
-        return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
-    worse = [
-        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
-    ]
-    return f"a regression of {', '.join(worse[:4])}" if worse else ""
-
-
-def _unproven(found: Sequence[Comparison]) -> str:
-    """That nothing became worse is said as far as it was proven."""
-    open_ = [c.subject for c in found if c.verdict == "inconclusive"]
-    return f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
 
 
 def _is_kept(body: object) -> bool:
