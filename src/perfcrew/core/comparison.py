@@ -81,7 +81,7 @@ class Comparison(Noun):
     why: str = ""
     refused: str = ""
     effects: tuple[Effect, ...] = ()
-    design: Literal["interleaved", "duet", "instances"]
+    design: Literal["one core", "duet", "interleaved", "instances"]
     unit: str = ""
     """What one pair is: `a fresh process of each`, `a started instance of each`."""
     pairs_count: int

@@ -1,18 +1,24 @@
-"""One endpoint of one started instance: asked in blocks, which give one figure a metric."""
+"""One endpoint of two started instances: asked in turn, request by request, for one figure a metric and instance.
+
+What a machine gives changes within a tenth of a second. So what is held against each other are requests that follow
+each other, and an instance's latency is told so that the two sides' ratio is the middle one of those pairs' ratios.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
+import sys
 from dataclasses import dataclass, field
 
 from perfcrew.core.web import Plan
 from perfcrew.experiment.engine import Reading
 from perfcrew.instruments import cpu_clock
-from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop
+from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, in_turn
 from perfcrew.target.launch import Running
 
-TURNS = 4
-"""Blocks of each side and endpoint: as ABBAABBA or its mirror."""
+PARALLEL, PARALLEL_MS = 1.05, 0.2
+"""More work than this part of the time that an answer takes, and than this, is done side by side or after it."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,15 @@ class Started:
 class Effort:
     """How much is asked of one instance and endpoint. Requests of one plan are sent in turn."""
 
-    seconds: float = 0.2
+    seconds: float = 0.4
+    """Of both together."""
     fewest: int = 8
     warm: int = 3
-    turns: int = TURNS
 
 
 CLOSELY = Effort()
 """What a comparison is about."""
-LIGHTLY = Effort(seconds=0.0, fewest=2, warm=1, turns=2)
+LIGHTLY = Effort(seconds=0.0, fewest=4, warm=1)
 """What is asked beside it."""
 
 
@@ -47,52 +53,93 @@ class Asked:
     plan: Plan
     driver: Driver
     cold_ms: float = 0.0
-    cpu_ms: list[float] = field(default_factory=list)
-    """A request, of each block."""
+    cpu_ms: float = 0.0
+    """A request, in the middle of all that were asked."""
+    latency_ms: float | None = None
     asked: int = 0
-    samples_ms: list[float] = field(default_factory=list)
     sent_bytes: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
 
+    restless: bool = False
+
     async def warm(self, count: int, cold: bool = True) -> None:
-        result = await self._loop(count=count)
+        result = await closed_loop(
+            self.side.aim, self.plan.requests, expected=self.plan.fingerprints, driver=self.driver, count=count
+        )
+        self._count(result)
         if cold and result.samples_ms:
             self.cold_ms = result.samples_ms[0]
 
-    async def block(self, duration_s: float, minimum: int) -> None:
-        before_ms = cpu_clock.cpu_ms(self.side.running)
-        result = await self._loop(duration_s=duration_s, minimum=minimum)
-        if result.asked_count:
-            self.cpu_ms.append((cpu_clock.cpu_ms(self.side.running) - before_ms) / result.asked_count)
-        self.asked += result.asked_count
-        self.sent_bytes += result.sent_bytes
-        self.samples_ms += result.samples_ms
+    def took(self, result: LoadResult, cpu_ms: float, latency_ms: float | None) -> None:
+        """What its requests took in turn with the other's; `cpu_ms` of all of them together."""
+        self._count(result)
+        self.asked, self.sent_bytes = result.asked_count, result.sent_bytes
+        self.cpu_ms = cpu_ms / max(result.asked_count, 1)
+        self.latency_ms, self.restless = latency_ms, result.restless
 
-    async def _loop(self, *, duration_s: float = 0.0, minimum: int = 0, count: int | None = None) -> LoadResult:
-        result = await closed_loop(
-            self.side.aim,
-            self.plan.requests,
-            expected=self.plan.fingerprints,
-            driver=self.driver,
-            duration_s=duration_s,
-            minimum=minimum,
-            count=count,
-        )
+    def _count(self, result: LoadResult) -> None:
         for kind, number in result.errors.items():
             self.errors[kind] = self.errors.get(kind, 0) + number
-        return result
+
+    @property
+    def in_parallel(self) -> bool:
+        """Whether it may work on several cores at once, or after its answer: more than an answer's time holds."""
+        return self.restless or self.cpu_ms > PARALLEL * (self.latency_ms or 0.0) + PARALLEL_MS
 
     def reading(self) -> Reading:
         """The instance's figures, and the kinds of errors as its check: a side that errs does other work."""
-        if not self.samples_ms or not self.asked:
+        if self.latency_ms is None or not self.asked:
             return Reading({}, check=f"no answer as expected: {', '.join(sorted(self.errors))}")
         values = {
-            "cpu": statistics.median(self.cpu_ms),
-            "latency": statistics.median(self.samples_ms),
+            "cpu": self.cpu_ms,
+            "latency": self.latency_ms,
             "latency.cold": self.cold_ms,
             "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
             "response.bytes": self.sent_bytes / self.asked,
             **self.extra,
         }
         return Reading(values, check=", ".join(sorted(self.errors)))
+
+
+async def ask(one: Asked, other: Asked, effort: Effort) -> None:
+    """Ask both in turn."""
+    runnings = (one.side.running, other.side.running)
+    before_ms = [cpu_clock.cpu_ms(running) for running in runnings]
+    results = await in_turn(
+        (one.side.aim, other.side.aim),
+        one.plan.requests,
+        duration_s=effort.seconds,
+        minimum=effort.fewest,
+        expected=one.plan.fingerprints,
+        pids=[p.pid for r in runnings for p in r.processes()] if sys.platform == "linux" else (),
+        driver=one.driver,
+    )
+    worked_ms = [cpu_clock.cpu_ms(running) - ms for running, ms in zip(runnings, before_ms, strict=True)]
+    latencies = latencies_ms(*results)
+    for side, result, cpu_ms, latency_ms in zip((one, other), results, worked_ms, latencies, strict=True):
+        side.took(result, cpu_ms, latency_ms)
+
+
+def latencies_ms(one: LoadResult, other: LoadResult) -> tuple[float | None, float | None]:
+    """Of each, the middle of what its requests took; where several are asked in turn, the mean of their middles.
+
+    The two of a request lie as far apart as the middle pair of those that followed each other, about a common level.
+    Where requests failed nothing follows each other, and each has its own middle. None without an answer.
+    """
+    if one.indices != other.indices:
+        told = [statistics.median(result.samples_ms) if result.samples_ms else None for result in (one, other)]
+        return told[0], told[1]
+    pairs: dict[int, list[tuple[float, float]]] = {}
+    for index, a, b in zip(one.indices, one.samples_ms, other.samples_ms, strict=True):
+        pairs.setdefault(index, []).append((math.log(a), math.log(b)))
+    middles = [_middles(found) for found in pairs.values()]
+    if not middles:
+        return None, None
+    return statistics.mean(a for a, _ in middles), statistics.mean(b for _, b in middles)
+
+
+def _middles(pairs: list[tuple[float, float]]) -> tuple[float, float]:
+    level = (statistics.median(a for a, _ in pairs) + statistics.median(b for _, b in pairs)) / 2
+    apart = statistics.median(b - a for a, b in pairs)
+    return math.exp(level - apart / 2), math.exp(level + apart / 2)

@@ -1,15 +1,15 @@
-"""Two commands, each pair a fresh process of both: in turn on the same machine, or side by side on two idle cores."""
+"""Two commands, each pair a fresh process of both: at once on one core or on two, or one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from perfcrew.core.comparison import Comparison, Effect
-from perfcrew.experiment.engine import Checks, Goal, Pair, Reading, Watched
+from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
 from perfcrew.instruments.command import CommandRun, Launch, Stop, measure_command
+from perfcrew.target.process import usable_cores
 
 FIRST, SECOND = 0.8, 0.2
 """Parts of the error: processor time, which has the power, and time passing, which sees waiting."""
@@ -20,6 +20,15 @@ OWN_LEAST_MS = 1.0
 """What a command times itself must take so long: a shorter stretch is mostly the clock's own and the first calls."""
 IDLE_SHARE = 0.15
 """A core is idle where it works less than this share of a short look at it."""
+SERIAL = 0.95
+"""A command works alone where its main thread does this share of its work at least."""
+UNEXPLAINED, UNEXPLAINED_MS = 0.05, 2.0
+"""What a command says of time passing may be more than what the kernel says of it by this share and by this."""
+_UNITS: dict[Design, str] = {
+    "one core": "a fresh process of each, at once on one core that they share",
+    "duet": "a fresh process of each, at once on a core each",
+    "interleaved": "a fresh process of each, one after the other",
+}
 
 
 @dataclass
@@ -29,13 +38,14 @@ class Commands:
     a: Launch
     b: Launch
     subject: str = "commands"
-    design: Literal["interleaved", "duet"] = "interleaved"
+    design: Design = "interleaved"
     cores: tuple[int, ...] = ()
-    """The idle cores of a duet."""
+    """Those that may be used: any of them where one is shared, the two idle ones of a duet."""
     cold: list[tuple[CommandRun, CommandRun]] = field(default_factory=list)
     """What the unmeasured first runs took: they fill file caches and compile byte code."""
     left: Counter[str] = field(default_factory=Counter)
     """How often each side left processes running."""
+    _rounds: int = 0
 
     @property
     def _has_ready(self) -> bool:
@@ -44,18 +54,31 @@ class Commands:
 
     @property
     def unit(self) -> str:
-        return "a fresh process of each, " + (
-            "at once on a core each" if self.design == "duet" else "one after the other"
-        )
+        return _UNITS[self.design]
 
     @property
     def checks(self) -> Checks:
         return "must agree" if self.a.own_figures else "if constant"
 
-    async def _warm(self) -> None:
+    async def warm(self) -> None:
         """One unmeasured run of each, told apart from the others."""
         one, other = await self._run("A", self.a), await self._run("B", self.b)
         self.cold.append((one, other))
+
+    def apart(self) -> str:
+        """Why the two can't share a core, by their first runs; empty where they can.
+
+        On one core the wait for it must be told, and there must be no work side by side that would be lost.
+        """
+        for side, run in zip("AB", self.cold[0], strict=True):
+            if run.ready_ms is None or run.main_ms is None:
+                return "the wait for a core is not told here"
+            if run.main_ms < SERIAL * run.cpu_ms:
+                return f"{side} works in several threads or processes"
+            own, waited_ms = _own_ready_ms(run), run.wall_ms - run.ready_ms
+            if run.own and run.own["wall"] > (own + waited_ms) * (1 + UNEXPLAINED) + UNEXPLAINED_MS:
+                return f"{side} says that more time passed than the kernel knows of"
+        return ""
 
     def told(self, found: Comparison) -> Comparison:
         """The comparison with the first runs, and with what a side left behind."""
@@ -77,35 +100,38 @@ class Commands:
         if self.a.own_figures:
             own = set(self.cold[0][0].own) & set(self.cold[0][1].own) if self.cold else set()
             others = tuple(Watched(name, "count", "shown", exact=True) for name in sorted(own - {"cpu", "wall"}))
-            cpu, wall = replace(CPU, least=OWN_LEAST_MS), replace(WALL, role="deciding", weight=SECOND)
-            return (cpu, replace(wall, least=OWN_LEAST_MS), *others)
+            second = READY if self.design == "one core" else replace(WALL, role="deciding", weight=SECOND)
+            return (replace(CPU, least=OWN_LEAST_MS), replace(second, least=OWN_LEAST_MS), *others)
         passing = (READY, WALL) if self._has_ready else (replace(WALL, role="deciding", weight=SECOND),)
+        passing = passing[:1] if self.design == "one core" else passing
         return (CPU, *passing, Watched("rss.peak", "bytes", "shown", margin=0.05))
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         if not self.cold:
-            await self._warm()
-        if self.design == "duet":
-            return {self.subject: await self._side_by_side(a_first)}
+            await self.warm()
+        if self.design != "interleaved":
+            return {self.subject: await self._at_once(a_first)}
         if a_first:
             a = await self._run("A", self.a)
             return {self.subject: Pair(_reading(a), _reading(await self._run("B", self.b)))}
         b = await self._run("B", self.b)
         return {self.subject: Pair(_reading(await self._run("A", self.a)), _reading(b))}
 
-    async def _side_by_side(self, a_first: bool) -> Pair:
-        cores = self.cores if a_first else self.cores[::-1]
-        tasks = [
-            asyncio.create_task(self._run(side, replace(launch, core=core)))
-            for side, launch, core in zip("AB", (self.a, self.b), cores, strict=True)
-        ]
+    async def _at_once(self, a_first: bool) -> Pair:
+        self._rounds += 1
+        shared = self.cores[self._rounds % len(self.cores)]
+        cores = (shared, shared) if self.design == "one core" else self.cores if a_first else self.cores[::-1]
+        sides = [("A", replace(self.a, core=cores[0])), ("B", replace(self.b, core=cores[1]))]
+        tasks = {
+            side: asyncio.create_task(self._run(side, launch)) for side, launch in (sides if a_first else sides[::-1])
+        }
         try:
-            one, other = await asyncio.gather(*tasks)
+            one, other = await asyncio.gather(tasks["A"], tasks["B"])
         finally:
-            for task in tasks:
+            for task in tasks.values():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return Pair(_reading(one), _reading(other))
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+        return Pair(*(_reading(run, sharing=self.design == "one core") for run in (one, other)))
 
     async def _run(self, side: str, launch: Launch) -> CommandRun:
         stop = Stop()
@@ -117,11 +143,19 @@ class Commands:
         return run
 
 
-def _reading(run: CommandRun) -> Reading:
+def _reading(run: CommandRun, sharing: bool = False) -> Reading:
+    """Who shares a core passes time because of the other: that is left out."""
     if run.own:
-        return Reading(dict(run.own), run.check)
-    values = {"cpu": run.cpu_ms, "wall": run.wall_ms, READY.name: run.ready_ms, "rss.peak": run.rss_bytes}
+        own = dict(run.own)
+        return Reading({**own, READY.name: _own_ready_ms(run)} if sharing else own, run.check)
+    wall_ms = None if sharing else run.wall_ms
+    values = {"cpu": run.cpu_ms, "wall": wall_ms, READY.name: run.ready_ms, "rss.peak": run.rss_bytes}
     return Reading({name: value for name, value in values.items() if value is not None}, run.check)
+
+
+def _own_ready_ms(run: CommandRun) -> float:
+    """Of a command that reports its own figures: what it worked by them, and all that it waited but for a core."""
+    return run.own.get("cpu", run.cpu_ms) + max((run.ready_ms or 0.0) - run.cpu_ms, 0.0)
 
 
 def _first_runs(a: Reading, b: Reading) -> list[Effect]:
@@ -143,11 +177,9 @@ def _first_runs(a: Reading, b: Reading) -> list[Effect]:
 
 def idle_cores(seconds: float = 0.0) -> list[int]:
     """The cores that this process may use; with `seconds`, those that were idle while looked at for so long."""
-    import os
-
     import psutil
 
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    allowed = usable_cores()
     if not seconds:
         return allowed
     busy = psutil.cpu_percent(interval=seconds, percpu=True)

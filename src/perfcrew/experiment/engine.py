@@ -56,7 +56,7 @@ class Pair:
 
 
 STRETCH = 4.0
-Design = Literal["interleaved", "duet", "instances"]
+Design = Literal["one core", "duet", "interleaved", "instances"]
 Checks = Literal["must agree", "if constant", "none"]
 Goal = Literal["verdict", "not worse", "none"]
 """A verdict; the proof that nothing is worse by its margin; or whatever is known when the others are done."""

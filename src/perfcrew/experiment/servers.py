@@ -1,7 +1,11 @@
 """Two versions of a target, each pair a freshly started instance of both on data of their own.
 
-Two starts of one server differ by themselves, so the started instance is the unit: its requests are blocks in turn
-with the other side's, and give one figure a metric and endpoint. Processor time a request is judged beside latency.
+Two starts of one server differ by themselves, so the started instance is the unit: its requests go in turn with the
+other side's, and give one figure a metric and endpoint. Processor time a request is judged beside latency.
+
+Cores of a virtual machine differ in what they give, and change it by the second, by more than most changes of code. So
+both sides run on one core, which is another one for each pair: while one answers, the other rests. The first pair is
+left free, and shows whether that holds: where work is done on several cores, or after an answer, all pairs are free.
 """
 
 from __future__ import annotations
@@ -17,11 +21,11 @@ from pathlib import Path
 from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
-from perfcrew.experiment.asked import CLOSELY, LIGHTLY, Asked, Effort, Started
+from perfcrew.experiment.asked import CLOSELY, LIGHTLY, Asked, Effort, Started, ask
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
-from perfcrew.target import auth
+from perfcrew.target import auth, process
 from perfcrew.target.clone import Clone
 from perfcrew.target.launch import launch
 from perfcrew.target.leftovers import Registry
@@ -80,9 +84,15 @@ class Servers:
     """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
     design: Design = "instances"
-    unit: str = "a started instance of each, asked in turn"
     checks: Checks = "must agree"
+    apart: bool = False
+    """They are not put on one core: they work on several, or after their answers."""
     _rounds: int = 0
+
+    @property
+    def unit(self) -> str:
+        """What a pair is."""
+        return f"a started instance of each{'' if self.apart else ' on one core'}, asked in turn"
 
     def awaited(self, subject: str) -> bool:
         """Whether this endpoint is what the comparison is about."""
@@ -115,6 +125,7 @@ class Servers:
         self._rounds += 1
         async with AsyncExitStack() as stack:
             a, b = await self._both(stack, a_first)
+            self._share(a, b)
             order = (a, b) if a_first else (b, a)
             # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
             asked = [await self._warmed(p, order) for p in self.plans]
@@ -136,6 +147,14 @@ class Servers:
         first, second = (one for one in found if isinstance(one, Started))
         return (first, second) if a_first else (second, first)
 
+    def _share(self, a: Started, b: Started) -> None:
+        """Both on one core, but for the first pair, and where they work on several."""
+        cores = process.usable_cores()
+        if self._rounds == 1 or self.apart:
+            return
+        for side in (a, b):
+            process.pin(side.running.processes(), cores[self._rounds % len(cores)])
+
     async def _start(self, host: Host, stack: AsyncExitStack) -> Started:
         started = _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)
         return await stack.enter_async_context(started)
@@ -145,16 +164,16 @@ class Servers:
         awaited = self.awaited(plan.endpoint.key)
         effort = self.effort if awaited else self.light
         asked = plan if awaited else _one_request(plan)
-        sides = tuple(Asked(side, asked, self.drivers[0]) for side in order)
+        sides = (Asked(order[0], asked, self.drivers[0]), Asked(order[1], asked, self.drivers[0]))
         for side in sides:
             await side.warm(effort.warm * len(asked.requests))
         return _Both(plan, effort, awaited, sides)
 
     async def _timed(self, both: _Both, a: Started, b: Started) -> Pair:
         effort, sides = both.effort, both.sides
-        for turn in range(effort.turns):
-            for side in sides if turn % 2 == 0 else sides[::-1]:
-                await side.block(effort.seconds / effort.turns, -(-effort.fewest // effort.turns))
+        await ask(*sides, effort)
+        if both.awaited and self._rounds == 1:
+            self.apart = self.apart or any(side.in_parallel for side in sides)
         for side in sides if both.awaited else ():
             await self._aimed(side)
         readings = {id(side.side): side.reading() for side in sides}
@@ -181,7 +200,7 @@ class _Both:
     plan: Plan
     effort: Effort
     awaited: bool
-    sides: tuple[Asked, ...]
+    sides: tuple[Asked, Asked]
 
 
 def _one_request(plan: Plan) -> Plan:

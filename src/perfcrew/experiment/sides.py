@@ -10,9 +10,9 @@ from pathlib import Path
 
 from perfcrew.core.comparison import Comparison, Side
 from perfcrew.core.errors import UsageError
+from perfcrew.experiment.at_once import compare_at_once
 from perfcrew.experiment.commands import Commands, idle_cores
-from perfcrew.experiment.duet import compare_duet
-from perfcrew.experiment.engine import Rules, Tell, compare
+from perfcrew.experiment.engine import Design, Tell
 from perfcrew.experiment.wish import Wish, variables
 from perfcrew.instruments.command import Launch, words
 from perfcrew.target.leftovers import Registry
@@ -98,14 +98,14 @@ def _launch(wish: Wish, command: str, side: str, cwd: Path | None = None) -> Lau
 
 
 async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, str], tell: Tell) -> Comparison:
-    cores = idle_cores(0.5)[:2] if wish.duet else []
-    duet = len(cores) == 2
+    cores = idle_cores(0.5)[:2] if wish.duet else idle_cores()
+    design: Design = "one core" if not wish.duet else "duet" if len(cores) == 2 else "interleaved"
     subject = "callables" if wish.callables else "commands"
     a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
     with _registered(wish, launches) as marked:
-        sampler = Commands(*marked, subject=subject, design="duet" if duet else "interleaved", cores=tuple(cores))
-        found = await (compare_duet if duet else _in_turn)(sampler, a, b, wish.rules, tell)
-    if wish.duet and not duet:
+        sampler = Commands(*marked, subject=subject, design=design, cores=tuple(cores))
+        found = await compare_at_once(sampler, a, b, wish.rules, tell)
+    if wish.duet and design != "duet":
         found = found.model_copy(update={"notes": (*found.notes, "no duet: there are no two idle cores")})
     return sampler.told(found)
 
@@ -121,7 +121,3 @@ def _registered(wish: Wish, launches: tuple[Launch, Launch]) -> Iterator[tuple[L
     finally:
         registry.over(one)
         registry.over(other)
-
-
-async def _in_turn(sampler: Commands, a: Side, b: Side, rules: Rules, tell: Tell) -> Comparison:
-    return (await compare(sampler, a, b, rules, tell))[0]

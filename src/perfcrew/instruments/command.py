@@ -67,6 +67,8 @@ class CommandRun:
     """The command's own figures: `wall` and `cpu` in ms, any other number as it is."""
     left_running: bool = False
     """It ended and left processes behind, which were ended too. What they cost is in none of these figures."""
+    main_ms: float | None = None
+    """Of `cpu_ms`, what its main thread worked."""
 
 
 class Stop:
@@ -107,7 +109,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
         with _ended(process, launch.timeout_s, token) as late, (stop or Stop()).watching(process.pid):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             wall_ms = (time.perf_counter() - began) * 1e3
-            waited_ms = _waited_ms(process.pid)
+            main_ms, waited_ms = _main_thread_ms(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             left = _left_running(token, since)
@@ -118,7 +120,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
     cpu_ms = (usage.ru_utime + usage.ru_stime) * 1e3
     ready_ms = None if waited_ms is None else max(wall_ms - waited_ms, 0.0)
     rss_bytes = _rss_bytes(usage) if _rss_bytes(usage) > hidden_bytes else None
-    return CommandRun(wall_ms, cpu_ms, ready_ms, rss_bytes, check, own, left)
+    return CommandRun(wall_ms, cpu_ms, ready_ms, rss_bytes, check, own, left, main_ms)
 
 
 def _start(launch: Launch, token: str, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -192,11 +194,13 @@ def _may_be_left(process: psutil.Process, token: str, since: float) -> bool:
         return False
 
 
-def _waited_ms(pid: int) -> float | None:
+def _main_thread_ms(pid: int) -> tuple[float, float] | tuple[None, None]:
+    """How long it worked and how long it waited for a core."""
     try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e6
-    except (OSError, ValueError, IndexError):
-        return None
+        worked, waited = Path(f"/proc/{pid}/schedstat").read_text().split()[:2]
+        return int(worked) / 1e6, int(waited) / 1e6
+    except (OSError, ValueError):
+        return None, None
 
 
 def _rss_bytes(usage: resource.struct_rusage) -> float:

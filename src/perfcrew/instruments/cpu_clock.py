@@ -29,15 +29,15 @@ def cpu_ms(running: HasProcesses) -> float:
     for process in running.processes():
         try:
             times = process.cpu_times()
-            own_s = time.clock_gettime(_clock_of(process.pid))
+            own_s = time.clock_gettime(clock_of(process.pid))
         except (psutil.Error, OSError):
             continue  # it ended between being listed and being asked
         total_ms += (own_s + times.children_user + times.children_system) * 1e3
     return total_ms
 
 
-def _clock_of(pid: int) -> int:
-    """The kernel's number of that process' scheduler clock: `(~pid << 3) | CPUCLOCK_SCHED`."""
+def clock_of(pid: int) -> int:
+    """For `time.clock_gettime`: that process' scheduler clock, which is `(~pid << 3) | CPUCLOCK_SCHED`."""
     return (~pid << 3) | 2
 
 

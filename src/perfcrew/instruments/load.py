@@ -59,6 +59,8 @@ class LoadResult:
     """When each sample's request was due (open loop) or sent, since the beginning."""
     crowded_count: int = 0
     """Requests that waited since too many were under way: the target did not keep up."""
+    restless: bool = False
+    """The target works on after its answers, so that it was not waited for until it rested."""
 
     @property
     def error_count(self) -> int:
@@ -183,8 +185,8 @@ async def open_loop(
     `expected` are the answers' fingerprints; another status or shape is an error. Without a `driver` one is started.
     Raises ToolFailed where the driver dies.
     """
-    content = _job(aim, requests, expected, order, duration_s=duration_s, minimum=minimum, rate=rate)
-    return await _drive(content, f"open {rate:.3g}/s", driver)
+    content = _job((aim,), requests, expected, order, duration_s=duration_s, minimum=minimum, rate=rate)
+    return _result(await _drive(content, driver), f"open {rate:.3g}/s")
 
 
 async def closed_loop(
@@ -206,7 +208,7 @@ async def closed_loop(
     if count is not None:
         minimum, duration_s = count, 0.0
     content = _job(
-        aim,
+        (aim,),
         requests,
         expected,
         order,
@@ -215,11 +217,31 @@ async def closed_loop(
         most=count,
         concurrency=concurrency,
     )
-    return await _drive(content, f"closed c={concurrency}", driver)
+    return _result(await _drive(content, driver), f"closed c={concurrency}")
+
+
+async def in_turn(
+    aims: tuple[Aim, Aim],
+    requests: Sequence[Request],
+    *,
+    duration_s: float,
+    minimum: int,
+    expected: Sequence[Fingerprint] = (),
+    pids: Sequence[int] = (),
+    driver: Driver | None = None,
+) -> tuple[LoadResult, LoadResult]:
+    """Each request of both servers, one after the other: so often of each at least, and until the time is over.
+
+    Before each it is waited, a few milliseconds at most, until these processes rest. ToolFailed where the driver dies.
+    """
+    content = _job(aims, requests, expected, (), duration_s=duration_s, minimum=minimum)
+    told = await _drive({**content, "pids": list(pids)}, driver)
+    one, other = (_result(side, "in turn") for side in told["sides"])
+    return one, other
 
 
 def _job(
-    aim: Aim,
+    aims: Sequence[Aim],
     requests: Sequence[Request],
     expected: Sequence[Fingerprint],
     order: Sequence[int],
@@ -234,12 +256,15 @@ def _job(
         raise ValueError("no request to send")
     known = [f.model_dump() for f in expected[: len(requests)]]
     return {
-        "aim": {
-            "base_url": aim.base_url,
-            "headers": dict(aim.headers),
-            "cookies": dict(aim.cookies),
-            "timeout_s": aim.timeout_s,
-        },
+        "aims": [
+            {
+                "base_url": aim.base_url,
+                "headers": dict(aim.headers),
+                "cookies": dict(aim.cookies),
+                "timeout_s": aim.timeout_s,
+            }
+            for aim in aims
+        ],
         "requests": [r.model_dump() for r in requests],
         "expected": known + [None] * (len(requests) - len(known)),
         "order": list(order) or list(range(len(requests))),
@@ -248,7 +273,7 @@ def _job(
         "concurrency": concurrency,
         "minimum": minimum,
         "most": most,
-        "limit_s": _limit_s(aim, duration_s, minimum, rate),
+        "limit_s": _limit_s(aims[0], duration_s, minimum, rate),
     }
 
 
@@ -258,21 +283,26 @@ def _limit_s(aim: Aim, duration_s: float, minimum: int, rate: float | None) -> f
     return max(duration_s, paced_s) + 2 * aim.timeout_s
 
 
-async def _drive(content: Mapping[str, Any], load: str, driver: Driver | None) -> LoadResult:
+async def _drive(content: Mapping[str, Any], driver: Driver | None) -> dict[str, Any]:
+    limit_s = 2 * content["limit_s"] + content["aims"][0]["timeout_s"] + _START_S
     async with AsyncExitStack() as stack:
         active = await stack.enter_async_context(Driver()) if driver is None else driver
-        result = await active.run(content, 2 * content["limit_s"] + content["aim"]["timeout_s"] + _START_S)
+        return await active.run(content, limit_s)
+
+
+def _result(told: Mapping[str, Any], load: str) -> LoadResult:
     return LoadResult(
         load=load,
-        samples_ms=tuple(result["samples_ms"]),
-        indices=tuple(result["indices"]),
-        lateness_ms=tuple(result["lateness_ms"]),
-        statuses={int(status): count for status, count in result["statuses"].items()},
-        errors=result["errors"],
-        sent_bytes=result["sent_bytes"],
-        asked_count=result["asked"],
-        elapsed_s=result["elapsed_s"],
-        unchecked_count=result["unchecked"],
-        due_ms=tuple(result["due_ms"]),
-        crowded_count=result["crowded"],
+        samples_ms=tuple(told["samples_ms"]),
+        indices=tuple(told["indices"]),
+        lateness_ms=tuple(told["lateness_ms"]),
+        statuses={int(status): count for status, count in told["statuses"].items()},
+        errors=told["errors"],
+        sent_bytes=told["sent_bytes"],
+        asked_count=told["asked"],
+        elapsed_s=told["elapsed_s"],
+        unchecked_count=told["unchecked"],
+        due_ms=tuple(told["due_ms"]),
+        crowded_count=told["crowded"],
+        restless=told["restless"],
     )

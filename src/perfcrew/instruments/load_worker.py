@@ -8,6 +8,7 @@ milliseconds. It ends with its standard input, so a perfcrew that was killed lea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import json
@@ -17,17 +18,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
 from perfcrew.core.web import Fingerprint, Request
+from perfcrew.instruments import cpu_clock
 from perfcrew.target.client import Answer, Client, fingerprint
 
 MOST_IN_FLIGHT = 400
 """Connections. Requests that are due beyond it wait, and their waiting counts: it shows as lateness."""
 KEPT_BYTES = 32 * 1024 * 1024
 """Of different bodies, whose shapes are compared after the clock has stopped."""
+
+REST_S, REST_LIMIT_S, RESTLESS = 0.0001, 0.005, 3
+"""A server rests where it works less than a quarter of so long; it is waited for so long, and so often in vain."""
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Job:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Job:
-        own = {k: v for k, v in content.items() if k not in ("requests", "expected", "aim")}
+        own = {k: v for k, v in content.items() if k not in ("requests", "expected", "aims", "pids")}
         requests = [Request.model_validate(r) for r in content["requests"]]
         expected = [Fingerprint.model_validate(f) if f else None for f in content["expected"]]
         return cls(requests=requests, expected=expected, **own)
@@ -76,6 +82,7 @@ class Tally:
     unchecked: int = 0
     crowded: int = 0
     elapsed_s: float = 0.0
+    restless: bool = False
 
     def take(self, index: int, answer: Answer, due_s: float, *, late_ms: float = 0.0, ms: float | None = None) -> None:
         """Count an answer. `due_s` is since the beginning; without `ms` its time is the one from sending on."""
@@ -118,6 +125,7 @@ class Tally:
             "unchecked": self.unchecked,
             "crowded": self.crowded,
             "elapsed_s": self.elapsed_s,
+            "restless": self.restless,
         }
 
     def _other_shape(self, index: int, answer: Answer) -> bool:
@@ -153,6 +161,60 @@ async def closed(job: Job, client: Client) -> Tally:
     await asyncio.gather(*(user() for _ in range(job.concurrency)))
     tally.elapsed_s = time.perf_counter() - began
     return tally
+
+
+async def in_turn(job: Job, clients: tuple[Client, Client], pids: list[int]) -> tuple[Tally, Tally]:
+    """Each request of both servers, one after the other, as ABBA. `pids`: who must rest before the next is sent."""
+    tallies, turns, rest = (Tally(job), Tally(job)), cycle(job.order), _Rest(pids)
+    began = time.perf_counter()
+
+    def over() -> bool:
+        elapsed, asked = time.perf_counter() - began, tallies[0].asked
+        return (elapsed >= job.duration_s and asked >= job.minimum) or elapsed >= job.limit_s
+
+    while not over():
+        index = next(turns)
+        for side in (0, 1) if tallies[0].asked % 2 == 0 else (1, 0):
+            rest.wait()
+            tallies[side].asked += 1
+            sent = time.perf_counter()
+            answer = await clients[side].send(job.requests[index])
+            tallies[side].take(index, answer, sent - began)
+            if answer.refused:
+                return tallies
+    for tally in tallies:
+        tally.elapsed_s, tally.restless = time.perf_counter() - began, rest.tired
+    return tallies
+
+
+class _Rest:
+    """Waits until processes work no more: what one server does after its answer must not delay the other's."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self._clocks = [cpu_clock.clock_of(pid) for pid in pids]
+        self._misses = 0
+
+    @property
+    def tired(self) -> bool:
+        """They work on and on, so that they are not waited for any more."""
+        return self._misses >= RESTLESS
+
+    def wait(self) -> None:
+        if not self._clocks or self.tired:
+            return
+        until, before = time.perf_counter() + REST_LIMIT_S, self._worked_s()
+        while time.perf_counter() < until:
+            time.sleep(REST_S)
+            before, after = self._worked_s(), before
+            if before - after < REST_S / 4:
+                return
+        self._misses += 1
+
+    def _worked_s(self) -> float:
+        with contextlib.suppress(OSError):
+            return sum(time.clock_gettime(clock) for clock in self._clocks)
+        self._clocks = []  # one has ended: whoever asks it next will see
+        return 0.0
 
 
 async def opened(job: Job, client: Client) -> Tally:
@@ -217,16 +279,19 @@ class _Pace(threading.Thread):
 
 async def work(content: Mapping[str, Any]) -> dict[str, Any]:
     """One job from its JSON form to its result's."""
-    job, aim = Job.of(content), content["aim"]
+    job = Job.of(content)
     drive: Callable[[Job, Client], Awaitable[Tally]] = closed if job.rate is None else opened
     gc.collect()
     gc.disable()
     try:
-        async with Client(aim["base_url"], aim["headers"], aim["cookies"], aim["timeout_s"]) as client:
-            tally = await drive(job, client)
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(Client(**aim)) for aim in content["aims"]]
+            if len(clients) == 1:
+                return (await drive(job, clients[0])).result()
+            one, other = await in_turn(job, (clients[0], clients[1]), content["pids"])
+            return {"sides": [one.result(), other.result()]}
     finally:
         gc.enable()
-    return tally.result()
 
 
 async def serve() -> None:

@@ -6,6 +6,7 @@ The mark survives what loses the other two: double forks, a new group, a new ses
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -58,6 +59,21 @@ def _created(pid: int) -> str | None:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.NoSuchProcess:
         return None
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may use, by number; all where that is not told."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def pin(processes: Iterable[psutil.Process], core: int) -> None:
+    """Put every thread of these on one core, where the system can; what they start later is there too."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    for process in processes:
+        for task in Path(f"/proc/{process.pid}/task").glob("*"):
+            with contextlib.suppress(OSError):  # it has ended, or may not be moved: it stays where it is
+                os.sched_setaffinity(int(task.name), {core})
 
 
 def marked(tokens: Collection[str]) -> list[psutil.Process]:

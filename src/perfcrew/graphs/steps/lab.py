@@ -241,7 +241,7 @@ class Lab:
             awaited_keys=keys,
             aims={key: tuple(n for n in names if n in EXTRA) for key, names in aims.items()},
             cheap=cheap,
-            effort=Effort(seconds=0.25) if len(keys) <= 2 else _light([latency[key] for key in keys]),
+            effort=Effort(seconds=0.5) if len(keys) <= 2 else _light([latency[key] for key in keys]),
             light=_light([ms for key, ms in latency.items() if key not in keys]),
             guarding=True,
             timeout_s=context.settings.measuring.request_timeout_s,
@@ -268,8 +268,8 @@ class Lab:
 def _light(latencies_ms: Sequence[float]) -> Effort:
     """What each of so many endpoints is asked beside what a change is about: all together take a second or two."""
     slow = sum(latencies_ms) > _SLOW_MS
-    seconds = min(0.25, _BESIDE_S / max(len(latencies_ms), 1))
-    return Effort(seconds=seconds, fewest=2, warm=1, turns=2) if slow else Effort(seconds, fewest=4, warm=2, turns=2)
+    seconds = min(0.5, 2 * _BESIDE_S / max(len(latencies_ms), 1))
+    return Effort(seconds=seconds, fewest=2, warm=1) if slow else Effort(seconds, fewest=4, warm=2)
 
 
 def _said(refusals: Sequence[Refusal]) -> str:
