@@ -28,6 +28,7 @@ WAYS = ("mean of 3, > 5 %", "pytest-benchmark mean 5 %", "pytest-benchmark min 5
 RUNS = 40
 """Runs of each side in a blocked series: hyperfine makes about as many of such a command."""
 REQUESTS = 200
+SOON_S = 30.0
 
 
 def bound(found: int, of: int) -> tuple[float, float]:
@@ -153,7 +154,8 @@ def rows(kind: str, share: float, trials: list[dict]) -> list[str]:  # type: ign
     undecided = sum(t["verdict"] in (None, "inconclusive") for t in trials)
     head = f"{kind:<10}{share:>+5.0%}  "
     first = f"{head}{'perfcrew compare':<28}{cell(trials, share, says)}  median {spent:.1f} s ({total:.1f} s in all)"
-    first += f", {wrong} of the wrong sign, {undecided} not certain"
+    soon = sum(float(str(t["spent_s"])) <= SOON_S for t, said in zip(trials, says, strict=True) if said)
+    first += f", {soon} in {SOON_S:g} s, {wrong} of the wrong sign, {undecided} not certain"
     beside = [t["ways"] for t in trials if "ways" in t]
     ways = [w for w in WAYS if any(w in said for said in beside)]
     return [first, *(f"{'':<17}{w:<28}{cell(trials, share, [s[w] for s in beside if w in s])}" for w in ways)]

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -46,10 +46,14 @@ class Scale:
         return max(round(REQUEST_MS / self.round_ms), 100)
 
     def extra(self, kind: str, share: float) -> int:
-        """Rounds more that slow a side by this share: of the whole process, or of what a request works."""
-        if kind == "requests":
+        """Rounds more that slow a side by this share: of the whole process, or of what a request works.
+
+        What a start takes in rounds is measured anew: on a machine that others use it changes by a third.
+        """
+        if kind == "requests" or not share:
             return round(self.request_rounds * share)
-        return round(share * (self.command_rounds + self.start_ms / self.round_ms))
+        now = _measured(15)
+        return round(share * (self.command_rounds + now.start_ms / now.round_ms))
 
 
 def scale() -> Scale:
@@ -57,10 +61,14 @@ def scale() -> Scale:
     CACHE.mkdir(parents=True, exist_ok=True)
     kept = CACHE / "scale.json"
     if not kept.exists():
-        none, many = ([_cpu_ms(rounds) for _ in range(9)] for rounds in (0, 8000))
-        start_ms = statistics.median(none)
-        kept.write_text(json.dumps({"round_ms": (statistics.median(many) - start_ms) / 8000, "start_ms": start_ms}))
+        kept.write_text(json.dumps(asdict(_measured(9))))
     return Scale(**json.loads(kept.read_text()))
+
+
+def _measured(times: int) -> Scale:
+    pairs = [(_cpu_ms(0), _cpu_ms(8000)) for _ in range(times)]
+    start_ms, many_ms = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return Scale((many_ms - start_ms) / 8000, start_ms)
 
 
 def command(rounds: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import statistics
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest_asyncio
 
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.web import Fingerprint
-from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, open_loop
+from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, in_turn, open_loop
 from tests.instruments.servers import Server, serving
 
 ROUTES = """
@@ -49,6 +50,20 @@ async def stalls(request):
         time.sleep(0.6)
     return web.json_response({"a": 1})
 
+@routes.get("/works-on")
+async def works_on(request):
+    asyncio.create_task(after(float(request.query["seconds"])))
+    return web.json_response({"a": 1})
+
+async def after(seconds):
+    for _ in range(3):
+        await asyncio.sleep(0)  # the answer goes first
+    work(seconds)
+
+def work(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until: pass
+
 @routes.get("/who")
 async def who(request):
     right = request.headers.get("X-Key") == "k" and request.cookies.get("session") == "s"
@@ -63,6 +78,13 @@ async def dies(request):
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with serving(tmp_path, ROUTES) as running:
+        yield running
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "other").mkdir()
+    with serving(tmp_path / "other", ROUTES) as running:
         yield running
 
 
@@ -97,9 +119,9 @@ async def test_a_closed_loop_of_one_sees_the_same_stall_once(server: Server, dri
 
 async def test_requests_go_in_turn_or_in_the_order_given(server: Server, driver: Driver) -> None:
     requests = server.plan("/fast", "/fast?b").requests
-    in_turn = await closed_loop(Aim(server.base_url), requests, count=4, driver=driver)
+    cycled = await closed_loop(Aim(server.base_url), requests, count=4, driver=driver)
     ordered = await closed_loop(Aim(server.base_url), requests, count=6, order=[1, 1, 0], driver=driver)
-    assert in_turn.indices == (0, 1, 0, 1) and ordered.indices == (1, 1, 0, 1, 1, 0)
+    assert cycled.indices == (0, 1, 0, 1) and ordered.indices == (1, 1, 0, 1, 1, 0)
 
 
 async def test_a_slow_endpoint_gets_its_fewest_requests(server: Server, driver: Driver) -> None:
@@ -200,3 +222,42 @@ async def test_a_cancelled_job_does_not_answer_for_the_next(server: Server, driv
         )
     result = await closed_loop(Aim(server.base_url), server.plan("/fast").requests, count=2, driver=driver)
     assert result.asked_count == 2
+
+
+async def both(
+    one: Server, other: Server, target: str, driver: Driver, *, minimum: int = 6, rested: bool = True
+) -> tuple[LoadResult, LoadResult]:
+    aims = (Aim(one.base_url, timeout_s=2.0), Aim(other.base_url, timeout_s=2.0))
+    pids = [server.process.pid for server in (one, other)] if rested else ()
+    requests = one.plan(target).requests
+    return await in_turn(aims, requests, duration_s=0.0, minimum=minimum, pids=pids, driver=driver)
+
+
+async def test_two_servers_are_asked_in_turn_as_abba(server: Server, other: Server, driver: Driver) -> None:
+    results = await both(server, other, "/fast", driver)
+    sent = sorted((ms, side) for side, result in zip("AB", results, strict=True) for ms in result.due_ms)
+    assert "".join(side for _, side in sent) == "ABBAABBAABBA"
+    assert [r.asked_count for r in results] == [6, 6] and not any(r.restless for r in results)
+
+
+async def test_what_a_server_does_after_its_answer_is_waited_for(server: Server, other: Server, driver: Driver) -> None:
+    """Two milliseconds of work after each answer; without the waiting half of the requests meet them."""
+    requests = server.plan("/works-on?seconds=0.002").requests
+    pids = [server.process.pid]
+    aims = (Aim(server.base_url), Aim(server.base_url))
+    rested = await in_turn(aims, requests, duration_s=0.0, minimum=10, pids=pids, driver=driver)
+    assert not any(r.restless for r in rested)
+    assert all(statistics.median(r.samples_ms) < 2.0 for r in rested)
+
+
+async def test_who_never_rests_is_waited_for_a_few_times(server: Server, other: Server, driver: Driver) -> None:
+    one, _ = await both(server, other, "/works-on?seconds=0.05", driver, minimum=3)
+    assert one.restless and one.asked_count == 3
+
+
+async def test_errors_of_one_of_two_are_its_own_and_its_death_ends_it(
+    server: Server, other: Server, driver: Driver
+) -> None:
+    aims = (Aim(server.base_url), Aim("http://127.0.0.1:9"))
+    good, bad = await in_turn(aims, server.plan("/fast").requests, duration_s=20.0, minimum=3, driver=driver)
+    assert good.asked_count == 1 and not good.errors and bad.error_count == 1
