@@ -34,6 +34,7 @@ class Instance:
     running: Running
     client: Client
     clone: Clone
+    other: Client | None = None
 
 
 @dataclass
@@ -61,7 +62,8 @@ class Bench:
         )
         running = await self.stack.enter_async_context(launched)
         client = await self.stack.enter_async_context(Client(running.base_url, ALICE, timeout_s=20))
-        return Instance(running, client, data)
+        other = await self.stack.enter_async_context(Client(running.base_url, BOB, timeout_s=20))
+        return Instance(running, client, data, other)
 
     async def plans(self, one: Instance) -> list[Plan]:
         document = await openapi.fetched(one.client, self.project)

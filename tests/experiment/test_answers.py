@@ -11,12 +11,10 @@ from perfcrew.core.answers import Mask
 from perfcrew.core.web import Plan
 from perfcrew.experiment.answers import compare, learn
 from perfcrew.experiment.asking import Limits
-from perfcrew.target.auth import Credentials
 
-from .shops import BOB, Bench, bench
+from .shops import Bench, bench
 
 pytestmark = pytest.mark.target
-OTHERS = (Credentials(headers=BOB),)
 LIMITS = Limits(pause_s=0.2)
 
 
@@ -31,7 +29,7 @@ async def learned(one: Bench) -> None:
     if not Learned.plans:
         first, second, third = await asyncio.gather(one.start(), one.start(), one.start())
         Learned.plans = await one.plans(first)
-        Learned.mask = await learn(second, third, Learned.plans, LIMITS, OTHERS)
+        Learned.mask = await learn(second, third, Learned.plans, LIMITS)
 
 
 REFUSED = [
@@ -58,7 +56,7 @@ async def test_what_a_patch_may_not_do_is_refused_by_name(
     async with bench(tmp_path) as one:
         await learned(one)
         base, change = await asyncio.gather(one.start(), one.start(variant))
-        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS, OTHERS)
+        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS)
     assert verdict.outcome == "different"
     assert (name, endpoint) in {(refusal.name, refusal.subject) for refusal in verdict.refusals}
     assert {refusal.subject for refusal in verdict.refusals} == {endpoint}
@@ -75,7 +73,7 @@ async def test_what_answers_the_same_passes(tmp_path: Path, variant: str) -> Non
     async with bench(tmp_path) as one:
         await learned(one)
         base, change = await asyncio.gather(one.start(), one.start(variant))
-        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS, OTHERS)
+        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS)
     assert verdict.refusals == ()
     assert verdict.outcome == "equal"
     assert min(verdict.measured_count, verdict.held_out_count, verdict.wrong_input_count) > 0

@@ -53,7 +53,7 @@ async def tried(root: Path, change: str) -> Ruling:
         plans = await survey(a, (BOOKS, "GET /tags"), place, lambda what: None)
         sampler = Servers(
             a, b, plans, place.folder, place.registry, drivers,
-            awaited_keys=frozenset({BOOKS}), guarding=True, light=Effort(seconds=0.1, turns=2),
+            awaited_keys=frozenset({BOOKS}), guarding=True, light=Effort(seconds=0.2),
         )  # fmt: skip
         found = await compare(sampler, A, B, Rules(error=0.4, budget_s=150), lambda what: None)
     return ruling(found, BOOKS, "latency")

@@ -212,6 +212,14 @@ async def test_given_headers_go_with_the_login_and_over_it(url: str, tmp_path: P
     assert found.cookies == {"lang": PASSWORD}
 
 
+async def test_the_other_user_has_a_login_of_its_own(url: str, tmp_path: Path) -> None:
+    both = project(tmp_path, Auth(headers={"X-Tenant": "one"}))
+    other = Auth(headers={"X-Tenant": "two"}, login=LoginRequest(path="/echo", token_field="token"))
+    found = await credentials(both.model_copy(update={"other_user": other}), url, other=True)
+    assert found.headers == {"X-Tenant": "two", "Authorization": "Bearer two"}
+    assert await credentials(both, url, other=True) == Credentials()
+
+
 async def test_nothing_configured_carries_nothing(tmp_path: Path) -> None:
     assert await credentials(project(tmp_path, Auth()), "http://127.0.0.1:1") == Credentials()
 

@@ -110,6 +110,12 @@ MISTAKES = [
         "headers.Authorization is a secret",
         "",
     ),
+    (
+        "the other user's secret",
+        '[other_user]\nheaders = { Authorization = "Bearer hunter2" }',
+        "headers.Authorization is a secret",
+        "",
+    ),
     ("a cookie's secret", '[auth]\ncookies = { session = "hunter2" }', "cookies.session is a secret", ""),
     ("a password", '[auth.login]\npath = "/"\nform = { password = "hunter2" }', "login.password is a secret", ""),
     ("an unclosed quote", '[target]\nstart = "uvicorn \'a"', "target.start", "correct the value"),

@@ -64,6 +64,7 @@ def projects(draw: st.DrawFn, root: Path, python: Path) -> Project:
         start=(*draw(COMMAND), "{port}"),
         environment=draw(st.dictionaries(NAME, TEXT, max_size=3)),
         auth=auth,
+        other_user=draw(st.none() | st.just(auth.model_copy(update={"headers": {"X-Who": "env:OTHER"}}))),
         **optional,
     )
 

@@ -117,6 +117,8 @@ class Project(Noun):
     tests: tuple[str, ...] = ()
     frontend: Path | None = None
     auth: Auth = Auth()
+    other_user: Auth | None = None
+    """Somebody else, who is asked too where a change might hand one user's answer to another."""
     scenarios: tuple[Scenario, ...] = ()
     methods: tuple[str, ...] = ("GET", "HEAD")
     exclude: tuple[str, ...] = ()

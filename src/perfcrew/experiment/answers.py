@@ -20,7 +20,6 @@ from perfcrew.experiment.canonical import Gap
 from perfcrew.experiment.heldout import drawn, wrong_inputs
 from perfcrew.experiment.replies import EVERYTHING, gaps, learned
 from perfcrew.experiment.tables import learn_tables
-from perfcrew.target.auth import Credentials
 from perfcrew.target.client import Answer
 from perfcrew.target.requests.harvest import Harvest
 
@@ -39,7 +38,6 @@ async def learn(
     base_two: Side,
     plans: Sequence[Plan],
     limits: Limits = asking.USUAL,
-    others: Sequence[Credentials] = (),
 ) -> Mask:
     """What may differ: asks two fresh instances of the base the same questions twice, and compares their data after.
 
@@ -47,7 +45,7 @@ async def learn(
     TargetFailed where one of the instances no longer listens.
     """
     inquiry, clock = _Inquiry(plans, limits, base_one.client.base_url), Clock.of(limits.budget_s)
-    mask = await visitors.learn(base_one, base_two, plans, others, Clock.of(limits.budget_s * _VISITORS_SHARE))
+    mask = await visitors.learn(base_one, base_two, plans, Clock.of(limits.budget_s * _VISITORS_SHARE))
     for question in inquiry:
         if clock.is_over:
             break
@@ -66,7 +64,6 @@ async def compare(
     plans: Sequence[Plan],
     mask: Mask,
     limits: Limits = asking.USUAL,
-    others: Sequence[Credentials] = (),
 ) -> AnswersVerdict:
     """Ask both sides everything that only reads, and say what the change answers otherwise.
 
@@ -75,7 +72,7 @@ async def compare(
     """
     inquiry, clock = _Inquiry(plans, limits, base.client.base_url), Clock.of(limits.budget_s)
     visitors_clock = Clock.of(limits.budget_s * _VISITORS_SHARE)
-    visited = await visitors.compare(base, change, plans, mask, others, visitors_clock)
+    visited = await visitors.compare(base, change, plans, mask, visitors_clock)
     work = _Work(base, change, mask)
     for question in inquiry:
         if clock.is_over:

@@ -31,6 +31,11 @@ class Side(Protocol):
     def client(self) -> Client: ...
 
     @property
+    def other(self) -> Client | None:
+        """A client that is logged in as somebody else, where the project tells of one."""
+        ...
+
+    @property
     def clone(self) -> Clone: ...
 
     @property

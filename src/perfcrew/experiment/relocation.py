@@ -105,7 +105,10 @@ def _move(project: Project, root: Path, to: Path) -> _Move:
 
 def _moved(project: Project, move: _Move) -> Project:
     data = project.data.model_copy(update={"seed": move.words(project.data.seed)})
-    auth = project.auth.model_copy(update={"script": move.words(project.auth.script)})
+    auth, other = (
+        user.model_copy(update={"script": move.words(user.script)}) if user else None
+        for user in (project.auth, project.other_user)
+    )
     databases = {project.database_variable, "DATABASE_URL"}
     given = {k: v if k in databases else move.text(v) for k, v in project.environment.items() if k != "PYTHONPATH"}
     return project.model_copy(
@@ -120,6 +123,7 @@ def _moved(project: Project, move: _Move) -> Project:
             "tests": move.words(project.tests),
             "data": data,
             "auth": auth,
+            "other_user": other,
             "environment": given,
         }
     )

@@ -12,7 +12,6 @@ from perfcrew.experiment.asking import USUAL, Limits, Side
 from perfcrew.experiment.effects import compare_effects
 from perfcrew.experiment.footprint import REQUESTS, compare_footprints
 from perfcrew.experiment.staleness import compare_freshness
-from perfcrew.target.auth import Credentials
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,6 @@ class Wanted:
     """How a change is looked at. `declared_s` is the time to live of a cache that it says it brings."""
 
     limits: Limits = USUAL
-    others: tuple[Credentials, ...] = ()
     declared_s: float = 0.0
     requests_count: int = REQUESTS
 
@@ -83,7 +81,7 @@ async def compare_all(
 
     TargetFailed where the base no longer listens, Unmeasurable where one of them has ended.
     """
-    answers = await compare(base, change, plans, mask, wanted.limits, wanted.others)
+    answers = await compare(base, change, plans, mask, wanted.limits)
     effects = await compare_effects(base, change, plans, mask)
     freshness = await compare_freshness(base, change, plans, mask, wanted.declared_s)
     footprint = await compare_footprints(base, change, plans, wanted.requests_count)

@@ -125,7 +125,6 @@ class Servers:
         self._rounds += 1
         async with AsyncExitStack() as stack:
             a, b = await self._both(stack, a_first)
-            self._share(a, b)
             order = (a, b) if a_first else (b, a)
             # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
             asked = [await self._warmed(p, order) for p in self.plans]
@@ -147,16 +146,15 @@ class Servers:
         first, second = (one for one in found if isinstance(one, Started))
         return (first, second) if a_first else (second, first)
 
-    def _share(self, a: Started, b: Started) -> None:
-        """Both on one core, but for the first pair, and where they work on several."""
+    @property
+    def _core(self) -> int | None:
+        """The core that both run on; none for the first pair, and where they work on several."""
         cores = process.usable_cores()
-        if self._rounds == 1 or self.apart:
-            return
-        for side in (a, b):
-            process.pin(side.running.processes(), cores[self._rounds % len(cores)])
+        return None if self._rounds == 1 or self.apart else cores[self._rounds % len(cores)]
 
     async def _start(self, host: Host, stack: AsyncExitStack) -> Started:
-        started = _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)
+        name = f"{host.name}-{self._rounds}"
+        started = _started(host, name, self.workspace, self.registry, self.timeout_s, self._core)
         return await stack.enter_async_context(started)
 
     async def _warmed(self, plan: Plan, order: tuple[Started, Started]) -> _Both:
@@ -227,7 +225,7 @@ def _whole(side: Started) -> Reading:
     running = side.running
     values = {
         "rss.peak": float(running.rss_bytes()),
-        "startup": running.start_ms,
+        "startup": max(running.start_ms - (running.start_waited_ms or 0.0), 0.0),
         "processes": float(len(running.processes())),
     }
     return Reading(values)
@@ -235,7 +233,7 @@ def _whole(side: Started) -> Reading:
 
 @asynccontextmanager
 async def _started(
-    host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
+    host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float, core: int | None
 ) -> AsyncIterator[Started]:
     clone = await host.fresh(name)
     try:
@@ -246,6 +244,7 @@ async def _started(
             registry=registry,
             environment=dict(host.environment),
             name=name,
+            core=core,
         ) as running:
             found = await auth.credentials(host.project, running.base_url)
             yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))

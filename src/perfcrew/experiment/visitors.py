@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from perfcrew.core.answers import Difference, Mask, Name, Refusal
+from perfcrew.core.project import Auth, Project
 from perfcrew.core.web import Plan, Request
 from perfcrew.experiment import asking
 from perfcrew.experiment.asking import Clock, Question, Side, ask, difference, written
@@ -32,7 +33,7 @@ class Visitor(NamedTuple):
     """Somebody else: what they send, and whether they send the benchmark's credentials too."""
 
     label: str
-    credentials: Credentials
+    credentials: Credentials = Credentials()
     is_same_user: bool = False
 
     def asks(self, request: Request) -> Request:
@@ -58,33 +59,41 @@ class Visited:
             self.differences += judged.differences
 
 
-def visitors(others: Sequence[Credentials]) -> list[Visitor]:
-    """The given users; always also nobody, a token that nobody has, and the same user in another language."""
-    given = [Visitor(f"the other user {number}", one) for number, one in enumerate(others, 1)]
+OTHER = Visitor("the other user")
+
+
+def nobody_else(project: Project) -> str:
+    """Why it can't be seen whether what is kept for one user reaches another; empty where it can."""
+    if project.auth == Auth() or project.other_user is not None:
+        return ""
+    return (
+        "what is kept for a while might be handed to another user, and there is nobody else to ask as: "
+        "give one as [other_user] in perfcrew.toml, with the keys of [auth]"
+    )
+
+
+def visitors(has_other: bool) -> list[Visitor]:
+    """The other user where there is one; always nobody, a token that nobody has, the same user in another language."""
     return [
-        *given,
-        Visitor("somebody without credentials", Credentials()),
+        *([OTHER] if has_other else []),
+        Visitor("somebody without credentials"),
         Visitor("somebody with an unknown token", Credentials(headers={"Authorization": _NOBODY})),
         Visitor("the same user in another language", Credentials(headers={"Accept-Language": "de, fr;q=0.5"}), True),
     ]
 
 
-async def learn(
-    base_one: Side, base_two: Side, plans: Sequence[Plan], others: Sequence[Credentials], clock: Clock
-) -> Mask:
+async def learn(base_one: Side, base_two: Side, plans: Sequence[Plan], clock: Clock) -> Mask:
     """What may differ in answers to somebody else."""
     mask = Mask()
-    async for visit in _visits(base_one, base_two, plans, others, clock):
+    async for visit in _visits(base_one, base_two, plans, clock):
         mask = _widened(mask, visit, await visit.ask(), await visit.ask())
     return mask
 
 
-async def compare(
-    base: Side, change: Side, plans: Sequence[Plan], mask: Mask, others: Sequence[Credentials], clock: Clock
-) -> Visited:
+async def compare(base: Side, change: Side, plans: Sequence[Plan], mask: Mask, clock: Clock) -> Visited:
     """Whether others are answered as by the base, and who gets another's answer where not."""
     visited = Visited()
-    async for visit in _visits(base, change, plans, others, clock):
+    async for visit in _visits(base, change, plans, clock):
         if visit.question.key not in mask.endpoints:
             continue
         visited.asked_count += 1
@@ -125,16 +134,18 @@ class _Visit:
         return _Turns((before.base, own.base, after.base), (before.change, own.change, after.change))
 
 
-async def _visits(
-    one: Side, two: Side, plans: Sequence[Plan], others: Sequence[Credentials], clock: Clock
-) -> AsyncIterator[_Visit]:
+async def _visits(one: Side, two: Side, plans: Sequence[Plan], clock: Clock) -> AsyncIterator[_Visit]:
     first_few = [p.model_copy(update={"requests": p.requests[:_PER_ENDPOINT]}) for p in plans]
     async with AsyncExitStack() as stack:
-        for visitor in visitors(others):
-            own = (one.client, two.client)
-            theirs = own if visitor.is_same_user else (_client(visitor, own[0]), _client(visitor, own[1]))
-            for client in () if visitor.is_same_user else theirs:
-                await stack.enter_async_context(client)
+        own = (one.client, two.client)
+        for visitor in visitors(has_other=bool(one.other and two.other)):
+            theirs = own
+            if visitor is OTHER and one.other and two.other:
+                theirs = (one.other, two.other)
+            elif not visitor.is_same_user:
+                theirs = (_client(visitor, own[0]), _client(visitor, own[1]))
+                for client in theirs:
+                    await stack.enter_async_context(client)
             for question in asking.reads(first_few):
                 if not clock.is_over:
                     yield _Visit(question._replace(role="another user"), visitor, own, theirs)

@@ -71,6 +71,8 @@ class Instance:
     credentials: auth.Credentials
     probe_dir: Path | None
     timeout_s: float
+    other: Client | None = None
+    """Logged in as the other user, where the project has one and was asked to."""
 
     @property
     def aim(self) -> Aim:
@@ -207,6 +209,7 @@ class Context:
         environment: Mapping[str, str] | None = None,
         project: Project | None = None,
         fresh: Fresh | None = None,
+        with_other: bool = False,
     ) -> AsyncIterator[Instance]:
         """Start the target on a clone of its own, with these parts of the probe, until the block ends.
 
@@ -227,9 +230,10 @@ class Context:
                         name=name,
                     ) as running,
                     self._client(running) as (client, credentials),
+                    self._other(running, with_other) as other,
                 ):
                     timeout_s = self.settings.measuring.request_timeout_s
-                    yield Instance(running, client, clone, credentials, probe_dir, timeout_s)
+                    yield Instance(running, client, clone, credentials, probe_dir, timeout_s, other)
         finally:
             try:
                 if probe_dir is not None:
@@ -246,11 +250,14 @@ class Context:
             await instance.running.again()
             instance.credentials = await self._login(instance.running)
             instance.client.carry(instance.credentials.headers, instance.credentials.cookies)
+            if instance.other is not None:
+                other = await self._login(instance.running, other=True)
+                instance.other.carry(other.headers, other.cookies)
             return True
         return False
 
-    async def _login(self, running: Running) -> auth.Credentials:
-        credentials = await auth.credentials(self.project, running.base_url)
+    async def _login(self, running: Running, other: bool = False) -> auth.Credentials:
+        credentials = await auth.credentials(self.project, running.base_url, other)
         carried = (*credentials.headers.values(), *credentials.cookies.values())
         self._carried |= {value.split()[-1] for value in carried if value.strip()}  # `Bearer TOKEN`: the token alone
         return credentials
@@ -261,6 +268,16 @@ class Context:
         timeout_s = self.settings.measuring.request_timeout_s
         async with Client(running.base_url, credentials.headers, credentials.cookies, timeout_s) as client:
             yield client, credentials
+
+    @asynccontextmanager
+    async def _other(self, running: Running, wanted: bool) -> AsyncIterator[Client | None]:
+        if not wanted or self.project.other_user is None:
+            yield None
+            return
+        found = await self._login(running, other=True)
+        timeout_s = self.settings.measuring.request_timeout_s
+        async with Client(running.base_url, found.headers, found.cookies, timeout_s) as client:
+            yield client
 
     def _probe(self, probe_dir: Path | None, parts: Iterable[str], clone: Clone) -> dict[str, str]:
         if probe_dir is None:

@@ -28,7 +28,7 @@ from typing import IO
 import psutil
 
 from perfcrew.core.errors import CommandError, ToolMissing, Unmeasurable, UsageError
-from perfcrew.target.process import MARK, alive, end, marked
+from perfcrew.target.process import MARK, alive, end, main_thread_ms, marked, pin
 
 _TAIL_BYTES = 2000
 _OWN_FIGURES = ("wall", "cpu", "check")
@@ -109,7 +109,7 @@ def measure_command(launch: Launch, stop: Stop | None = None) -> CommandRun:
         with _ended(process, launch.timeout_s, token) as late, (stop or Stop()).watching(process.pid):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             wall_ms = (time.perf_counter() - began) * 1e3
-            main_ms, waited_ms = _main_thread_ms(process.pid)
+            main_ms, waited_ms = main_thread_ms(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             left = _left_running(token, since)
@@ -141,9 +141,8 @@ def _start(launch: Launch, token: str, out: IO[bytes], err: IO[bytes]) -> subpro
             where=str(launch.cwd),
             do="check its first word and the folder",
         ) from None
-    if launch.core is not None and hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(OSError):  # it has ended already, or may not be moved: it runs where it is
-            os.sched_setaffinity(process.pid, {launch.core})
+    if launch.core is not None:
+        pin(process.pid, launch.core)
     return process
 
 
@@ -192,15 +191,6 @@ def _may_be_left(process: psutil.Process, token: str, since: float) -> bool:
         return mine and alive(process)
     except (psutil.Error, OSError):
         return False
-
-
-def _main_thread_ms(pid: int) -> tuple[float, float] | tuple[None, None]:
-    """How long it worked and how long it waited for a core."""
-    try:
-        worked, waited = Path(f"/proc/{pid}/schedstat").read_text().split()[:2]
-        return int(worked) / 1e6, int(waited) / 1e6
-    except (OSError, ValueError):
-        return None, None
 
 
 def _rss_bytes(usage: resource.struct_rusage) -> float:

@@ -22,7 +22,7 @@ import aiohttp
 
 from perfcrew.core.base import Noun
 from perfcrew.core.errors import TargetFailed, ToolFailed, UsageError
-from perfcrew.core.project import LoginRequest, Project
+from perfcrew.core.project import Auth, LoginRequest, Project
 from perfcrew.target.config import FILE, resolved
 
 REQUEST_TIMEOUT_S = 30.0
@@ -45,21 +45,22 @@ class Credentials(Noun):
         return Credentials(headers={**other.headers, **self.headers}, cookies={**other.cookies, **self.cookies})
 
 
-async def credentials(project: Project, base_url: str) -> Credentials:
-    """The credentials for the running target at `base_url` (`http://127.0.0.1:8000`).
+async def credentials(project: Project, base_url: str, other: bool = False) -> Credentials:
+    """The credentials for the running target at `base_url` (`http://127.0.0.1:8000`); `other`: of the other user.
 
-    What is given in `[auth]` goes over a login's, that over a script's, that over a recorded session's.
+    What is given in `[auth]` (or `[other_user]`) goes over a login's, that over a script's, that over a session's.
     Raises UsageError where a variable is missing or the login is refused, TargetFailed where the target does not
     answer it, ToolFailed where the script fails.
     """
-    auth, found = project.auth, Credentials()
+    table, auth = ("other_user", project.other_user or Auth()) if other else ("auth", project.auth)
+    found = Credentials()
     if auth.session_file:
         found = recorded(project.root / auth.session_file)
     if auth.script:
-        found = (await _scripted(project, base_url)).over(found)
+        found = (await _scripted(project, auth, base_url)).over(found)
     given = Credentials(
-        headers={name: resolved(value, f"{FILE} [auth] headers.{name}") for name, value in auth.headers.items()},
-        cookies={name: resolved(value, f"{FILE} [auth] cookies.{name}") for name, value in auth.cookies.items()},
+        headers={name: resolved(value, f"{FILE} [{table}] headers.{name}") for name, value in auth.headers.items()},
+        cookies={name: resolved(value, f"{FILE} [{table}] cookies.{name}") for name, value in auth.cookies.items()},
     )
     if auth.login:
         found = (await _Login(auth.login, base_url, given).run()).over(found)
@@ -102,13 +103,13 @@ def _of_json(text: str, where: str) -> Credentials:
     return Credentials(headers=headers or {}, cookies=cookies or {})
 
 
-async def _scripted(project: Project, base_url: str) -> Credentials:
+async def _scripted(project: Project, auth: Auth, base_url: str) -> Credentials:
     """Run the login script in the target's folder, with the base URL as PERFCREW_BASE_URL and for `{base_url}`."""
-    words = [word.replace("{base_url}", base_url) for word in project.auth.script]
+    words = [word.replace("{base_url}", base_url) for word in auth.script]
     if words[0] in ("python", "python3"):
         words[0] = str(project.python)
     said, complaint, status = await _run(words, project, base_url)
-    where = shown = list(project.auth.script)
+    where = shown = list(auth.script)
     if status:
         raise ToolFailed(
             "the login script failed", command=shown, exit=status, tail=complaint[-2000:], do="run it by hand"

@@ -146,6 +146,7 @@ class Config(Noun):
     file: Path | None = None
     target: TargetKeys = TargetKeys()
     auth: AuthKeys = AuthKeys()
+    other_user: AuthKeys | None = None
     scenarios: tuple[Scenario, ...] = ()
     workload: Workload = Workload()
     data: DataPlan = DataPlan()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from perfcrew.core.errors import UsageError
-from perfcrew.core.project import DataPlan, Detected, Project, Workload
+from perfcrew.core.project import Auth, DataPlan, Detected, Project, Workload
 from perfcrew.target.config import FILE
 from perfcrew.target.detect.interpreter import plain
 
@@ -162,15 +162,20 @@ def _environment(project: Project) -> Iterable[str]:
 
 
 def _auth(project: Project) -> Iterable[str]:
-    auth = project.auth
-    if auth == type(auth)():
+    if project.auth == type(project.auth)():
         yield '# [auth]\n# headers = { Authorization = "env:API_TOKEN" }\n'
-        return
+    else:
+        yield from _user("auth", project.auth)
+    if project.other_user:
+        yield from _user("other_user", project.other_user)
+
+
+def _user(table: str, auth: Auth) -> Iterable[str]:
     given = auth.model_dump(exclude_defaults=True)
     login = given.pop("login", None)
-    yield from _table("auth", given)
+    yield from _table(table, given)
     if login:
-        yield from _table("auth.login", login)
+        yield from _table(f"{table}.login", login)
 
 
 def _scenarios(project: Project) -> Iterable[str]:

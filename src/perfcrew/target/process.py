@@ -66,14 +66,20 @@ def usable_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def pin(processes: Iterable[psutil.Process], core: int) -> None:
-    """Put every thread of these on one core, where the system can; what they start later is there too."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    for process in processes:
-        for task in Path(f"/proc/{process.pid}/task").glob("*"):
-            with contextlib.suppress(OSError):  # it has ended, or may not be moved: it stays where it is
-                os.sched_setaffinity(int(task.name), {core})
+def pin(pid: int, core: int) -> None:
+    """Put every thread of it on one core, where the system can; what they start later is there too."""
+    for task in Path(f"/proc/{pid}/task").glob("*") if hasattr(os, "sched_setaffinity") else ():
+        with contextlib.suppress(OSError):  # it has ended, or may not be moved: it stays where it is
+            os.sched_setaffinity(int(task.name), {core})
+
+
+def main_thread_ms(pid: int) -> tuple[float, float] | tuple[None, None]:
+    """How long its main thread worked, and how long it waited for a core; the kernel of Linux tells it."""
+    try:
+        worked, waited = Path(f"/proc/{pid}/schedstat").read_text().split()[:2]
+        return int(worked) / 1e6, int(waited) / 1e6
+    except (OSError, ValueError):
+        return None, None
 
 
 def marked(tokens: Collection[str]) -> list[psutil.Process]:

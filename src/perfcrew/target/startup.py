@@ -71,6 +71,7 @@ async def _first_answer(running: Running, until: float) -> None:
             grace_until = grace_until or min(until, now + _HEALTH_GRACE_S)
             if status < 500 or not running.project.health or now >= grace_until:
                 running.start_ms = (now - running.child.exec_at) * 1e3
+                running.start_waited_ms = process.main_thread_ms(running.pid)[1]
                 _note(running, path, status)
                 return await asyncio.to_thread(_see_owner, running)
         await asyncio.sleep(0.02 if status is None else 0.2)

@@ -27,6 +27,7 @@ from perfcrew.experiment.sameness import Wanted, compare_all
 from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
 from perfcrew.experiment.verdicts import confirmed
+from perfcrew.experiment.visitors import nobody_else
 from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
 from perfcrew.graphs.context import APPLICATION, Context, Fresh, Instance
 from perfcrew.instruments.load import Driver
@@ -180,6 +181,8 @@ class Lab:
     async def _answers(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("whether the answers are the same")
         plans = self.context.plans
+        if fix.ttl_s and nobody_else(self.context.project):
+            return [TrialStep(name="answers", passed=False, said=nobody_else(self.context.project))]
         mask = await self._learned(plans)
         async with AsyncExitStack() as stack:
             base = await stack.enter_async_context(self._started("answers-base", self.best))
@@ -203,7 +206,12 @@ class Lab:
 
     def _started(self, name: str, tree: Tree, parts: Sequence[str] = ()) -> AbstractAsyncContextManager[Instance]:
         return self.context.started(
-            name, parts=parts, project=tree.project, environment=tree.environment, fresh=self._fresh(tree)
+            name,
+            parts=parts,
+            project=tree.project,
+            environment=tree.environment,
+            fresh=self._fresh(tree),
+            with_other=not parts,
         )
 
     def _fresh(self, tree: Tree) -> Fresh:

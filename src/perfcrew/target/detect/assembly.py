@@ -85,6 +85,7 @@ class Assembly:
         seed = self._chore("seed", target.seed if target.seed is not None else config.data.seed or None, self._seed)
         return {
             "auth": config.auth.model_dump(),
+            "other_user": config.other_user.model_dump() if config.other_user else None,
             "scenarios": config.scenarios,
             "exclude": target.exclude,
             "workload": config.workload,
