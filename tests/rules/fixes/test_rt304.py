@@ -243,6 +243,16 @@ REFUSED = {
         At("KEPT[k] = v", "keep"),
         "in a way that a bound could break",
     ),
+    "popped as if always there": (
+        dict_with("return KEPT.pop(3)"),
+        At("KEPT[k] = v", "keep"),
+        "in a way that a bound could break",
+    ),
+    "deleted as if always there": (
+        dict_with("del KEPT[3]"),
+        At("KEPT[k] = v", "keep"),
+        "in a way that a bound could break",
+    ),
     "handed on": (
         "KEPT = {}\n\n\ndef keep(k, v):\n    KEPT[k] = v\n\n\ndef every():\n    return KEPT\n",
         At("KEPT[k] = v", "keep"),
@@ -289,6 +299,12 @@ def test_refused(name: str, tmp_path: Path) -> None:
     answers = proposed(tmp_path, "RT304", before, at)
     assert [a.kind for a in answers] == ["declined"]
     assert why in reasons(answers)
+
+
+@pytest.mark.parametrize("read", ["return KEPT.pop(3, None)", "if 3 in KEPT:\n        del KEPT[3]"])
+def test_taken_out_where_it_may_be_gone(read: str, tmp_path: Path) -> None:
+    answers = proposed(tmp_path, "RT304", dict_with(read), At("KEPT[k] = v", "keep"))
+    assert "popitem(last=False)" in variant(answers, "OrderedDict")
 
 
 def test_filled_by_another_module(tmp_path: Path) -> None:

@@ -213,13 +213,15 @@ def _up(spot: Spot, node: ast.AST) -> list[ast.AST]:
 def _harmless_read(spot: Spot, name: str, node: ast.Name, bound: int) -> bool:
     parent = spot.parents[node]
     if isinstance(parent, ast.Attribute):
-        return parent.attr in _OF_DICTS
+        call = spot.parents.get(parent)
+        fails = parent.attr == "pop" and not (isinstance(call, ast.Call) and len(call.args) == 2)
+        return parent.attr in _OF_DICTS and (not fails or _looked_for(spot, name, parent))
     if isinstance(parent, ast.Subscript):
-        return isinstance(parent.ctx, ast.Del) or _looked_for(spot, name, parent)
+        return _looked_for(spot, name, parent)
     return _looked_up(node, parent) or _length_in_bound(spot, node, bound)
 
 
-def _looked_for(spot: Spot, name: str, read: ast.Subscript) -> bool:
+def _looked_for(spot: Spot, name: str, read: ast.expr) -> bool:
     """Whether the function looks whether the entry is there, stores it itself, or catches that it is not."""
     function = next((n for n in _up(spot, read) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
     for node in ast.walk(function) if function else ():
