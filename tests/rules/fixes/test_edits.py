@@ -52,10 +52,10 @@ IMPORTS = {
         ("json", None),
         "import json\n\n\ndef f():\n    pass\n",
     ),
-    "beside a name of a function's or class's own": (
-        "import os\n\n\ndef f(json):\n    import json\n\n\nclass A:\n    json = 1\n",
+    "beside a name of a class's own": (
+        "import os\n\n\nclass A:\n    json = 1\n\n    def json(self):\n        pass\n",
         ("json", None),
-        "import json\nimport os\n\n\ndef f(json):\n    import json\n\n\nclass A:\n    json = 1\n",
+        "import json\nimport os\n\n\nclass A:\n    json = 1\n\n    def json(self):\n        pass\n",
     ),
     "beside the same, of which some runs know": (
         "import os\n\nif os.name:\n    from typing import Any\n",
@@ -86,6 +86,10 @@ TAKEN = {
     "a value": ("import os\n\njson: str = os.name\n", ("json", None)),
     "a function": ("def select():\n    pass\n", ("sqlalchemy", "select")),
     "a class": ("class Any:\n    pass\n", ("typing", "Any")),
+    "a parameter": ("def f(json):\n    pass\n", ("json", None)),
+    "a method's parameter": ("class A:\n    def f(self, json):\n        pass\n", ("json", None)),
+    "a function's own": ("def f():\n    json = 1\n", ("json", None)),
+    "a comprehension's own": ("def f(them):\n    return [json for json in them]\n", ("json", None)),
     "a value that hides the import": ("import re\n\nfor re in range(3):\n    pass\n", ("re", None)),
 }
 

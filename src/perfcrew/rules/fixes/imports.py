@@ -12,10 +12,7 @@ from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.source import Source, dotted
 
 Import = ast.Import | ast.ImportFrom
-_SCOPES = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def top(text: Source) -> list[Import]:
@@ -51,7 +48,7 @@ def bound(text: Source, full: str) -> str | None:
 def bring(edits: Edits, module: str, name: str | None = None) -> str:
     """How the code is to call the module (or its member), with an import of it added where there is none.
 
-    Raises Unwritable where the module means something else by that name.
+    Raises Unwritable where anything in the module means something else by that name, be it a function's own.
     """
     full = f"{module}.{name}" if name else module
     known = bound(edits.text, full)
@@ -66,7 +63,7 @@ def bring(edits: Edits, module: str, name: str | None = None) -> str:
 def _refuse_taken(text: Source, called: str, full: str) -> None:
     head = called.partition(".")[0]
     meant = head if called == full else full
-    for node in _of_module(text):
+    for node in _outside_class_bodies(text.tree):
         other = next((there for here, there in _bindings(node) if here == head and there != meant), None)
         if other is not None:
             raise Unwritable(
@@ -74,14 +71,15 @@ def _refuse_taken(text: Source, called: str, full: str) -> None:
             )
 
 
-def _of_module(text: Source) -> Iterator[ast.AST]:
-    """The nodes that run when the module is imported, and the functions and classes it makes."""
-    waiting: list[ast.AST] = [*text.tree.body]
+def _outside_class_bodies(tree: ast.Module) -> Iterator[ast.AST]:
+    """All nodes but those of a class' own body, whose names are no names to the functions in it."""
+    waiting: list[tuple[ast.AST, bool]] = [(statement, False) for statement in tree.body]
     while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, _SCOPES):
-            waiting += ast.iter_child_nodes(node)
+        node, of_class = waiting.pop()
+        if not of_class:
+            yield node
+        inside = isinstance(node, ast.ClassDef) or (of_class and not isinstance(node, _FUNCTIONS))
+        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
 
 
 def _bindings(node: ast.AST) -> list[tuple[str, str]]:
@@ -92,6 +90,8 @@ def _bindings(node: ast.AST) -> list[tuple[str, str]]:
         return [(a.asname or a.name, f"{_module(node)}.{a.name}") for a in node.names]
     if isinstance(node, ast.Name):
         return [(node.id, "")] if not isinstance(node.ctx, ast.Load) else []
+    if isinstance(node, ast.arg):
+        return [(node.arg, "")]
     named = getattr(node, "name", None)
     return [(named, "")] if isinstance(named, str) and not isinstance(node, ast.alias) else []
 
