@@ -26,10 +26,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+MEASURING = tests/graphs/test_optimize.py tests/graphs/test_traded.py tests/demo
 # What measures runs alone, after the rest: two cores can't time one thing while they do another.
 test: check
-	$(BIN)/pytest -n 2 --ignore tests/graphs --ignore tests/demo
-	$(BIN)/pytest tests/graphs tests/demo
+	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(MEASURING))
+	$(BIN)/pytest $(MEASURING)
 
 fix: setup
 	$(BIN)/ruff check --fix .

@@ -41,6 +41,8 @@ class Experiments(Noun):
     margin: float
     error: float
     suite_s: float
+    allow: tuple[str, ...] = ()
+    """Globs of files that are off limits and may be changed all the same, such as `requirements.txt`."""
 
 
 class Policy(Noun):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -16,7 +17,7 @@ from perfcrew.core.patches import Fix
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment import answers, counted
+from perfcrew.experiment import answers, counted, environments
 from perfcrew.experiment.apply import write_fix
 from perfcrew.experiment.asked import Effort
 from perfcrew.experiment.checks import check, judged
@@ -48,10 +49,17 @@ class Tree:
     """A worktree, the project as it is in it, and its data."""
 
     worktree: Worktree
-    project: Project
+    plain: Project
+    """In the environment that the target has."""
     fresh: Fresh
     environment: dict[str, str] = field(default_factory=dict)
     migrated: Clone | None = None
+    installed: Path | None = None
+    """An environment of its own, where a change altered the dependencies."""
+
+    @property
+    def project(self) -> Project:
+        return environments.within(self.plain, self.installed) if self.installed else self.plain
 
     @property
     def root(self) -> Path:
@@ -77,7 +85,7 @@ class Lab:
 
     def write(self, fix: Fix) -> str:
         """Write a change into its tree. Gives why it is refused, empty where it is there."""
-        applied = write_fix(self.change.worktree, fix)
+        applied = write_fix(self.change.worktree, fix, self.settings.allow)
         if applied.refused:
             return applied.refused
         self.change.environment = {**self.best.environment, **fix.settings}
@@ -90,6 +98,7 @@ class Lab:
     async def reset(self) -> None:
         """The tree of the change back to the best one."""
         self.change.worktree.reset()
+        self.change.installed = self.best.installed
         self.change.environment = dict(self.best.environment)
         if self.change.migrated is not None and self.change.migrated is not self.best.migrated:
             self.change.migrated.drop()
@@ -105,6 +114,7 @@ class Lab:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(source.read_bytes())
         self.best.environment = dict(self.change.environment)
+        self.best.installed = self.change.installed
         if self.change.migrated is not self.best.migrated:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
@@ -117,6 +127,7 @@ class Lab:
 
     async def held(self, fix: Fix, endpoint: str | None, steps: list[TrialStep]) -> Ruling:
         """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
+        await self._install(fix)
         await self.migrate(fix)
         for step in (self._checks, self._tests, self._answers):
             began = time.monotonic()
@@ -126,6 +137,17 @@ class Lab:
             if failed is not None:
                 return Ruling("discard", f"{failed.name}: {failed.said}")
         return Ruling("keep", "")
+
+    async def _install(self, fix: Fix) -> None:
+        """Where it alters the dependencies, the tree of the change gets an environment of its own."""
+        words = environments.asked_for(self.change.root, fix.files)
+        if not words:
+            return
+        self.context.progress(STAGE).note("an environment with the changed dependencies")
+        workspace = self.context.workspace
+        to = Path(tempfile.mkdtemp(prefix="environment-", dir=workspace))
+        await environments.clone(self.change.plain, words, to=to, workspace=workspace, registry=self.context.registry)
+        self.change.installed = to
 
     async def migrate(self, fix: Fix) -> None:
         if any(_MIGRATION.search(name) for name in fix.files):
