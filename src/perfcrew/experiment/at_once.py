@@ -32,7 +32,7 @@ async def compare_at_once(sampler: Commands, a: Side, b: Side, rules: Rules, tel
         found = (await compare(in_turn, a, b, rules, tell))[0]
         return _with(found, f"in turn: {against}") if against and not found.refused else found
     checked = await _checked(in_turn, a, b, rules, tell, CHECKED)
-    found = (await compare(replace(sampler, cold=in_turn.cold), a, b, rules, tell))[0]
+    found = (await compare(sampler, a, b, _left(rules, checked.spent_s), tell))[0]
     if found.refused:
         return found
     if disagreement(found, checked):
@@ -41,12 +41,16 @@ async def compare_at_once(sampler: Commands, a: Side, b: Side, rules: Rules, tel
     if not against:
         passed = checked.effect(WALL.name)
         shown = () if passed is None or found.effect(WALL.name) else (passed.model_copy(update={"role": "shown"}),)
-        spent_s = round(found.spent_s + checked.spent_s, 3)
-        told = found.model_copy(update={"effects": (*found.effects, *shown), "spent_s": spent_s})
+        spent = {"spent_s": round(found.spent_s + checked.spent_s, 3), "budget_s": rules.budget_s}
+        told = found.model_copy(update={"effects": (*found.effects, *shown), **spent})
         return _with(told, f"{checked.pairs_count} pairs in turn agree with those at once")
     tell(against)
-    left = replace(rules, budget_s=max(rules.budget_s - found.spent_s, rules.budget_s / 4))
-    return _with((await compare(in_turn, a, b, left, tell))[0], against)
+    return _with((await compare(in_turn, a, b, _left(rules, found.spent_s), tell))[0], against)
+
+
+def _left(rules: Rules, spent_s: float) -> Rules:
+    """The same for what is left of the budget, a quarter of it at least."""
+    return replace(rules, budget_s=max(rules.budget_s - spent_s, rules.budget_s / 4))
 
 
 async def _apart(in_turn: Commands) -> str:
