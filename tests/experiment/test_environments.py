@@ -51,8 +51,7 @@ async def installed(root: Path, words: list[str], python: Path = Path(sys.execut
 
 
 async def test_it_has_what_is_new_and_what_the_target_has(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text(str(wheel(tmp_path / "wheels", "tinyshelf", "1.0")) + "\n")
-    found = await installed(tmp_path, asked_for(tmp_path, ["main.py", "requirements.txt"]))
+    found = await installed(tmp_path, [str(wheel(tmp_path / "wheels", "tinyshelf", "1.0"))])
     assert said(found.python, "import tinyshelf, pydantic; print(tinyshelf.VERSION)") == "1.0"
     assert "No module named 'tinyshelf'" in said(sys.executable, "import tinyshelf")
     assert found.start == (str(tmp_path / "environment/bin/uvicorn"), "main:app")
@@ -78,10 +77,40 @@ async def test_without_a_virtual_environment_it_is_not_tried(tmp_path: Path) -> 
         await installed(tmp_path, ["x"], python=tmp_path / "bin" / "python")
 
 
-def test_what_changed_files_ask_for(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\ndependencies = ["httpx>=0.27", "orjson"]\n')
-    assert asked_for(tmp_path, ["a.py", "docs/b.md"]) == []
-    assert asked_for(tmp_path, ["pyproject.toml"]) == ["httpx>=0.27", "orjson"]
-    assert asked_for(tmp_path, ["requirements-dev.txt"]) == ["-r", str(tmp_path / "requirements-dev.txt")]
-    with pytest.raises(Unmeasurable, match="Pipfile"):
-        asked_for(tmp_path, ["Pipfile"])
+@pytest.mark.parametrize(
+    ("name", "before", "after", "words"),
+    [
+        ("main.py", "a = 1\n", "a = 2\n", []),
+        ("requirements.txt", "django==5.0\n", "# faster\ndjango==5.0\norjson>=3  # new\n", ["orjson>=3"]),
+        ("requirements-dev.txt", None, "./vendor/x.whl\n", ["./vendor/x.whl"]),
+        ("requirements/prod.txt", "a\n", "a\nb\n", ["b"]),
+        (
+            "pyproject.toml",
+            '[project]\nname = "a"\ndependencies = ["orjson"]\n',
+            '[project]\nname = "a"\ndependencies = ["httpx>=0.27", "orjson"]\n',
+            ["httpx>=0.27"],
+        ),
+        ("pyproject.toml", '[project]\nname = "a"\n', "[tool.ruff]\nline-length = 100\n", []),
+    ],
+)
+def test_only_what_is_new_is_asked_for(
+    name: str, before: str | None, after: str, words: list[str], tmp_path: Path
+) -> None:
+    for side, text in (("before", before), ("after", after)):
+        file = tmp_path / side / name
+        file.parent.mkdir(parents=True)
+        if text is not None:
+            file.write_text(text)
+    assert asked_for(tmp_path / "before", tmp_path / "after", [name]) == words
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "uv.lock", "environment.yml", "requirements.in"])
+def test_what_can_not_be_told_is_not_tried(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Unmeasurable, match=name):
+        asked_for(tmp_path, tmp_path, [name])
+
+
+def test_options_of_pip_are_not_tried(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("--index-url https://example.com/\n")
+    with pytest.raises(Unmeasurable, match="an option of pip"):
+        asked_for(tmp_path / "before", tmp_path, ["requirements.txt"])

@@ -10,12 +10,18 @@ import pytest
 from perfcrew.core.project import Auth, Project
 from perfcrew.experiment.visitors import nobody_else, visitors
 
-TOLD = Auth(headers={"Authorization": "env:TOKEN"})
+TOLD, OTHERS = (Auth(headers={"Authorization": f"env:{name}"}) for name in ("TOKEN", "OTHER_TOKEN"))
 
 
 @pytest.mark.parametrize(
     ("auth", "other", "said"),
-    [(Auth(), None, ""), (TOLD, TOLD, ""), (Auth(), TOLD, ""), (TOLD, None, "give one as [other_user]")],
+    [
+        (Auth(), None, ""),
+        (TOLD, OTHERS, ""),
+        (Auth(), TOLD, ""),
+        (TOLD, None, "give one as [other_user]"),
+        (TOLD, TOLD, "give one as [other_user]"),
+    ],
 )
 def test_where_users_log_in_another_one_is_needed_to_see_a_leak(auth: Auth, other: Auth | None, said: str) -> None:
     project = Project(

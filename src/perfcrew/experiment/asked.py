@@ -19,6 +19,8 @@ from perfcrew.target.launch import Running
 
 PARALLEL, PARALLEL_MS = 1.05, 0.2
 """More work than this part of the time that an answer takes, and than this, is done side by side or after it."""
+WAITS_LONGER = 0.1
+"""Of an answer's time: what is waited beyond this on one core only was work side by side."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Asked:
     cpu_ms: float = 0.0
     """A request, in the middle of all that were asked."""
     latency_ms: float | None = None
+    mean_ms: float = 0.0
     asked: int = 0
     sent_bytes: int = 0
     errors: dict[str, int] = field(default_factory=dict)
@@ -77,6 +80,7 @@ class Asked:
         self.asked, self.sent_bytes = result.asked_count, result.sent_bytes
         self.cpu_ms = cpu_ms / max(result.asked_count, 1)
         self.latency_ms, self.restless = latency_ms, result.restless
+        self.mean_ms = statistics.mean(result.samples_ms) if result.samples_ms else 0.0
 
     def _count(self, result: LoadResult) -> None:
         for kind, number in result.errors.items():
@@ -85,7 +89,12 @@ class Asked:
     @property
     def in_parallel(self) -> bool:
         """Whether it may work on several cores at once, or after its answer: more than an answer's time holds."""
-        return self.restless or self.cpu_ms > PARALLEL * (self.latency_ms or 0.0) + PARALLEL_MS
+        return self.restless or self.cpu_ms > PARALLEL * self.mean_ms + PARALLEL_MS
+
+    @property
+    def waiting(self) -> float:
+        """The part of an answer's time in which it did not work."""
+        return max(1 - self.cpu_ms / self.mean_ms, 0.0) if self.mean_ms else 0.0
 
     def reading(self) -> Reading:
         """The instance's figures, and the kinds of errors as its check: a side that errs does other work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
 from perfcrew.instruments.command import CommandRun, Launch, Stop, measure_command
 from perfcrew.target.process import usable_cores
+from perfcrew.target.spawn import uninterrupted
 
 FIRST, SECOND = 0.8, 0.2
 """Parts of the error: processor time, which has the power, and time passing, which sees waiting."""
@@ -20,10 +22,12 @@ OWN_LEAST_MS = 1.0
 """What a command times itself must take so long: a shorter stretch is mostly the clock's own and the first calls."""
 IDLE_SHARE = 0.15
 """A core is idle where it works less than this share of a short look at it."""
-SERIAL = 0.95
+SERIAL = 0.98
 """A command works alone where its main thread does this share of its work at least."""
+WAITING = 0.2
+"""A command that waits for more than this share of its time, and not for a core, has no core to share."""
 UNEXPLAINED, UNEXPLAINED_MS = 0.05, 2.0
-"""What a command says of time passing may be more than what the kernel says of it by this share and by this."""
+"""What a command says of its waiting may differ from what the kernel says by this share of its time and by this."""
 _UNITS: dict[Design, str] = {
     "one core": "a fresh process of each, at once on one core that they share",
     "duet": "a fresh process of each, at once on a core each",
@@ -43,6 +47,8 @@ class Commands:
     """Those that may be used: any of them where one is shared, the two idle ones of a duet."""
     cold: list[tuple[CommandRun, CommandRun]] = field(default_factory=list)
     """What the unmeasured first runs took: they fill file caches and compile byte code."""
+    runs: list[tuple[CommandRun, CommandRun]] = field(default_factory=list)
+    """Those measured in turn."""
     left: Counter[str] = field(default_factory=Counter)
     """How often each side left processes running."""
     _rounds: int = 0
@@ -60,24 +66,22 @@ class Commands:
     def checks(self) -> Checks:
         return "must agree" if self.a.own_figures else "if constant"
 
-    async def warm(self) -> None:
-        """One unmeasured run of each, told apart from the others."""
-        one, other = await self._run("A", self.a), await self._run("B", self.b)
-        self.cold.append((one, other))
-
     def apart(self) -> str:
-        """Why the two can't share a core, by their first runs; empty where they can.
+        """Why the two can't share a core, by the runs in turn so far; empty where they can.
 
-        On one core the wait for it must be told, and there must be no work side by side that would be lost.
+        On one core the wait for it must be told, there must be no work side by side that would be lost, and not much
+        waiting for what both would use at once.
         """
-        for side, run in zip("AB", self.cold[0], strict=True):
-            if run.ready_ms is None or run.main_ms is None:
+        for number, side in enumerate("AB"):
+            runs = [pair[number] for pair in self.runs]
+            if any(run.ready_ms is None or run.main_ms is None for run in runs):
                 return "the wait for a core is not told here"
-            if run.main_ms < SERIAL * run.cpu_ms:
+            if statistics.median((run.main_ms or 0.0) / max(run.cpu_ms, 0.001) for run in runs) < SERIAL:
                 return f"{side} works in several threads or processes"
-            own, waited_ms = _own_ready_ms(run), run.wall_ms - run.ready_ms
-            if run.own and run.own["wall"] > (own + waited_ms) * (1 + UNEXPLAINED) + UNEXPLAINED_MS:
-                return f"{side} says that more time passed than the kernel knows of"
+            if statistics.median(_waited_ms(run) / max(run.ready_ms or 0.0, 0.001) for run in runs) > WAITING:
+                return f"{side} waits for more than a core, which both would at once"
+            if all(run.own for run in runs) and statistics.median(map(_unexplained_ms, runs)) > 0:
+                return f"{side} waits otherwise than its own figures say"
         return ""
 
     def told(self, found: Comparison) -> Comparison:
@@ -108,14 +112,17 @@ class Commands:
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         if not self.cold:
-            await self.warm()
+            self.cold.append((await self._run("A", self.a), await self._run("B", self.b)))
         if self.design != "interleaved":
             return {self.subject: await self._at_once(a_first)}
         if a_first:
             a = await self._run("A", self.a)
-            return {self.subject: Pair(_reading(a), _reading(await self._run("B", self.b)))}
-        b = await self._run("B", self.b)
-        return {self.subject: Pair(_reading(await self._run("A", self.a)), _reading(b))}
+            b = await self._run("B", self.b)
+        else:
+            b = await self._run("B", self.b)
+            a = await self._run("A", self.a)
+        self.runs.append((a, b))
+        return {self.subject: Pair(_reading(a), _reading(b))}
 
     async def _at_once(self, a_first: bool) -> Pair:
         self._rounds += 1
@@ -134,11 +141,14 @@ class Commands:
         return Pair(*(_reading(run, sharing=self.design == "one core") for run in (one, other)))
 
     async def _run(self, side: str, launch: Launch) -> CommandRun:
-        stop = Stop()
+        stop, measured = Stop(), None
         try:
-            run = await asyncio.to_thread(measure_command, launch, stop)
+            measured = asyncio.ensure_future(asyncio.to_thread(measure_command, launch, stop))
+            run = await asyncio.shield(measured)
         finally:
-            stop.now()  # who is interrupted does not wait for the command's end
+            stop.now()  # who is interrupted does not wait for the command's end, but until all of it is gone
+            if measured is not None:
+                await uninterrupted(asyncio.wait({measured}))
         self.left.update([side] if run.left_running else [])
         return run
 
@@ -153,9 +163,20 @@ def _reading(run: CommandRun, sharing: bool = False) -> Reading:
     return Reading({name: value for name, value in values.items() if value is not None}, run.check)
 
 
+def _waited_ms(run: CommandRun) -> float:
+    """All that it waited, but for a core."""
+    return max((run.ready_ms or 0.0) - run.cpu_ms, 0.0)
+
+
 def _own_ready_ms(run: CommandRun) -> float:
     """Of a command that reports its own figures: what it worked by them, and all that it waited but for a core."""
-    return run.own.get("cpu", run.cpu_ms) + max((run.ready_ms or 0.0) - run.cpu_ms, 0.0)
+    return run.own["cpu"] + _waited_ms(run)
+
+
+def _unexplained_ms(run: CommandRun) -> float:
+    """By how much its own figures' waiting differs from the kernel's, beyond what may be; not above 0 where it may."""
+    says, most_ms = run.own["wall"] - run.own["cpu"], _waited_ms(run) + run.wall_ms - (run.ready_ms or 0.0)
+    return max(says - most_ms, _waited_ms(run) - says) - UNEXPLAINED * run.own["wall"] - UNEXPLAINED_MS
 
 
 def _first_runs(a: Reading, b: Reading) -> list[Effect]:

@@ -9,44 +9,57 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.project import Project
+from perfcrew.experiment.policy import DEPENDENCIES, LOCKED, off_limits
 from perfcrew.target.environment import environment_of
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.spawn import run
 
-_REQUIREMENTS = re.compile(r"(^|/)requirements[^/]*\.txt$")
+_REQUIREMENTS = re.compile(r"(^|/)requirements([^/]*|/[^/]+)\.txt$")
 _LIMIT_S = 300.0
 _PLACES = "import sysconfig; print(sysconfig.get_path('purelib')); print(sysconfig.get_path('platlib'))"
 
 
-def asked_for(root: Path, files: Iterable[str]) -> list[str]:
-    """pip's words for what these changed files ask for; empty where none of them names dependencies.
+def asked_for(before: Path, after: Path, files: Iterable[str]) -> list[str]:
+    """What these changed files ask for that they did not before, as pip takes it; empty where nothing is new.
 
-    Unmeasurable for one whose dependencies can't be told apart from the project itself.
+    Only that, since whatever else has moved on since the target's environment was made is no part of the change.
+    Unmeasurable for dependencies that can't be told so.
     """
     words: list[str] = []
     for name in files:
         if _REQUIREMENTS.search(name):
-            words += ["-r", str(root / name)]
+            words += _new(_lines(before / name), _lines(after / name))
         elif PurePosixPath(name).name == "pyproject.toml":
-            words += _of_project(root / name)
-        elif PurePosixPath(name).name in ("Pipfile", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"):
+            words += _new(_of_project(before / name), _of_project(after / name))
+        elif off_limits(name) in (DEPENDENCIES, LOCKED):
             raise Unmeasurable(
                 f"what {name} asks for can't be installed alone", do="name it in requirements.txt or pyproject.toml"
             )
+    if options := [word for word in words if word.startswith("-")]:
+        raise Unmeasurable(f"a requirement is an option of pip, which is not tried: {options[0]}")
     return words
 
 
+def _new(before: list[str], after: list[str]) -> list[str]:
+    return [word for word in after if word not in before]
+
+
+def _lines(file: Path) -> list[str]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return [word for line in lines if (word := re.sub(r"(^|\s)#.*", "", line).strip())]
+
+
 def _of_project(file: Path) -> list[str]:
-    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.is_file() else {}
     return [str(one) for one in project.get("dependencies", [])]
 
 
-async def clone(project: Project, words: list[str], *, to: Path, workspace: Path, registry: Registry) -> None:
+async def clone(project: Project, words: Sequence[str], *, to: Path, workspace: Path, registry: Registry) -> None:
     """Make an environment in the folder `to`: the target's packages, and over them what pip installs for these words.
 
     Unmeasurable where the target has no virtual environment, TargetFailed where it can't be made or installed into.
@@ -64,13 +77,13 @@ async def clone(project: Project, words: list[str], *, to: Path, workspace: Path
     async def told(*command: str) -> str:
         what, log = "the environment with the changed dependencies", workspace / "environment.log"
         done = await run(
-            command, cwd=to.parent, environment=own, log=log, registry=registry, what=what, timeout_s=_LIMIT_S
+            command, cwd=project.root, environment=own, log=log, registry=registry, what=what, timeout_s=_LIMIT_S
         )
         return done.tail
 
     await told(str(project.python), "-m", "venv", "--clear", "--without-pip", str(to))
     python = to / "bin" / "python"
-    old_places, new_places = [(await told(str(p), "-c", _PLACES)).split() for p in (project.python, python)]
+    old_places, new_places = [(await told(str(p), "-c", _PLACES)).splitlines()[-2:] for p in (project.python, python)]
     lines = [f"import site; site.addsitedir({place!r})" for place in dict.fromkeys(old_places)]
     (Path(new_places[0]) / "_of_the_target.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _scripts(old / "bin", to / "bin")

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _TESTS = "tests"
+DEPENDENCIES, LOCKED = "the dependencies", "a lock file"
 _OFF_LIMITS: tuple[tuple[str, str], ...] = (
     (r"(^|/)(tests?|__tests__|__snapshots__|e2e|cypress)/", _TESTS),
     (r"(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest)\.py$|(^|/)[^/]*[._](test|spec)\.[cm]?[jt]sx?$", _TESTS),
     (r"(^|/)(\.?pytest\.ini|pytest\.toml|tox\.(ini|toml)|noxfile\.py|\.coveragerc)$", _TESTS),
     (r"(^|/)(jest|vitest|playwright|cypress|karma)\.config\.[^/]+$", _TESTS),
-    (r"(^|/)(uv|poetry|pdm|pixi|Pipfile|pylock|yarn|bun|Gemfile|Cargo|composer)\.(lock|toml)$", "a lock file"),
-    (r"(^|/)(package-lock|npm-shrinkwrap)\.json$|(^|/)pnpm-lock\.yaml$|(^|/)bun\.lockb$", "a lock file"),
+    (r"(^|/)(uv|poetry|pdm|pixi|Pipfile|pylock|yarn|bun|Gemfile|Cargo|composer)\.(lock|toml)$", LOCKED),
+    (r"(^|/)(package-lock|npm-shrinkwrap)\.json$|(^|/)pnpm-lock\.yaml$|(^|/)bun\.lockb$", LOCKED),
     (r"(^|/)\.(github|gitlab|circleci|buildkite|azure-pipelines|woodpecker)(/|\.)", "CI"),
     (r"(^|/)\.(gitlab-ci|travis|drone|cirrus|appveyor|pre-commit-config)\.ya?ml$", "CI"),
     (r"(^|/)(Jenkinsfile|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml)$", "CI"),
@@ -25,7 +26,7 @@ _OFF_LIMITS: tuple[tuple[str, str], ...] = (
     (r"(^|/)(\.env(\.[^/]*)?|[^/]*\.env)$", "secrets"),
     (r"(^|/)(sitecustomize|usercustomize)\.py$|\.pth$", "how the interpreter starts"),
 )
-_DEPENDENCIES = r"(^|/)(requirements[^/]*\.(txt|in)|Pipfile|environment\.ya?ml|package\.json|setup\.py)$"
+_DEPENDENCIES = r"(^|/)(requirements([^/]*|/[^/]+)\.(txt|in)|Pipfile|environment\.ya?ml|package\.json|setup\.py)$"
 _CONFIGURATIONS = {"pyproject.toml", "setup.cfg"}
 _TABLES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("tool", "pytest"), _TESTS),
@@ -66,7 +67,7 @@ def refusal(tree: Path, paths: Iterable[str], allow: Sequence[str] = ()) -> str:
 def off_limits(name: str) -> str:
     """What kind of file it is that no change may edit; empty where it is source."""
     found = (what for pattern, what in _OFF_LIMITS if re.search(pattern, name))
-    dependencies = "the dependencies" if re.search(_DEPENDENCIES, name) else ""
+    dependencies = DEPENDENCIES if re.search(_DEPENDENCIES, name) else ""
     return next(found, dependencies)
 
 
@@ -116,7 +117,7 @@ def _configuration(name: str, change: Change) -> str:
         if _at(before, keys) != _at(after, keys):
             return what
     same = all(_at(before, keys) == _at(after, keys) for keys in _REQUIRED)
-    return "" if same else "the dependencies"
+    return "" if same else DEPENDENCIES
 
 
 _REQUIRED = (
@@ -125,7 +126,7 @@ _REQUIRED = (
 )
 _SECTIONS = (
     *(("tool:pytest", _TESTS), ("pytest", _TESTS), ("coverage:run", _TESTS), ("mypy", "the type check")),
-    *(("flake8", "the lint rules"), ("options", "the dependencies"), ("options.extras_require", "the dependencies")),
+    *(("flake8", "the lint rules"), ("options", DEPENDENCIES), ("options.extras_require", DEPENDENCIES)),
 )
 
 

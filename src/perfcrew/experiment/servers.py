@@ -4,8 +4,9 @@ Two starts of one server differ by themselves, so the started instance is the un
 other side's, and give one figure a metric and endpoint. Processor time a request is judged beside latency.
 
 Cores of a virtual machine differ in what they give, and change it by the second, by more than most changes of code. So
-both sides run on one core, which is another one for each pair: while one answers, the other rests. The first pair is
-left free, and shows whether that holds: where work is done on several cores, or after an answer, all pairs are free.
+both sides are put on one core once they are up, another one for each pair: while one answers, the other rests. The
+first pair is left free, and shows whether that holds: where work is done on several cores, or after an answer, or an
+answer waits longer on one core than it did free, all pairs are free.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
-from perfcrew.experiment.asked import CLOSELY, LIGHTLY, Asked, Effort, Started, ask
+from perfcrew.experiment.asked import CLOSELY, LIGHTLY, WAITS_LONGER, Asked, Effort, Started, ask
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
@@ -88,11 +89,14 @@ class Servers:
     apart: bool = False
     """They are not put on one core: they work on several, or after their answers."""
     _rounds: int = 0
+    _sharing: bool = False
+    _waiting: dict[tuple[str, bool], float] = field(default_factory=dict)
+    """The part of an answer's time that each side did not work, by endpoint, in the first pair."""
 
     @property
     def unit(self) -> str:
         """What a pair is."""
-        return f"a started instance of each{'' if self.apart else ' on one core'}, asked in turn"
+        return f"a started instance of each{' on one core' if self._sharing else ''}, asked in turn"
 
     def awaited(self, subject: str) -> bool:
         """Whether this endpoint is what the comparison is about."""
@@ -125,6 +129,7 @@ class Servers:
         self._rounds += 1
         async with AsyncExitStack() as stack:
             a, b = await self._both(stack, a_first)
+            self._share(a, b)
             order = (a, b) if a_first else (b, a)
             # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
             asked = [await self._warmed(p, order) for p in self.plans]
@@ -146,15 +151,17 @@ class Servers:
         first, second = (one for one in found if isinstance(one, Started))
         return (first, second) if a_first else (second, first)
 
-    @property
-    def _core(self) -> int | None:
-        """The core that both run on; none for the first pair, and where they work on several."""
+    def _share(self, a: Started, b: Started) -> None:
+        """Both on one core once they are up, but for the first pair, and where they work on several."""
         cores = process.usable_cores()
-        return None if self._rounds == 1 or self.apart else cores[self._rounds % len(cores)]
+        core = cores[self._rounds % len(cores)]
+        together = self._rounds > 1 and not self.apart
+        pids = [p.pid for side in (a, b) for p in side.running.processes()] if together else []
+        self._sharing = bool(pids) and all([process.pin(pid, core) for pid in pids])
 
     async def _start(self, host: Host, stack: AsyncExitStack) -> Started:
         name = f"{host.name}-{self._rounds}"
-        started = _started(host, name, self.workspace, self.registry, self.timeout_s, self._core)
+        started = _started(host, name, self.workspace, self.registry, self.timeout_s)
         return await stack.enter_async_context(started)
 
     async def _warmed(self, plan: Plan, order: tuple[Started, Started]) -> _Both:
@@ -170,12 +177,17 @@ class Servers:
     async def _timed(self, both: _Both, a: Started, b: Started) -> Pair:
         effort, sides = both.effort, both.sides
         await ask(*sides, effort)
-        if both.awaited and self._rounds == 1:
-            self.apart = self.apart or any(side.in_parallel for side in sides)
+        for one in sides if both.awaited and self._rounds <= 2 else ():
+            self.apart = self.apart or one.in_parallel or self._waits_longer(one, is_a=one.side is a)
         for side in sides if both.awaited else ():
             await self._aimed(side)
         readings = {id(side.side): side.reading() for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
+
+    def _waits_longer(self, asked: Asked, is_a: bool) -> bool:
+        """Whether it waits more on one core than it did free: what it does side by side is too short to be told."""
+        free = self._waiting.setdefault((asked.plan.endpoint.key, is_a), asked.waiting)
+        return asked.waiting > free + WAITS_LONGER
 
     async def _aimed(self, asked: Asked) -> None:
         aims = self.aims.get(asked.plan.endpoint.key, ())
@@ -233,7 +245,7 @@ def _whole(side: Started) -> Reading:
 
 @asynccontextmanager
 async def _started(
-    host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float, core: int | None
+    host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
 ) -> AsyncIterator[Started]:
     clone = await host.fresh(name)
     try:
@@ -244,7 +256,6 @@ async def _started(
             registry=registry,
             environment=dict(host.environment),
             name=name,
-            core=core,
         ) as running:
             found = await auth.credentials(host.project, running.base_url)
             yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))

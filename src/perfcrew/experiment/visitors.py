@@ -64,12 +64,32 @@ OTHER = Visitor("the other user")
 
 def nobody_else(project: Project) -> str:
     """Why it can't be seen whether what is kept for one user reaches another; empty where it can."""
-    if project.auth == Auth() or project.other_user is not None:
+    if project.auth == Auth() or project.other_user not in (None, project.auth):
         return ""
     return (
         "what is kept for a while might be handed to another user, and there is nobody else to ask as: "
         "give one as [other_user] in perfcrew.toml, with the keys of [auth]"
     )
+
+
+async def let_in_nowhere(side: Side, plans: Sequence[Plan]) -> str:
+    """Why the other user shows nothing, where the benchmark's user needs a login; empty where there is one that is."""
+    if side.other is None:
+        return ""
+    closed = False
+    async with Client(side.client.base_url, timeout_s=side.client.timeout_s) as nobody:
+        for question in asking.reads([p.model_copy(update={"requests": p.requests[:1]}) for p in plans]):
+            asked = OTHER.asks(question.request)
+            if _good(await nobody.send(asked)) or not _good(await side.client.send(question.request)):
+                continue
+            closed = True
+            if _good(await side.other.send(asked)):
+                return ""
+    return "the [other_user] of perfcrew.toml is let in nowhere that needs a login: look at its credentials" * closed
+
+
+def _good(answer: Answer) -> bool:
+    return 200 <= answer.status < 300
 
 
 def visitors(has_other: bool) -> list[Visitor]:

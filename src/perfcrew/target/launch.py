@@ -142,16 +142,15 @@ async def launch(
     wrap: Sequence[str] = (),
     name: str = "target",
     port: int | None = None,
-    core: int | None = None,
 ) -> AsyncIterator[Running]:
     """Run the target on its clone until the block ends, however it ends.
 
     `environment` wins over the clone's, which wins over the project's; PYTHONPATHs are joined in that order.
-    `wrap` is put in front of the start command, all of it runs on `core`. The log is `<workspace>/<name>.log`.
+    `wrap` is put in front of the start command. The log is `<workspace>/<name>.log`.
     Raises TargetFailed with command, exit, tail of the log and what to do, when it does not come up.
     """
     os.makedirs(workspace, exist_ok=True)
-    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name, core)
+    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name)
     running = await _start(settings, port)
     try:
         yield running
@@ -168,7 +167,6 @@ class _Start:
     environment: Mapping[str, str]
     wrap: tuple[str, ...]
     name: str
-    core: int | None
 
 
 async def _start(start: _Start, port: int | None) -> Running:
@@ -215,7 +213,7 @@ def _environment(start: _Start, port: int, temporary: Path) -> dict[str, str]:
 
 
 def _spawned(start: _Start, port: int, temporary: Path, name: str) -> Child:
-    child = spawn(
+    return spawn(
         [*start.wrap, *_command(start, port)],
         cwd=(start.data.workdir if start.data else None) or start.project.workdir,
         environment=_environment(start, port, temporary),
@@ -223,9 +221,6 @@ def _spawned(start: _Start, port: int, temporary: Path, name: str) -> Child:
         registry=start.registry,
         what=f"{start.project.name} ({name})",
     )
-    if start.core is not None:
-        process.pin(child.pid, start.core)
-    return child
 
 
 def _command(start: _Start, port: int) -> list[str]:

@@ -66,11 +66,17 @@ def usable_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def pin(pid: int, core: int) -> None:
-    """Put every thread of it on one core, where the system can; what they start later is there too."""
-    for task in Path(f"/proc/{pid}/task").glob("*") if hasattr(os, "sched_setaffinity") else ():
-        with contextlib.suppress(OSError):  # it has ended, or may not be moved: it stays where it is
-            os.sched_setaffinity(int(task.name), {core})
+def pin(pid: int, core: int) -> bool:
+    """Put every thread of it on one core, and what they start later. False where the system can't, or won't."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    try:
+        for task in Path(f"/proc/{pid}/task").glob("*"):
+            with contextlib.suppress(ProcessLookupError):  # that thread has ended
+                os.sched_setaffinity(int(task.name), {core})
+    except OSError:
+        return False
+    return True
 
 
 def main_thread_ms(pid: int) -> tuple[float, float] | tuple[None, None]:

@@ -53,6 +53,7 @@ async def _stacked(context: Context, lab: Lab) -> None:
             settings=trial.settings,
         )
         lab.write(fix)
+        await lab.install(fix)
         await lab.migrate(fix)
         await lab.keep(fix, _message(trial, outcome.why))
 

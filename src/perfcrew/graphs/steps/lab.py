@@ -28,7 +28,7 @@ from perfcrew.experiment.sameness import Wanted, compare_all
 from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
 from perfcrew.experiment.verdicts import confirmed
-from perfcrew.experiment.visitors import nobody_else
+from perfcrew.experiment.visitors import let_in_nowhere, nobody_else
 from perfcrew.experiment.worktrees import Worktree, refuse_unfit, relocate, worktree
 from perfcrew.graphs.context import APPLICATION, Context, Fresh, Instance
 from perfcrew.instruments.load import Driver
@@ -127,7 +127,7 @@ class Lab:
 
     async def held(self, fix: Fix, endpoint: str | None, steps: list[TrialStep]) -> Ruling:
         """Tests, answers, data and what is left running: each as a step; the first that does not hold ends it."""
-        await self._install(fix)
+        await self.install(fix)
         await self.migrate(fix)
         for step in (self._checks, self._tests, self._answers):
             began = time.monotonic()
@@ -138,9 +138,9 @@ class Lab:
                 return Ruling("discard", f"{failed.name}: {failed.said}")
         return Ruling("keep", "")
 
-    async def _install(self, fix: Fix) -> None:
+    async def install(self, fix: Fix) -> None:
         """Where it alters the dependencies, the tree of the change gets an environment of its own."""
-        words = environments.asked_for(self.change.root, fix.files)
+        words = environments.asked_for(self.best.root, self.change.root, fix.files)
         if not words:
             return
         self.context.progress(STAGE).note("an environment with the changed dependencies")
@@ -203,12 +203,14 @@ class Lab:
     async def _answers(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("whether the answers are the same")
         plans = self.context.plans
-        if fix.ttl_s and nobody_else(self.context.project):
-            return [TrialStep(name="answers", passed=False, said=nobody_else(self.context.project))]
+        if fix.ttl_s and (alone := nobody_else(self.context.project)):
+            return [TrialStep(name="answers", passed=False, said=alone)]
         mask = await self._learned(plans)
         async with AsyncExitStack() as stack:
             base = await stack.enter_async_context(self._started("answers-base", self.best))
             change = await stack.enter_async_context(self._started("answers-change", self.change))
+            if fix.ttl_s and (alone := await let_in_nowhere(base, plans)):
+                return [TrialStep(name="answers", passed=False, said=alone)]
             same = await compare_all(base, change, plans, mask, Wanted(declared_s=min(fix.ttl_s, _LONGEST_TTL_S)))
         against = same.against(endpoint, exact=fix.exact)
         footprint = [r for r in against if r in same.footprint.refusals]
