@@ -11,10 +11,14 @@ import pytest
 
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import CommandError, UsageError
+from perfcrew.core.web import Endpoint, Plan
+from perfcrew.experiment.asked import Asked
 from perfcrew.experiment.engine import Rules
 from perfcrew.experiment.servers import APPLICATION, OTHERS, Servers
 from perfcrew.experiment.sides import compare_sides
 from perfcrew.experiment.wish import Wish
+
+from .test_asked import load
 
 pytestmark = pytest.mark.target
 
@@ -104,6 +108,26 @@ def test_the_error_is_of_all_that_may_be_called_changed(
     subjects, watching = (*asked, "GET /beside", OTHERS, APPLICATION), sampler(asked, aims)
     decide = [w.weight for subject in subjects for w in watching.watched(subject) if w.role == "deciding"]
     assert sum(decide) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "shared", "apart"),
+    [
+        ("as ever", (10.0, 12.0), (10.0, 12.5), False),
+        ("mostly waiting, as ever", (2.0, 50.0), (2.0, 52.0), False),
+        ("two threads of twenty after a wait of thirty", (40.0, 50.0), (40.0, 70.0), True),
+        ("on two cores at once", (40.0, 25.0), (40.0, 25.0), True),
+    ],
+)
+def test_who_waits_longer_on_one_core_than_free_shares_none(
+    name: str, free: tuple[float, float], shared: tuple[float, float], apart: bool
+) -> None:
+    watching = sampler(("GET /a",), {})
+    for cpu_ms, latency_ms in (free, shared):
+        asked = Asked(None, Plan(endpoint=Endpoint(method="GET", path="/a", source="user")), None)  # type: ignore[arg-type]
+        asked.took(load([latency_ms] * 4), 4 * cpu_ms, latency_ms)
+        watching.seen(asked, is_a=True)
+    assert watching.apart == apart
 
 
 @pytest.mark.parametrize(("aims", "goal"), [({}, "not worse"), ({APPLICATION: ()}, "verdict")])

@@ -178,16 +178,16 @@ class Servers:
         effort, sides = both.effort, both.sides
         await ask(*sides, effort)
         for one in sides if both.awaited and self._rounds <= 2 else ():
-            self.apart = self.apart or one.in_parallel or self._waits_longer(one, is_a=one.side is a)
+            self.seen(one, is_a=one.side is a)
         for side in sides if both.awaited else ():
             await self._aimed(side)
         readings = {id(side.side): side.reading() for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
 
-    def _waits_longer(self, asked: Asked, is_a: bool) -> bool:
-        """Whether it waits more on one core than it did free: what it does side by side is too short to be told."""
+    def seen(self, asked: Asked, is_a: bool) -> None:
+        """Apart from now on where it works side by side: so long that it shows, or it waits longer on one core."""
         free = self._waiting.setdefault((asked.plan.endpoint.key, is_a), asked.waiting)
-        return asked.waiting > free + WAITS_LONGER
+        self.apart = self.apart or asked.in_parallel or asked.waiting > free + WAITS_LONGER
 
     async def _aimed(self, asked: Asked) -> None:
         aims = self.aims.get(asked.plan.endpoint.key, ())
