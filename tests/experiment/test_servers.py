@@ -66,6 +66,14 @@ async def test_a_slower_configuration_is_a_regression_of_its_endpoint(tmp_path: 
     assert not left(tmp_path)
 
 
+async def test_one_of_eight_requests_that_waits_is_a_regression_by_the_tail(tmp_path: Path) -> None:
+    """Neither the middle of the latencies nor processor time can see it, unless a loaded machine shows more."""
+    books = (await configured(tmp_path, "B:RARELY=0.03", error=0.1))["GET /books"]
+    tail = books.effect("latency.p95")
+    assert books.verdict == "regressed", books.refused or books.why
+    assert tail is not None and tail.a is not None and tail.b is not None and tail.b > 2 * tail.a
+
+
 async def test_equal_configurations_are_not_called_changed(tmp_path: Path) -> None:
     found = await configured(tmp_path, "SLOW=0", error=0.01, budget_s=10)
     assert found["GET /books"].verdict in ("equivalent", "inconclusive", None)

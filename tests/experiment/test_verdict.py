@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from perfcrew.experiment.commands import CPU, READY, WALL
-from perfcrew.experiment.engine import Pair, Reading, Rules, Watched
+from perfcrew.experiment.engine import Pair, Reading, Rules, Watched, log_ratios
 from perfcrew.experiment.verdict import Overall, overall
 from perfcrew.stats.decide import Demand, Judged, judge
 
@@ -117,6 +117,33 @@ def test_a_loss_waits_for_what_may_be_a_gain_of_time_unless_it_is_the_last_pair(
     early, late = (over(SLOWER, seems_faster, UNSEEN, last=last) for last in (False, True))
     assert (early.verdict, early.final) == ("inconclusive", False)
     assert (late.verdict, late.final) == ("regressed", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "tail", "verdict", "rests_on"),
+    [
+        ("all even", 100.0, 100.0, "equivalent", "cpu"),
+        ("the tail alone got longer", 100.0, 300.0, "regressed", "latency.p95"),
+        ("faster, and the tail got longer", 60.0, 300.0, "inconclusive", "cpu"),
+        ("slower, and the tail got shorter", 150.0, 30.0, "regressed", "cpu"),
+        ("the tail alone got shorter", 100.0, 30.0, "equivalent", "cpu"),
+    ],
+)
+def test_a_longer_tail_is_a_regression_and_a_shorter_one_excuses_nothing(
+    name: str, cpu: float, tail: float, verdict: str, rests_on: str
+) -> None:
+    watched = (CPU, Watched("latency.p95", "ms", "guard", weight=0.1, alone=True))
+    draw, rules = random.Random(5), Rules()
+    pairs = [
+        Pair(
+            Reading({"cpu": 100.0 + draw.uniform(-1, 1), "latency.p95": 100.0 + draw.uniform(-9, 9)}),
+            Reading({"cpu": cpu + draw.uniform(-1, 1), "latency.p95": tail + draw.uniform(-9, 9)}),
+        )
+        for _ in range(40)
+    ]
+    judged = {w.name: judge(log_ratios(pairs, w.name), Demand(weight=w.weight)) for w in watched}
+    found = overall(watched, judged, pairs, rules, last=True)
+    assert (found.verdict, found.rests_on) == (verdict, rests_on), found.why
 
 
 def test_a_gain_stands_only_where_first_requests_are_proven_to_be_no_worse() -> None:

@@ -31,6 +31,7 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         _metric("latency", "ms", "lower", "time to the last byte of the answer, warm, from the moment it was due"),
+        _metric("latency.p95", "ms", "lower", "what nineteen of twenty requests to a started instance stay below"),
         _metric("latency.cold", "ms", "lower", "first request to the endpoint after a start"),
         _metric("throughput", "1/s", "higher", "requests answered a second in a closed loop"),
         _metric("cpu", "ms", "lower", "CPU time of the target's process tree per request"),

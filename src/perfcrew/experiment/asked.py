@@ -15,6 +15,7 @@ from perfcrew.core.web import Plan
 from perfcrew.experiment.engine import Reading
 from perfcrew.instruments import cpu_clock
 from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, in_turn
+from perfcrew.stats.summary import fewest, quantile
 from perfcrew.target.launch import Running
 
 PARALLEL, PARALLEL_MS = 1.05, 0.2
@@ -59,6 +60,8 @@ class Asked:
     """A request, in the middle of all that were asked."""
     latency_ms: float | None = None
     mean_ms: float = 0.0
+    p95_ms: float | None = None
+    """None where there were too few requests for it."""
     asked: int = 0
     sent_bytes: int = 0
     errors: dict[str, int] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Asked:
         self.asked, self.sent_bytes = result.asked_count, result.sent_bytes
         self.cpu_ms = cpu_ms / max(result.asked_count, 1)
         self.latency_ms, self.restless = latency_ms, result.restless
+        self.p95_ms = quantile(result.samples_ms, 0.95).value if len(result.samples_ms) >= fewest(0.95) else None
         self.mean_ms = statistics.mean(result.samples_ms) if result.samples_ms else 0.0
 
     def _count(self, result: LoadResult) -> None:
@@ -106,6 +110,7 @@ class Asked:
             "latency.cold": self.cold_ms,
             "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
             "response.bytes": self.sent_bytes / self.asked,
+            **({} if self.p95_ms is None else {"latency.p95": self.p95_ms}),
             **self.extra,
         }
         return Reading(values, check=", ".join(sorted(self.errors)))

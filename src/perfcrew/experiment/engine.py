@@ -35,6 +35,8 @@ class Watched:
     """Its part of the comparison's error. Those of the deciding metrics add up to 1."""
     margin: float | None = None
     """Its own margin where the comparison's is not meant for it."""
+    alone: bool = False
+    """It is a guard, and where it got worse while all else is even, that is a regression. What is exact always is."""
     least: float | None = None
     """It is a clock, and what takes less than this can't be judged by it."""
 
@@ -165,9 +167,10 @@ def _look(sampler: Sampler, subject: str, pairs: Sequence[Pair], rules: Rules, *
 def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> dict[str, Judged]:
     found = {}
     for metric in watched:
-        if any(metric.name not in side.values for p in pairs for side in (p.a, p.b)):
+        there = [p for p in pairs if metric.name in p.a.values and metric.name in p.b.values]
+        if not there or (metric.role == "deciding" and len(there) < len(pairs)):
             continue
-        a, b = ([getattr(p, side).values[metric.name] for p in pairs] for side in ("a", "b"))
+        a, b = ([getattr(p, side).values[metric.name] for p in there] for side in ("a", "b"))
         if metric.exact:
             found[metric.name] = exact(metric, a, b)
             continue
@@ -176,7 +179,7 @@ def _judged(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> 
             found[metric.name] = Judged(None, None, coarse)
             continue
         demand = Demand(metric.margin or rules.margin, rules.error, metric.weight, metric.direction)
-        found[metric.name] = judge(log_ratios(pairs, metric.name), demand)
+        found[metric.name] = judge(log_ratios(there, metric.name), demand)
     return found
 
 
@@ -266,7 +269,7 @@ def effect_of(watched: Watched, pairs: Sequence[Pair], judged: Judged | None, re
     """What is told of one metric; `judged` None: it is exact, or nothing could be said."""
     there = [p for p in pairs if watched.name in p.a.values and watched.name in p.b.values]
     a, b = [p.a.values[watched.name] for p in there], [p.b.values[watched.name] for p in there]
-    found = judged or exact(watched, a, b)
+    found = judged or (exact(watched, a, b) if watched.exact else Judged(None, None, "not measured in every pair"))
     return Effect(
         metric=watched.name,
         unit=watched.unit,

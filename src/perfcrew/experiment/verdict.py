@@ -51,16 +51,16 @@ def overall(
     changed = [name for name, verdict in verdicts.items() if verdict in CHANGED]
     if changed:
         return _changed(watched, deciding, judged, changed, pairs, rules, last)
-    worse = [w.name for w in watched if w.role == "guard" and w.exact and _regressed(judged.get(w.name))]
     if absent:
         why = f"{', '.join(absent)} could not be measured in every pair"
         return Overall("inconclusive", "", why, unproven=absent)
-    if worse and all(verdict == "equivalent" for verdict in verdicts.values()):
-        return Overall("regressed", worse[0], f"{worse[0]} regressed, which is counted and not timed", final=True)
-    if all(verdict == "equivalent" for verdict in verdicts.values()):
-        names = " and ".join(verdicts)
-        return Overall("equivalent", deciding[0].name, f"{names} lie within the margin", final=True)
-    return _undecided(deciding, verdicts, judged, pairs, rules, last)
+    found = _even_or_undecided(deciding, verdicts, judged, pairs, rules, last)
+    guards = [w for w in watched if w.role == "guard" and (w.exact or w.alone)]
+    worse = next((w for w in guards if _regressed(judged.get(w.name))), None)
+    if found.verdict == "equivalent" and worse is not None:
+        why = f"{worse.name} regressed, " + ("which is counted and not timed" if worse.exact else "all else is even")
+        return Overall("regressed", worse.name, why, final=True)
+    return found
 
 
 def held(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> Overall:
@@ -93,7 +93,8 @@ def _changed(
     mixed = len(set(verdicts.values())) > 1
     rests_on = changed[-1] if mixed else changed[0]
     verdict = verdicts[rests_on]
-    against = [w.name for w in watched if w.role == "guard" and _opposite(judged.get(w.name), verdict)]
+    guards = [w for w in watched if w.role == "guard" and (verdict == "improved" or not w.alone)]
+    against = [w.name for w in guards if _opposite(judged.get(w.name), verdict)]
     if against:
         note = f"a trade-off: {rests_on} {verdict}, {against[0]} the opposite"
         return Overall("inconclusive", rests_on, note, final=True, notes=(note,))
@@ -147,7 +148,7 @@ def _opposite(judged: Judged | None, verdict: Verdict | None) -> bool:
     return judged is not None and judged.verdict in CHANGED and judged.verdict != verdict
 
 
-def _undecided(
+def _even_or_undecided(
     deciding: Sequence[Watched],
     verdicts: Mapping[str, Verdict | None],
     judged: Mapping[str, Judged],
@@ -156,6 +157,9 @@ def _undecided(
     last: bool,
 ) -> Overall:
     """Where one metric is even and the noisier ones lie within the guard, with middles that do not matter, all is."""
+    if all(verdict == "equivalent" for verdict in verdicts.values()):
+        names = " and ".join(verdicts)
+        return Overall("equivalent", deciding[0].name, f"{names} lie within the margin", final=True)
     even = [name for name, verdict in verdicts.items() if verdict == "equivalent"]
     others = [w for w in deciding if w.name not in even]
     guarded = all(_guarded(w, pairs, rules.error) and _guarded(w, pairs, rules.error, gain=True) for w in others)

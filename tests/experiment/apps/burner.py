@@ -4,7 +4,8 @@ import json
 import os
 import time
 
-SLOW, BROKEN, WAIT = (float(os.environ.get(name, "0")) for name in ("SLOW", "BROKEN", "WAIT"))
+SLOW, BROKEN, WAIT, RARELY = (float(os.environ.get(name, "0")) for name in ("SLOW", "BROKEN", "WAIT", "RARELY"))
+asked = 0
 ANSWER = json.dumps({"books": list(range(40))}).encode()
 
 
@@ -15,6 +16,9 @@ async def app(scope, receive, send):
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+    global asked
+    asked += 1
+    time.sleep(RARELY if asked % 8 == 0 else 0)
     until = time.thread_time() + 0.004 * (1 + SLOW)
     while time.thread_time() < until:
         pass
