@@ -31,6 +31,9 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         _metric("latency", "ms", "lower", "time to the last byte of the answer, warm, from the moment it was due"),
+        _metric(
+            "latency.mean", "ms", "lower", "the mean over a started instance's requests, which sees the rare slow one"
+        ),
         _metric("latency.p95", "ms", "lower", "what nineteen of twenty requests to a started instance stay below"),
         _metric("latency.cold", "ms", "lower", "first request to the endpoint after a start"),
         _metric("throughput", "1/s", "higher", "requests answered a second in a closed loop"),

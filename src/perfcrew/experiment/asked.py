@@ -107,6 +107,7 @@ class Asked:
         values = {
             "cpu": self.cpu_ms,
             "latency": self.latency_ms,
+            "latency.mean": self.mean_ms,
             "latency.cold": self.cold_ms,
             "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
             "response.bytes": self.sent_bytes / self.asked,

@@ -36,6 +36,7 @@ OTHERS = "the other endpoints together"
 CPU = Watched("cpu", "ms", "deciding")
 LATENCY = Watched("latency", "ms", "deciding")
 COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3, alone=True)
+MEAN = Watched("latency.mean", "ms", "guard", weight=0.1, margin=0.05, alone=True)
 TAIL = Watched("latency.p95", "ms", "guard", weight=0.1, alone=True)
 BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
 ERRORS = Watched("error.rate", "fraction", "guard", exact=True)
@@ -123,7 +124,7 @@ class Servers:
         deciding = (CPU, LATENCY, *(EXTRA[name] for name in aims if name in EXTRA))
         part = _PARTS["awaited"] / len(self.awaited_keys) / len(deciding)
         exact = (ERRORS,) if BYTES.name in aims else (ERRORS, BYTES)
-        return (*(replace(w, weight=part) for w in deciding), TAIL, COLD, *exact)
+        return (*(replace(w, weight=part) for w in deciding), MEAN, TAIL, COLD, *exact)
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""
