@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -25,8 +26,8 @@ PAIRS = HERE / "pairs"
 CACHE = HERE.parent / ".cache" / "pairs"
 WANTED = {"faster": ("improved",), "slower": ("regressed",), "neutral": ("equivalent", "inconclusive")}
 BURSTS = """
-import random, time
-while True:
+import os, random, time
+while os.getppid() == {parent}:
     until = time.monotonic() + random.uniform(0.05, 0.6)
     while time.monotonic() < until: sum(range(1000))
     time.sleep(random.uniform(0.05, 0.6))
@@ -70,7 +71,7 @@ def neighbour(loaded: bool) -> Iterator[None]:
     if not loaded:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", BURSTS])
+    process = subprocess.Popen([sys.executable, "-c", BURSTS.format(parent=os.getpid())])
     try:
         yield
     finally:

@@ -174,9 +174,15 @@ def _own_ready_ms(run: CommandRun) -> float:
 
 
 def _unexplained_ms(run: CommandRun) -> float:
-    """By how much its own figures' waiting differs from the kernel's, beyond what may be; not above 0 where it may."""
-    says, most_ms = run.own["wall"] - run.own["cpu"], _waited_ms(run) + run.wall_ms - (run.ready_ms or 0.0)
-    return max(says - most_ms, _waited_ms(run) - says) - UNEXPLAINED * run.own["wall"] - UNEXPLAINED_MS
+    """By how much its own figures' waiting differs from the kernel's, beyond what may be; not above 0 where it may.
+
+    Of the wait for a core, as much belongs to its own section as of the work.
+    """
+    for_core_ms = run.wall_ms - (run.ready_ms or 0.0)
+    says = run.own["wall"] - run.own["cpu"]
+    outside_ms = _waited_ms(run) - (says - for_core_ms * min(run.own["cpu"] / max(run.cpu_ms, 0.001), 1.0))
+    beyond_ms = says - _waited_ms(run) - for_core_ms
+    return max(outside_ms, beyond_ms) - UNEXPLAINED * run.own["wall"] - UNEXPLAINED_MS
 
 
 def _first_runs(a: Reading, b: Reading) -> list[Effect]:
