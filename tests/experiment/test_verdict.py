@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from dataclasses import dataclass, replace
 
 import pytest
@@ -144,6 +145,25 @@ def test_a_longer_tail_is_a_regression_and_a_shorter_one_excuses_nothing(
     judged = {w.name: judge(log_ratios(pairs, w.name), Demand(weight=w.weight)) for w in watched}
     found = overall(watched, judged, pairs, rules, last=True)
     assert (found.verdict, found.rests_on) == (verdict, rests_on), found.why
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.1, "equivalent"), (0.6, "inconclusive")])
+def test_sides_are_not_called_even_while_the_tail_seems_longer(share: float, verdict: str) -> None:
+    tail = Watched("latency.p95", "ms", "guard", weight=0.1, alone=True)
+    draw, rules = random.Random(5), Rules()
+    sides = [
+        Reading({"cpu": 100.0 + draw.uniform(-1, 1), tail.name: 100 * draw.lognormvariate(0, 0.9)}) for _ in "ab" * 20
+    ]
+    pairs = [
+        Pair(a, Reading({**b.values, tail.name: b.values[tail.name] * (1 + share)}))
+        for a, b in zip(sides[::2], sides[1::2], strict=True)
+    ]
+    ratios = {w.name: log_ratios(pairs, w.name) for w in (CPU, tail)}
+    middle = statistics.median(ratios[tail.name])
+    ratios[tail.name] = [x - middle + math.log1p(share) for x in ratios[tail.name]]
+    judged = {w.name: judge(ratios[w.name], Demand(weight=w.weight)) for w in (CPU, tail)}
+    found = overall((CPU, tail), judged, pairs, rules, last=False)
+    assert (found.verdict, found.unproven) == (verdict, () if verdict == "equivalent" else (tail.name,)), found.why
 
 
 def test_a_gain_stands_only_where_first_requests_are_proven_to_be_no_worse() -> None:

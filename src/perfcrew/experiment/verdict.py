@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GUARD = 0.05
 """A gain of CPU time stands only where it is proven that no more time passes than this share beyond before."""
+SEEMS = 0.25
+"""Sides are not called even while a guard seems worse by this share."""
 CHANGED: tuple[Verdict, ...] = ("improved", "regressed")
 
 
@@ -60,7 +62,14 @@ def overall(
     if found.verdict == "equivalent" and worse is not None:
         why = f"{worse.name} regressed, " + ("which is counted and not timed" if worse.exact else "all else is even")
         return Overall("regressed", worse.name, why, final=True)
+    longer = tuple(w.name for w in guards if w.alone and _seems_longer(judged.get(w.name)))
+    if found.verdict == "equivalent" and longer:
+        return Overall("inconclusive", "", f"not certain yet: {', '.join(longer)} seems worse", unproven=longer)
     return found
+
+
+def _seems_longer(judged: Judged | None) -> bool:
+    return judged is not None and judged.ratio is not None and judged.ratio.value > 1 + SEEMS
 
 
 def held(watched: Sequence[Watched], pairs: Sequence[Pair], rules: Rules) -> Overall:
