@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from perfcrew.core.answers import Mask
 from perfcrew.core.web import Plan
 from perfcrew.experiment.answers import compare, learn
 from perfcrew.experiment.asking import Limits
+from perfcrew.experiment.visitors import let_in_nowhere
+from perfcrew.target.client import Client
 
 from .shops import Bench, bench
 
@@ -89,3 +92,14 @@ async def test_the_mask_holds_what_the_base_varies_and_no_more(tmp_path: Path) -
     assert found["GET /books/{book_id}"] == ()
     assert all("/ul/" not in entry for entry in found["GET /page"])
     assert any(entry.startswith("words ") for entry in found["GET /page"])
+
+
+async def test_another_user_who_is_let_in_nowhere_is_no_other_user(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        side = await one.start()
+        plans = await one.plans(side)
+        assert any(p.endpoint.path == "/me" and p.measurable for p in plans)
+        assert await let_in_nowhere(side, plans) == ""
+        async with Client(side.running.base_url, {"Authorization": "Bearer expired"}, timeout_s=20) as stranger:
+            assert "let in nowhere" in await let_in_nowhere(replace(side, other=stranger), plans)
+        assert await let_in_nowhere(replace(side, other=None), plans) == ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfcrew.core.web import Endpoint, Plan
 from perfcrew.experiment.asked import Asked, latencies_ms
 from perfcrew.instruments.load import LoadResult
 
@@ -19,6 +21,14 @@ def load(samples_ms: list[float], indices: list[int] | None = None, **more: bool
     count = len(samples_ms)
     told = tuple(indices or [0] * count)
     return LoadResult("in turn", tuple(samples_ms), told, (0.0,) * count, {200: count}, {}, 0, count, 1.0, **more)
+
+
+def asked(cpu_ms: float, latency_ms: float, restless: bool = False) -> Asked:
+    """What four requests of one side came to; nothing was sent."""
+    nothing: Any = None
+    one = Asked(nothing, Plan(endpoint=Endpoint(method="GET", path="/a", source="user")), nothing)
+    one.took(load([latency_ms] * 4, restless=restless), 4 * cpu_ms, latency_ms)
+    return one
 
 
 @given(st.lists(times, min_size=1, max_size=40), st.floats(0.2, 5.0))
@@ -70,7 +80,6 @@ def test_where_requests_failed_each_side_has_its_own_middle() -> None:
 def test_who_works_on_several_cores_or_after_its_answer_shares_none(
     name: str, cpu_ms: float, latency_ms: float, restless: bool, parallel: bool
 ) -> None:
-    asked = Asked(None, None, None)  # type: ignore[arg-type]
-    asked.took(load([latency_ms] * 4, restless=restless), 4 * cpu_ms, latency_ms)
-    assert asked.in_parallel == parallel
-    assert asked.reading().values["cpu"] == pytest.approx(cpu_ms)
+    one = asked(cpu_ms, latency_ms, restless=restless)
+    assert one.in_parallel == parallel
+    assert one.reading().values["cpu"] == pytest.approx(cpu_ms)

@@ -17,7 +17,7 @@ from perfcrew.instruments.command import Launch
 from .samplers import Drawn
 
 A, B = Side(label="A", what="a"), Side(label="B", what="b")
-pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a duet takes two cores")
+two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a duet takes two cores")
 
 WORKS = "import time\nwhile time.process_time() < {0}: pass\n"
 ALONE_OR_NOT = """
@@ -43,6 +43,7 @@ def at_once(root: Path, a: str, b: str, design: Design = "duet", own: bool = Fal
     return Commands(*launches, design=design, cores=tuple(sorted(os.sched_getaffinity(0))[:2]))
 
 
+@two_cores
 async def test_a_duet_decides_and_says_whether_pairs_in_turn_agree(tmp_path: Path) -> None:
     """Where others load the machine, pairs in turn may disagree: then it is dropped, and the sign is the same."""
     sampler = at_once(tmp_path, WORKS.format(0.01), WORKS.format(0.06))
@@ -52,6 +53,7 @@ async def test_a_duet_decides_and_says_whether_pairs_in_turn_agree(tmp_path: Pat
     assert any(said in note for note in found.notes)
 
 
+@two_cores
 async def test_a_duet_that_says_otherwise_than_pairs_in_turn_is_dropped(tmp_path: Path) -> None:
     """In turn both work as long; side by side B waits for the lock that A holds, and then does more."""
     a = ALONE_OR_NOT.format(alone=0.02, beside=0.02, stays=0.15)
@@ -84,6 +86,7 @@ async def test_a_duet_holds_where_pairs_in_turn_say_the_same(name: str, turns: D
     assert said in told and bool(said) == bool(told)
 
 
+@two_cores
 async def test_a_side_that_fails_ends_the_other_and_there_is_no_verdict(tmp_path: Path) -> None:
     found = await compare_at_once(
         at_once(tmp_path, "import sys; sys.exit(3)", WORKS.format(0.02)), A, B, Rules(budget_s=3), lambda what: None

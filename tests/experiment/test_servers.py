@@ -11,14 +11,12 @@ import pytest
 
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import CommandError, UsageError
-from perfcrew.core.web import Endpoint, Plan
-from perfcrew.experiment.asked import Asked
 from perfcrew.experiment.engine import Rules
 from perfcrew.experiment.servers import APPLICATION, OTHERS, Servers
 from perfcrew.experiment.sides import compare_sides
 from perfcrew.experiment.wish import Wish
 
-from .test_asked import load
+from .test_asked import asked
 
 pytestmark = pytest.mark.target
 
@@ -100,22 +98,22 @@ async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> N
         await compare_sides(wish, lambda what: None)
 
 
-def sampler(asked: tuple[str, ...], aims: dict[str, tuple[str, ...]]) -> Servers:
+def sampler(keys: tuple[str, ...], aims: dict[str, tuple[str, ...]]) -> Servers:
     """One that is asked what it watches, and starts nothing."""
     nothing: Any = None
     return Servers(
-        nothing, nothing, (), Path(), nothing, nothing, awaited_keys=frozenset(asked), aims=aims, guarding=True
+        nothing, nothing, (), Path(), nothing, nothing, awaited_keys=frozenset(keys), aims=aims, guarding=True
     )
 
 
 @pytest.mark.parametrize("aims", [{}, {"GET /a": ("neighbour.latency",)}])
-@pytest.mark.parametrize("asked", [(), ("GET /a",), ("GET /a", "GET /b", "GET /c")])
+@pytest.mark.parametrize("keys", [(), ("GET /a",), ("GET /a", "GET /b", "GET /c")])
 def test_the_error_is_of_all_that_may_be_called_changed(
-    asked: tuple[str, ...], aims: dict[str, tuple[str, ...]]
+    keys: tuple[str, ...], aims: dict[str, tuple[str, ...]]
 ) -> None:
-    subjects, watching = (*asked, "GET /beside", OTHERS, APPLICATION), sampler(asked, aims)
-    decide = [w.weight for subject in subjects for w in watching.watched(subject) if w.role == "deciding"]
-    assert sum(decide) == pytest.approx(1.0)
+    subjects, watching = (*keys, "GET /beside", OTHERS, APPLICATION), sampler(keys, aims)
+    called = [w for subject in subjects for w in watching.watched(subject) if w.role == "deciding" or w.alone]
+    assert sum(w.weight for w in called) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +130,7 @@ def test_who_waits_longer_on_one_core_than_free_shares_none(
 ) -> None:
     watching = sampler(("GET /a",), {})
     for cpu_ms, latency_ms in (free, shared):
-        asked = Asked(None, Plan(endpoint=Endpoint(method="GET", path="/a", source="user")), None)  # type: ignore[arg-type]
-        asked.took(load([latency_ms] * 4), 4 * cpu_ms, latency_ms)
-        watching.seen(asked, is_a=True)
+        watching.seen(asked(cpu_ms, latency_ms), is_a=True)
     assert watching.apart == apart
 
 

@@ -57,7 +57,7 @@ class Asked:
     driver: Driver
     cold_ms: float = 0.0
     cpu_ms: float = 0.0
-    """A request, in the middle of all that were asked."""
+    """A request, as the mean over all that were asked: rare dear ones count."""
     latency_ms: float | None = None
     mean_ms: float = 0.0
     p95_ms: float | None = None
@@ -66,8 +66,8 @@ class Asked:
     sent_bytes: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
-
     restless: bool = False
+    """It works on after its answers."""
 
     async def warm(self, count: int, cold: bool = True) -> None:
         result = await closed_loop(

@@ -35,9 +35,9 @@ APPLICATION = "application"
 OTHERS = "the other endpoints together"
 CPU = Watched("cpu", "ms", "deciding")
 LATENCY = Watched("latency", "ms", "deciding")
-COLD = Watched("latency.cold", "ms", "guard", weight=0.1, margin=0.3, alone=True)
-MEAN = Watched("latency.mean", "ms", "guard", weight=0.1, margin=0.05, alone=True)
-TAIL = Watched("latency.p95", "ms", "guard", weight=0.1, alone=True)
+COLD = Watched("latency.cold", "ms", "guard", margin=0.3, alone=True)
+MEAN = Watched("latency.mean", "ms", "guard", margin=0.05, alone=True)
+TAIL = Watched("latency.p95", "ms", "guard", alone=True)
 BYTES = Watched("response.bytes", "bytes", "guard", exact=True)
 ERRORS = Watched("error.rate", "fraction", "guard", exact=True)
 RSS = Watched("rss.peak", "bytes", "deciding", margin=0.1)
@@ -51,6 +51,8 @@ EXTRA: dict[str, Watched] = {
 """What some changes aim at beside or instead of an endpoint's own time."""
 _PARTS = {"awaited": 0.6, "beside": 0.1, "together": 0.1, "application": 0.2}
 """Of the error: what a comparison is about, the other endpoints each and together, memory and start."""
+_ALONE = 0.2
+"""Of an endpoint's part: its guards that may be called worse while all else is even."""
 _GROWTH_REQUESTS = 150
 _NEIGHBOUR_S = 0.25
 
@@ -122,9 +124,13 @@ class Servers:
             return (replace(CPU, weight=part), replace(LATENCY, weight=part), ERRORS, BYTES)
         aims = self.aims.get(subject, ())
         deciding = (CPU, LATENCY, *(EXTRA[name] for name in aims if name in EXTRA))
-        part = _PARTS["awaited"] / len(self.awaited_keys) / len(deciding)
+        part, guards = _PARTS["awaited"] / len(self.awaited_keys), (MEAN, TAIL, COLD)
         exact = (ERRORS,) if BYTES.name in aims else (ERRORS, BYTES)
-        return (*(replace(w, weight=part) for w in deciding), MEAN, TAIL, COLD, *exact)
+        return (
+            *(replace(w, weight=part * (1 - _ALONE) / len(deciding)) for w in deciding),
+            *(replace(w, weight=part * _ALONE / len(guards)) for w in guards),
+            *exact,
+        )
 
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""
