@@ -96,7 +96,7 @@ def of_requests(extra: int) -> dict[str, str]:
     """One start of each side, as the common ways do, and requests in a row."""
     found = []
     for more in (0, extra):
-        with sides.serving(more) as connection:
+        with sides.serving(more) as (_, connection):
             found.append([sides.request_s(connection) for _ in range(REQUESTS)])
     a, b = found
     thirds = [[statistics.mean(s[i : i + REQUESTS // 3]) for i in range(0, REQUESTS - 2, REQUESTS // 3)] for s in found]

@@ -128,8 +128,8 @@ def _project(found: Scale) -> Path:
 
 
 @contextmanager
-def serving(extra: int) -> Iterator[http.client.HTTPConnection]:
-    """The application under uvicorn, warmed by twenty requests, and one connection to it."""
+def serving(extra: int) -> Iterator[tuple[int, http.client.HTTPConnection]]:
+    """The application under uvicorn, warmed by twenty requests: its process and one connection to it."""
     found = scale()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -142,7 +142,7 @@ def serving(extra: int) -> Iterator[http.client.HTTPConnection]:
         _wait_for(connection, process)
         for _ in range(20):
             request_s(connection)
-        yield connection
+        yield process.pid, connection
     finally:
         process.kill()
         process.wait()
