@@ -15,9 +15,10 @@ import asyncio
 import difflib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.project import Project
@@ -28,9 +29,10 @@ from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
 from perfcrew.target import auth, process
 from perfcrew.target.clone import Clone
-from perfcrew.target.launch import launch
+from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
 
+T = TypeVar("T")
 APPLICATION = "application"
 OTHERS = "the other endpoints together"
 CPU = Watched("cpu", "ms", "deciding")
@@ -135,8 +137,9 @@ class Servers:
     async def pair(self, a_first: bool) -> dict[str, Pair]:
         """Start both, ask every endpoint of both in turn, end both."""
         self._rounds += 1
+        starts_ms = await self._starts_ms(a_first) if self._starts_matter() else None
         async with AsyncExitStack() as stack:
-            a, b = await self._both(stack, a_first)
+            a, b = await self._both(self._started, stack, a_first)
             self._share(a, b)
             order = (a, b) if a_first else (b, a)
             # Everything once before anything is timed: what a start leaves to the first requests is no endpoint's own.
@@ -145,18 +148,41 @@ class Servers:
             random.Random(self._rounds).shuffle(asked)
             found = {one.plan.endpoint.key: await self._timed(one, a, b) for one in asked}
             found |= _together({key: pair for key, pair in found.items() if not self.awaited(key)})
-            found[APPLICATION] = Pair(_whole(a), _whole(b))
+            a_ms, b_ms = starts_ms or (_start_ms(a.running), _start_ms(b.running))
+            found[APPLICATION] = Pair(_whole(a, a_ms), _whole(b, b_ms))
             await asyncio.gather(a.running.stop(), b.running.stop())
             return found
 
-    async def _both(self, stack: AsyncExitStack, a_first: bool) -> tuple[Started, Started]:
+    def _starts_matter(self) -> bool:
+        return self.goal(APPLICATION) != "none" and process.CAN_PIN
+
+    async def _starts_ms(self, a_first: bool) -> tuple[float, float]:
+        """How long both take to their first answer, started once more for that alone: at once, on one core they share.
+
+        Those that are asked are started free, since some size their pools by the cores that they may use.
+        """
+        cores = process.usable_cores()
+
+        def start(host: Host) -> AbstractAsyncContextManager[Running]:
+            name = f"{host.name}-start-{self._rounds}"
+            return _launched(host, name, self.workspace, self.registry, cores[self._rounds % len(cores)])
+
+        async with AsyncExitStack() as stack:
+            a, b = await self._both(start, stack, a_first)
+            await asyncio.gather(a.stop(), b.stop())
+            return _start_ms(a), _start_ms(b)
+
+    async def _both(
+        self, start: Callable[[Host], AbstractAsyncContextManager[T]], stack: AsyncExitStack, a_first: bool
+    ) -> tuple[T, T]:
         """Both at once, by lot one a little earlier. Where one fails it waits for the other, to end that too."""
         hosts = (self.a, self.b) if a_first else (self.b, self.a)
-        found = await asyncio.gather(*(self._start(host, stack) for host in hosts), return_exceptions=True)
+        entering = (stack.enter_async_context(start(host)) for host in hosts)
+        found = await asyncio.gather(*entering, return_exceptions=True)
         for one in found:
             if isinstance(one, BaseException):
                 raise one
-        first, second = (one for one in found if isinstance(one, Started))
+        first, second = (one for one in found if not isinstance(one, BaseException))
         return (first, second) if a_first else (second, first)
 
     def _share(self, a: Started, b: Started) -> None:
@@ -167,10 +193,8 @@ class Servers:
         pids = [p.pid for side in (a, b) for p in side.running.processes()] if together else []
         self._sharing = bool(pids) and all([process.pin(pid, core) for pid in pids])
 
-    async def _start(self, host: Host, stack: AsyncExitStack) -> Started:
-        name = f"{host.name}-{self._rounds}"
-        started = _started(host, name, self.workspace, self.registry, self.timeout_s)
-        return await stack.enter_async_context(started)
+    def _started(self, host: Host) -> AbstractAsyncContextManager[Started]:
+        return _started(host, f"{host.name}-{self._rounds}", self.workspace, self.registry, self.timeout_s)
 
     async def _warmed(self, plan: Plan, order: tuple[Started, Started]) -> _Both:
         """First requests, which are the cold ones, and some more."""
@@ -241,20 +265,33 @@ def _together(pairs: Mapping[str, Pair]) -> dict[str, Pair]:
     return {OTHERS: Pair(readings["a"], readings["b"])}
 
 
-def _whole(side: Started) -> Reading:
+def _whole(side: Started, start_ms: float) -> Reading:
     running = side.running
     values = {
         "rss.peak": float(running.rss_bytes()),
-        "startup": max(running.start_ms - (running.start_waited_ms or 0.0), 0.0),
+        "startup": start_ms,
         "processes": float(len(running.processes())),
     }
     return Reading(values)
+
+
+def _start_ms(running: Running) -> float:
+    return max(running.start_ms - (running.start_waited_ms or 0.0), 0.0)
 
 
 @asynccontextmanager
 async def _started(
     host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
 ) -> AsyncIterator[Started]:
+    async with _launched(host, name, workspace, registry) as running:
+        found = await auth.credentials(host.project, running.base_url)
+        yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))
+
+
+@asynccontextmanager
+async def _launched(
+    host: Host, name: str, workspace: Path, registry: Registry, core: int | None = None
+) -> AsyncIterator[Running]:
     clone = await host.fresh(name)
     try:
         async with launch(
@@ -264,9 +301,9 @@ async def _started(
             registry=registry,
             environment=dict(host.environment),
             name=name,
+            core=core,
         ) as running:
-            found = await auth.credentials(host.project, running.base_url)
-            yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))
+            yield running
     finally:
         clone.drop()
 

@@ -142,15 +142,16 @@ async def launch(
     wrap: Sequence[str] = (),
     name: str = "target",
     port: int | None = None,
+    core: int | None = None,
 ) -> AsyncIterator[Running]:
-    """Run the target on its clone until the block ends, however it ends.
+    """Run the target on its clone until the block ends, however it ends; on one core where that is named.
 
     `environment` wins over the clone's, which wins over the project's; PYTHONPATHs are joined in that order.
     `wrap` is put in front of the start command. The log is `<workspace>/<name>.log`.
     Raises TargetFailed with command, exit, tail of the log and what to do, when it does not come up.
     """
     os.makedirs(workspace, exist_ok=True)
-    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name)
+    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name, core)
     running = await _start(settings, port)
     try:
         yield running
@@ -167,6 +168,7 @@ class _Start:
     environment: Mapping[str, str]
     wrap: tuple[str, ...]
     name: str
+    core: int | None = None
 
 
 async def _start(start: _Start, port: int | None) -> Running:
@@ -213,7 +215,7 @@ def _environment(start: _Start, port: int, temporary: Path) -> dict[str, str]:
 
 
 def _spawned(start: _Start, port: int, temporary: Path, name: str) -> Child:
-    return spawn(
+    child = spawn(
         [*start.wrap, *_command(start, port)],
         cwd=(start.data.workdir if start.data else None) or start.project.workdir,
         environment=_environment(start, port, temporary),
@@ -221,6 +223,9 @@ def _spawned(start: _Start, port: int, temporary: Path, name: str) -> Child:
         registry=start.registry,
         what=f"{start.project.name} ({name})",
     )
+    if start.core is not None:
+        process.pin(child.pid, start.core)
+    return child
 
 
 def _command(start: _Start, port: int) -> list[str]:

@@ -24,6 +24,9 @@ from perfcrew.core.errors import Unmeasurable
 MARK = "PERFCREW_OWNED"
 """Environment variable that everything we start inherits; its value is the token of that start."""
 
+CAN_PIN = hasattr(os, "sched_setaffinity")
+"""Whether a process can be put on one core here."""
+
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _UNSEEN = (*_GONE, psutil.AccessDenied)
 
@@ -68,7 +71,7 @@ def usable_cores() -> list[int]:
 
 def pin(pid: int, core: int) -> bool:
     """Put every thread of it on one core, and what they start later. False where the system can't, or won't."""
-    if not hasattr(os, "sched_setaffinity"):
+    if not CAN_PIN:
         return False
     try:
         for task in Path(f"/proc/{pid}/task").glob("*"):
