@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import pytest
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import CommandError, UsageError
 from perfcrew.experiment.engine import Rules
-from perfcrew.experiment.servers import APPLICATION, OTHERS, Servers
+from perfcrew.experiment.servers import APPLICATION, OTHERS, Host, Servers
 from perfcrew.experiment.sides import compare_sides
+from perfcrew.experiment.targets import placed, survey
 from perfcrew.experiment.wish import Wish
+from perfcrew.instruments.load import Driver
+from perfcrew.target import process
+from perfcrew.target.clone import prepare
+from perfcrew.target.config import load
+from perfcrew.target.detect import detect
 
 from .test_asked import asked
 
@@ -44,10 +51,10 @@ async def configured(root: Path, *settings: str, error: float = 0.4, budget_s: f
 
 def left(root: Path) -> list[psutil.Process]:
     found = []
-    for process in psutil.process_iter():
+    for one in psutil.process_iter():
         try:
-            if process.cwd().startswith(str(root)):
-                found.append(process)
+            if one.cwd().startswith(str(root)):
+                found.append(one)
         except psutil.Error:
             continue
     return found
@@ -96,6 +103,53 @@ async def test_an_endpoint_that_there_is_not_is_a_wrong_use(tmp_path: Path) -> N
     wish = Wish(root=tmp_path, settings=("B:SLOW=2",), scenarios=("GET /boks",))
     with pytest.raises((UsageError, CommandError), match="boks"):
         await compare_sides(wish, lambda what: None)
+
+
+COUNTING = """
+import os
+
+def noted():
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(f"{len(os.sched_getaffinity(0))}\\n")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["path"] == "/health":
+        noted()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": b"{}"})
+"""
+
+
+@pytest.mark.skipif(not process.CAN_PIN or len(process.usable_cores()) < 2, reason="needs two cores that can be named")
+@pytest.mark.parametrize(("guarding", "cores"), [(True, [1, 1, 2, 2]), (False, [2, 2])])
+async def test_a_start_that_matters_is_taken_apart_on_one_core_and_who_is_asked_starts_free(
+    tmp_path: Path, guarding: bool, cores: list[int]
+) -> None:
+    (tmp_path / "main.py").write_text(COUNTING)
+    (tmp_path / "perfcrew.toml").write_text(CONFIG.format(python=sys.executable))
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(placed(tmp_path))
+        project = detect(tmp_path, config=load(tmp_path))
+        template = await stack.enter_async_context(
+            await prepare(project, workspace=place.folder, registry=place.registry)
+        )
+        drivers = (await stack.enter_async_context(Driver()), await stack.enter_async_context(Driver()))
+        a, b = (Host(name, project, template.clone, {"SEEN": str(tmp_path / "seen")}) for name in "ab")
+        plans = await survey(a, ("GET /books",), place, lambda what: None)
+        (tmp_path / "seen").unlink()
+        keys = frozenset(["GET /books"])
+        watching = Servers(a, b, plans, place.folder, place.registry, drivers, awaited_keys=keys, guarding=guarding)
+        pair = (await watching.pair(a_first=True))[APPLICATION]
+    told = [min(int(line), 2) for line in (tmp_path / "seen").read_text().split()]
+    assert told == cores
+    assert pair.a.values["startup"] > 0 and pair.b.values["startup"] > 0
+    assert not left(tmp_path)
 
 
 def sampler(keys: tuple[str, ...], aims: dict[str, tuple[str, ...]]) -> Servers:
