@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo    set up, then review the bundled application (no key, no server, no question)"
-	@echo "make demo-fix  the same, then try each fix alone and keep what is proven (about an hour)"
+	@echo "make demo-fix  the same, then try each fix alone and keep what is proven (an hour or more)"
 	@echo "make test    set up, then run the tests, lint, types and the import contract"
 	@echo "make check   lint, format, types, import contract"
 	@echo "make fix     mend what lint and format can mend by themselves"

@@ -14,7 +14,7 @@ git init --quiet --initial-branch=main
 git add --all
 git -c user.name=perfcrew -c user.email=perfcrew@localhost commit --quiet --no-verify --message "the bookshop, with its faults"
 
-printf '\033[1m==>\033[0m %s\n' "reviewing a copy of the bookshop, then trying each fix alone (about an hour on two cores)"
+printf '\033[1m==>\033[0m %s\n' "reviewing a copy of the bookshop, then trying each fix alone (an hour or more on two cores)"
 status=0
 ../../.venv/bin/perfcrew optimize --all "$@" || status=$?
 git log --oneline --all
