@@ -23,6 +23,12 @@ ROUTES = """
 async def fast(request):
     return web.json_response({"a": 1})
 
+@routes.get("/large")
+async def large(request):
+    answer = web.json_response({"a": ["the same"] * 1000})
+    answer.enable_compression()  # where the request accepts it
+    return answer
+
 @routes.get("/slow")
 async def slow(request):
     await asyncio.sleep(0.2)
@@ -134,6 +140,22 @@ async def test_concurrent_users_are_counted_exactly(server: Server, driver: Driv
     requests = server.plan("/fast").requests
     result = await closed_loop(Aim(server.base_url), requests, concurrency=8, count=20, driver=driver)
     assert result.asked_count == 20 and result.load == "closed c=8" and result.throughput_per_s > 0
+
+
+async def test_what_an_application_compresses_is_asked_for_compressed_by_all(
+    server: Server, other: Server, driver: Driver
+) -> None:
+    """Else a change that compresses answers could never be seen to send less; its shape is checked all the same."""
+    plan, whole = server.plan("/large"), len('{"a": ["the same"]}') * 500
+    asking = (plan.requests, plan.fingerprints)
+    closed = await closed_loop(Aim(server.base_url), asking[0], expected=asking[1], count=2, driver=driver)
+    opened = await open_loop(
+        Aim(server.base_url), asking[0], expected=asking[1], rate=50, duration_s=0.1, driver=driver
+    )
+    aims = (Aim(server.base_url), Aim(other.base_url))
+    turned = await in_turn(aims, asking[0], expected=asking[1], duration_s=0, minimum=2, driver=driver)
+    for result in (closed, opened, *turned):
+        assert not result.errors and 0 < result.sent_bytes / result.asked_count < whole / 10
 
 
 ERRORS = {

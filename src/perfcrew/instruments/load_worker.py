@@ -27,6 +27,8 @@ from perfcrew.core.web import Fingerprint, Request
 from perfcrew.instruments import cpu_clock
 from perfcrew.target.client import Answer, Client, fingerprint
 
+ENCODING = "gzip"
+"""Accepted by every request, as clients do: what an application compresses is measured compressed."""
 MOST_IN_FLIGHT = 400
 """Connections. Requests that are due beyond it wait, and their waiting counts: it shows as lateness."""
 KEPT_BYTES = 32 * 1024 * 1024
@@ -153,7 +155,7 @@ async def closed(job: Job, client: Client) -> Tally:
             index = next(turns)
             tally.asked += 1
             sent = time.perf_counter()
-            answer = await client.send(job.requests[index])
+            answer = await client.send(job.requests[index], accept_encoding=ENCODING)
             tally.take(index, answer, sent - began)
             if answer.refused:
                 return  # nobody listens any more: asking on would only count the same error a million times
@@ -178,7 +180,7 @@ async def in_turn(job: Job, clients: tuple[Client, Client], pids: list[int]) -> 
             rest.wait()
             tallies[side].asked += 1
             sent = time.perf_counter()
-            answer = await clients[side].send(job.requests[index])
+            answer = await clients[side].send(job.requests[index], accept_encoding=ENCODING)
             tallies[side].take(index, answer, sent - began)
             if answer.refused:
                 return tallies
@@ -230,7 +232,7 @@ async def opened(job: Job, client: Client) -> Tally:
         async with places:
             index = next(turns)
             late_ms = (time.perf_counter() - due) * 1e3
-            answer = await client.send(job.requests[index])
+            answer = await client.send(job.requests[index], accept_encoding=ENCODING)
             tally.take(index, answer, due - began, late_ms=late_ms, ms=(time.perf_counter() - due) * 1e3)
 
     def start(due: float) -> None:
