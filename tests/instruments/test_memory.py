@@ -34,7 +34,7 @@ async def leaks(request):
 @routes.get("/bounded")
 async def keeps_some(request):
     latest.append(Thing())
-    del latest[:-120]
+    del latest[:-200]
     return web.json_response({"a": 1})
 
 @routes.get("/keeps")
@@ -96,11 +96,11 @@ async def test_what_has_a_bound_grows_until_it_is_full(
         plan, aim = await server.tried(target), Aim(server.base_url)
 
         async def left_behind() -> list[float]:
-            return await growth(aim, plan, heap_dir, rounds=2, requests=20, driver=driver)
+            return await growth(aim, plan, heap_dir, rounds=2, requests=40, driver=driver)
 
         await fill(aim, plan, 10, driver)
         filling = await left_behind()
-        await fill(aim, plan, 120, driver)
+        await fill(aim, plan, 200, driver)
         assert ([n > 0.9 for n in filling], [n > 0.9 for n in await left_behind()]) == ([before] * 2, [after] * 2)
 
 
