@@ -73,7 +73,7 @@ async def test_a_slower_configuration_is_a_regression_of_its_endpoint(tmp_path: 
 
 async def test_one_of_eight_requests_that_waits_is_a_regression_by_the_tail(tmp_path: Path) -> None:
     """Neither the middle of the latencies nor processor time can see it, unless a loaded machine shows more."""
-    books = (await configured(tmp_path, "B:RARELY=0.03", error=0.1))["GET /books"]
+    books = (await configured(tmp_path, "B:RARELY=0.03", error=0.1, budget_s=150.0))["GET /books"]
     tail = books.effect("latency.p95")
     assert books.verdict == "regressed", books.refused or books.why
     assert tail is not None and tail.a is not None and tail.b is not None and tail.b > 2 * tail.a
