@@ -3,8 +3,8 @@
 Run: python benchmarks/kill_and_optimize.py [--times 30] [--seed 1]
 After each kill and clean the user's repository must be the same to the byte (files, index, refs, all of .git; but for
 the result branch, where the kill came after it was written), and no process, port, worktree or temporary folder be
-left; the resumed run must end as an uninterrupted one does: the same decisions, the same kept files, and one branch more
-than before. Exits with 1 where a check fails.
+left; the resumed run must end as an uninterrupted one does: the same decisions, the same kept files, and one branch
+more than before. Exits with 1 where a check fails.
 """
 
 from __future__ import annotations
