@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -58,17 +57,21 @@ async def stalls(request):
 
 @routes.get("/works-on")
 async def works_on(request):
+    status = 503 if working else 200
     asyncio.create_task(after(float(request.query["seconds"])))
-    return web.json_response({"a": 1})
+    return web.json_response({"a": 1}, status=status)
+
+working = False
 
 async def after(seconds):
+    global working
+    working = True
     for _ in range(3):
         await asyncio.sleep(0)  # the answer goes first
-    work(seconds)
-
-def work(seconds):
     until = time.process_time() + seconds
-    while time.process_time() < until: pass
+    while time.process_time() < until:
+        await asyncio.sleep(0)  # who comes meanwhile is answered
+    working = False
 
 @routes.get("/who")
 async def who(request):
@@ -263,16 +266,15 @@ async def test_two_servers_are_asked_in_turn_as_abba(server: Server, other: Serv
 
 
 async def test_what_a_server_does_after_its_answer_is_waited_for(server: Server, other: Server, driver: Driver) -> None:
-    """Two milliseconds of work after each answer; without the waiting half of the requests meet them, each time."""
-    requests = server.plan("/works-on?seconds=0.002").requests
-    aims = (Aim(server.base_url), Aim(server.base_url))
+    """Two milliseconds of work after each answer; without the waiting nearly every request meets them."""
+    aims, requests = (Aim(server.base_url), Aim(server.base_url)), server.plan("/works-on?seconds=0.002").requests
 
-    async def met_none() -> bool:
-        rested = await in_turn(aims, requests, duration_s=0.0, minimum=10, pids=[server.process.pid], driver=driver)
-        return all(not r.restless and statistics.median(r.samples_ms) < 2.0 for r in rested)
+    async def met(*pids: int) -> int:
+        one, same = await in_turn(aims, requests, duration_s=0.0, minimum=10, pids=pids, driver=driver)
+        return one.error_count + same.error_count
 
-    # On a busy machine a request may wait for a core as long as for that work.
-    assert any([await met_none() for _ in range(5)])
+    # A busy machine may let the server wait for a core as long as for that work, now and then.
+    assert any([await met(server.pid) < await met() / 2 for _ in range(5)])
 
 
 async def test_who_never_rests_is_waited_for_a_few_times(server: Server, other: Server, driver: Driver) -> None:
