@@ -79,7 +79,6 @@ class VectorSearch(Noun):
 
     kind: Literal["vectors"] = "vectors"
     shape: str
-    statement: str
     table: str
     column: str
     column_type: str

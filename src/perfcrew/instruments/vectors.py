@@ -75,7 +75,7 @@ def sweep(clone: Clone, statement: str, parameters: object, asked: Asked | None 
         return "the statement can't be read with its values"
     with closing(clone.connect()) as db:
         try:
-            return _Sweep(Bench(db), search, bound, statement, asked or Asked()).all()
+            return _Sweep(Bench(db), search, bound, asked or Asked()).all()
         except Refused as error:
             return reason(bound, error)
 
@@ -83,8 +83,8 @@ def sweep(clone: Clone, statement: str, parameters: object, asked: Asked | None 
 class _Sweep:
     """One search on one connection."""
 
-    def __init__(self, bench: Bench, search: Nearest, bound: Bound, statement: str, asked: Asked) -> None:
-        self.bench, self.search, self.bound, self.statement, self.asked = bench, search, bound, statement, asked
+    def __init__(self, bench: Bench, search: Nearest, bound: Bound, asked: Asked) -> None:
+        self.bench, self.search, self.bound, self.asked = bench, search, bound, asked
         self.began = time.monotonic()
         self.notes: list[str] = []
         self.settings: list[VectorSetting] = []
@@ -246,7 +246,6 @@ class _Sweep:
     ) -> VectorSearch:
         return VectorSearch(
             shape=self.bound.shape,
-            statement=self.statement,
             table=self.column.table,
             column=self.column.name,
             column_type=self.column.type,
