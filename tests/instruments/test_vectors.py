@@ -227,8 +227,8 @@ def test_whole_vectors_among_parameters() -> None:
 
 def setting(recall: float, ratio: float, build_ms: float | None = 100.0, existing: str = "") -> VectorSetting:
     return VectorSetting(
-        access="hnsw", recall_share=recall, worst_share=0, median_ms=1, exact_ratio=ratio, build_ms=build_ms,
-        existing=existing,
+        access="hnsw", recall_share=recall, worst_share=0, median_ms=1, exact_ms=1, exact_ratio=ratio,
+        build_ms=build_ms, existing=existing,
     )  # fmt: skip
 
 

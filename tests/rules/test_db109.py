@@ -41,6 +41,7 @@ def way(
         worst_share=recall / 2,
         returned_share=returned,
         median_ms=9.0 / ratio,
+        exact_ms=9.0,
         exact_ratio=ratio,
         build_ms=None if existing else 9000.0,
         size_bytes=25_000_000,

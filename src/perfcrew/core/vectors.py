@@ -53,8 +53,10 @@ class VectorSetting(Noun):
     returned_share: float = 1.0
     """Rows returned, of those that the exact answer has."""
     median_ms: float
+    exact_ms: float
+    """Median of the exact searches that were taken in turn with it."""
     exact_ratio: float
-    """Time of the exact search over this one's, the median over pairs taken in turn."""
+    """Time of the exact search over this one's, the median over the pairs."""
     build_ms: float | None = None
     size_bytes: int | None = None
     frontier: bool = False

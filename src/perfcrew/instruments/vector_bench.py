@@ -41,6 +41,7 @@ class Figures(NamedTuple):
     worst: float
     returned: float
     median_ms: float
+    exact_ms: float
     exact_ratio: float
 
 
@@ -173,7 +174,7 @@ class Bench:
     def measure(self, *, own: bool, limit_s: float) -> Figures:
         """Recall and time, the first searches in turn with exact ones."""
         self._limit(LONGEST_S)
-        end, ms, ratios, shares, returned = time.monotonic() + limit_s, [], [], [], []
+        end, ms, pairs, shares, returned = time.monotonic() + limit_s, [], [], [], []
         self._sent(self.queries[0], own=own)
         for n, (query, truth) in enumerate(zip(self.queries, self._truth, strict=True)):
             if n >= _FEWEST and time.monotonic() > end:
@@ -183,13 +184,15 @@ class Bench:
             if n < PAIRS and exact_ms is None:
                 exact_ms = self._exactly(query)
             ms.append(answer.ms)
-            ratios += [exact_ms / answer.ms] if exact_ms else []
+            pairs += [(exact_ms, answer.ms)] if exact_ms else []
             if truth:
                 shares.append(_recall(answer.distances, truth))
                 returned.append(min(1.0, len(answer.distances) / len(truth)))
         if not shares:
             raise Refused("the exact search finds no row")
-        return Figures(fmean(shares), min(shares), fmean(returned), median(ms), median(ratios))
+        ratio = median(exact / own_ms for exact, own_ms in pairs)
+        exact_ms = median(exact for exact, _ in pairs)
+        return Figures(fmean(shares), min(shares), fmean(returned), median(ms), exact_ms, ratio)
 
     def drop(self, paths: Sequence[str]) -> None:
         """Take these indexes away until the transaction is rolled back."""

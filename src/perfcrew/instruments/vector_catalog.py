@@ -73,7 +73,7 @@ def column(db: Connection, asked: Nearest) -> Column:
         what = f"`{asked.column}` is no column of type {' or '.join(_TYPES)}" if found is None else f"is a {found[4]}"
         raise Refused(f"no vector search: {what}")
     oid, schema, table, name, kind, dimensions, visible = found
-    quoted = sql.Identifier(name).as_string(db)
+    quoted = _quoted(db, name)
     cast = re.match(r"(vector|halfvec)(?:\((\d+)\))?\Z", asked.cast.replace(" ", "")) if asked.cast else None
     if cast and (cast[1] != kind or cast[2]):
         kind, dimensions = cast[1], int(cast[2] or dimensions)
@@ -81,6 +81,12 @@ def column(db: Connection, asked: Nearest) -> Column:
     path = sql.Identifier(schema, table)
     width = dimensions if dimensions > 0 else _dimensions(db, path, name)
     return Column(oid, table if visible else f"{schema}.{table}", path, name, kind, width, quoted)
+
+
+def _quoted(db: Connection, name: str) -> str:
+    """As a person would write it: the server knows what needs quotes."""
+    row = db.execute("SELECT quote_ident(%s)", [name]).fetchone()
+    return str(row[0]) if row else name
 
 
 def _dimensions(db: Connection, path: sql.Identifier, name: str) -> int:

@@ -347,6 +347,7 @@ def _setting(
         worst_share=figures.worst,
         returned_share=figures.returned,
         median_ms=figures.median_ms,
+        exact_ms=figures.exact_ms,
         exact_ratio=figures.exact_ratio,
         build_ms=build_ms,
         size_bytes=index.size_bytes if index else size_bytes,

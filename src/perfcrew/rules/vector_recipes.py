@@ -23,13 +23,14 @@ def create(search: VectorSearch, best: VectorSetting, *, concurrently: bool = Tr
     )
 
 
-def arguments(search: VectorSearch, best: VectorSetting) -> str:
+def arguments(search: VectorSearch, best: VectorSetting) -> list[str]:
     """What SQLAlchemy and Alembic take beside the name and the column."""
     options = ", ".join(f'"{name}": {value}' for name, value in best.options.items())
-    return (
-        f'postgresql_using="{best.access}", postgresql_with={{{options}}}, '
-        f'postgresql_ops={{"{search.column}": "{search.operator_class}"}}'
-    )
+    return [
+        f'postgresql_using="{best.access}"',
+        f"postgresql_with={{{options}}}",
+        f'postgresql_ops={{"{search.column}": "{search.operator_class}"}}',
+    ]
 
 
 def django_index(search: VectorSearch, best: VectorSetting, field: str, name: str) -> str:
@@ -58,7 +59,7 @@ def migration(kind: Flavour, search: VectorSearch, best: VectorSetting, replaced
         text += "\n\nAs an Alembic migration:\n\n" + python(
             f"def upgrade() -> None:\n    with op.get_context().autocommit_block():\n"
             f'        op.create_index("{name}", "{search.table}", ["{search.column}"], postgresql_concurrently=True,\n'
-            f"                        {arguments(search, best)})\n\n\n"
+            f"                        {', '.join(arguments(search, best))})\n\n\n"
             f"def downgrade() -> None:\n    with op.get_context().autocommit_block():\n"
             f'        op.drop_index("{name}", table_name="{search.table}", postgresql_concurrently=True)'
         )
@@ -72,7 +73,7 @@ def migration(kind: Flavour, search: VectorSearch, best: VectorSetting, replaced
 def session_setting(kind: Flavour, session: Mapping[str, str]) -> str:
     """The setting for one transaction, and for all sessions of the application."""
     local = "\n".join(f"SET LOCAL {name} = {value};" for name, value in session.items())
-    always = "\n".join(f"ALTER DATABASE shop SET {name} = {value};" for name, value in session.items())
+    always = "\n".join(f"ALTER DATABASE its_name SET {name} = {value};" for name, value in session.items())
     text = "For every session of the application, by its database or its role:\n\n" + sql(always)
     text += "\n\nOr for the searches alone, within their transaction:\n\n" + sql(f"BEGIN;\n{local}\nSELECT …;\nCOMMIT;")
     sent = [f"SET LOCAL {name} = {value}" for name, value in session.items()]
