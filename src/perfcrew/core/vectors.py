@@ -62,6 +62,14 @@ class VectorSetting(Noun):
     frontier: bool = False
     """Whether nothing measured was both quicker and closer to the exact answer."""
 
+    @property
+    def said(self) -> str:
+        """`hnsw m=16 ef_construction=64, hnsw.ef_search=40`; the user's own index with its name."""
+        options = " ".join(f"{name}={value}" for name, value in self.options.items())
+        session = " ".join(f"{name}={value}" for name, value in self.session.items())
+        parts = (f"{self.access} {options}".strip(), session, f"({self.existing})" if self.existing else "")
+        return ", ".join(part for part in parts if part)
+
 
 class VectorGrowth(Noun):
     """How one way to search grows with the table."""

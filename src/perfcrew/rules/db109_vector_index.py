@@ -198,7 +198,7 @@ def _values(
         "shape": statements.brief(group.group.shape),
         "size": search.cite("table_rows"),
         "exact": search.cite(f"{at}.exact_ms"),
-        "setting": code(_worded(best)),
+        "setting": code(best.said),
         "best": search.cite(f"{at}.median_ms"),
         "found": search.cite(f"{at}.recall_share"),
         "times": cite(best.exact_ratio, "ratio", search.ref(f"{at}.exact_ratio")),
@@ -211,12 +211,6 @@ def _values(
         "lists": search.cite(f"indexes.{number}.options.lists") if saw.fault == "lists" else None,
         "growth": _GROWTH[exact.by_plan] if exact else None,
     }
-
-
-def _worded(one: VectorSetting) -> str:
-    options = ", ".join(f"{name} = {value}" for name, value in one.options.items())
-    session = ", ".join(f"{name} = {value}" for name, value in one.session.items())
-    return f"{one.access} ({options}), {session}"
 
 
 def _hypotheses(

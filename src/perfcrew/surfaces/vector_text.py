@@ -30,14 +30,7 @@ def _recommended(search: VectorSearch) -> str:
 
 
 def _in_words(one: VectorSetting) -> str:
-    return f"{named(one)}: recall {one.recall_share:.3f} in {show(one.median_ms, 'ms')}"
-
-
-def named(one: VectorSetting) -> str:
-    """`hnsw m=16 ef_construction=64, hnsw.ef_search=40`; the user's own index by its name."""
-    session = " ".join(f"{name}={value}" for name, value in one.session.items())
-    parts = (f"{one.access} {_options(one.options)}".strip(), session, f"({one.existing})" if one.existing else "")
-    return ", ".join(part for part in parts if part)
+    return f"{one.said}: recall {one.recall_share:.3f} in {show(one.median_ms, 'ms')}"
 
 
 def _options(options: dict[str, int]) -> str:
@@ -49,7 +42,7 @@ def _line(one: VectorSetting, chosen: bool) -> str:
     build = "-" if one.build_ms is None else show(one.build_ms, "ms")
     size = "-" if one.size_bytes is None else show(one.size_bytes, "bytes")
     return (
-        f"  {mark}{'*' if one.frontier else ' '}{named(one):<58}{one.recall_share:>8.3f}{one.worst_share:>8.2f}"
+        f"  {mark}{'*' if one.frontier else ' '}{one.said:<58}{one.recall_share:>8.3f}{one.worst_share:>8.2f}"
         f"{show(one.median_ms, 'ms'):>10}{one.exact_ratio:>7.1f}x{build:>9}{size:>10}"
     )
 

@@ -36,7 +36,7 @@ class _Wish(NamedTuple):
 
     search: VectorSearch
     best: VectorSetting
-    index: Wanted
+    wanted: Wanted
 
 
 def fix(case: Case) -> list[Fix | Declined]:
@@ -64,17 +64,17 @@ def _wish(case: Case) -> _Wish:
 
 def _index(case: Case) -> Draft:
     wish = _wish(case)
-    model = models.read(case.root).of_table(wish.index.table)
-    risks = (_COSTS.format(table=wish.index.table), _LOCKS)
-    title = f"Index {wish.index.said} for nearest neighbours"
+    model = models.read(case.root).of_table(wish.wanted.table)
+    risks = (_COSTS.format(table=wish.wanted.table), _LOCKS)
+    title = f"Index {wish.wanted.said} for nearest neighbours"
     if model is not None and model.style == "django":
         return Draft("Django migration", title, _django(case, model, wish), risks, exact=False)
-    revision = alembic_revision.revision(case.root, wish.index)
+    revision = alembic_revision.revision(case.root, wish.wanted)
     if revision is None:
         return Draft("SQL", title, _plain(case, model, wish), risks, exact=False)
     if model is None:
         raise Unwritable(
-            f"no mapped class of `{wish.index.table}` was found: a revision alone would be undone by the next one that "
+            f"no mapped class of `{wish.wanted.table}` was found: a revision alone would be undone by the next one that "
             "is generated from the models"
         )
     path, text = revision
@@ -97,14 +97,14 @@ def _revised(text: str, wish: _Wish) -> str:
 
 
 def _model(case: Case, model: models.Model, wish: _Wish) -> tuple[str, str]:
-    return indexed.with_arguments(case, model, wish.index, ", ".join(arguments(wish.search, wish.best)))
+    return indexed.with_arguments(case, model, wish.wanted, ", ".join(arguments(wish.search, wish.best)))
 
 
 def _django(case: Case, model: models.Model, wish: _Wish) -> dict[str, str]:
     """Its model's file and the migration, with pgvector's class in place of Django's."""
     plain = re.compile(r'\w+(?:\.\w+)*\.Index\(fields=\["(?P<field>\w+)"\], name="(?P<name>[^"]+)"\)')
     found = {}
-    for path, text in django_migration.files(case, model, wish.index).items():
+    for path, text in django_migration.files(case, model, wish.wanted).items():
         at = next((m for m in plain.finditer(text) if m["field"] == _field(model, wish)), None)
         if at is None:
             raise Unwritable(f"{path} can't be edited by rule")
@@ -132,7 +132,7 @@ def _imported(text: str, name: str) -> str:
 
 def _plain(case: Case, model: models.Model | None, wish: _Wish) -> dict[str, str]:
     """SQL, and the class of a model that there is."""
-    index, best = wish.index, wish.best
+    index, best = wish.wanted, wish.best
     options = ", ".join(f"{name} = {value}" for name, value in best.options.items())
     listed = f"({index.columns[0]})"
     how = f"USING {best.access} ({wish.search.expression} {wish.search.operator_class}) WITH ({options})"
