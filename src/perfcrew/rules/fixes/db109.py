@@ -74,8 +74,8 @@ def _index(case: Case) -> Draft:
         return Draft("SQL", title, _plain(case, model, wish), risks, exact=False)
     if model is None:
         raise Unwritable(
-            f"no mapped class of `{wish.wanted.table}` was found: a revision alone would be undone by the next one that "
-            "is generated from the models"
+            f"no mapped class of `{wish.wanted.table}` was found: a revision alone would be undone by the next one "
+            "that is generated from the models"
         )
     path, text = revision
     files = {path: _revised(text, wish), **dict([_model(case, model, wish)])}
