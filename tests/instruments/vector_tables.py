@@ -14,19 +14,22 @@ import pytest
 
 from tests.instruments.database_clones import TestClone
 
-ROWS, DIMENSIONS = 2400, 16
+ROWS, DIMENSIONS = 2000, 12
 
 
 @pytest.fixture(scope="module")
 def vectors() -> Iterator[TestClone]:
-    """`items`: 2,400 rows of 16 dimensions in 30 clusters, three shops of unlike size; `few`: a hundred of them."""
+    """`items`: 2,000 rows of 12 dimensions in 30 clusters, in three shops of unlike size; `few`: a hundred of them.
+
+    Rows are so wide that reading all of them costs more than going by an index.
+    """
     with serving() as uri:
         with psycopg.connect(uri) as db:
             db.execute("CREATE EXTENSION vector")
             db.execute(f"CREATE TABLE items (id int PRIMARY KEY, shop int NOT NULL, e vector({DIMENSIONS}), name text)")
             with db.cursor().copy("COPY items FROM STDIN") as copy:
                 for number, vector in enumerate(clustered(ROWS, DIMENSIONS)):
-                    copy.write_row((number, 3 if number % 100 == 0 else number % 2 + 1, written(vector), f"a{number}"))
+                    copy.write_row((number, 3 if number % 100 == 0 else number % 2 + 1, written(vector), "a" * 300))
             db.execute("CREATE TABLE few AS SELECT * FROM items WHERE id < 100")
         yield TestClone("postgresql", lambda: psycopg.connect(uri))
 

@@ -144,7 +144,9 @@ def session_settings(db: Connection, database: str, said: Mapping[str, str]) -> 
 
 
 _SAID = re.compile(
-    r"\b(?:SET\s+(?:LOCAL\s+|SESSION\s+)?|set_config\s*\(\s*')((?:hnsw|ivfflat)\.\w+)'?\s*(?:=|TO|,)\s*'?(\w+)", re.I
+    r"\b(?:SET\s+(?:LOCAL\s+|SESSION\s+)?|set_config\s*\(\s*')((?:hnsw|ivfflat)\.\w+)'?\s*(?:=|TO|,)\s*'?"
+    r"(\d+|off|on|strict_order|relaxed_order)\b",
+    re.IGNORECASE,
 )
 
 

@@ -207,28 +207,39 @@ class _Sweep:
         build_ms: float | None = None,
         size_bytes: int | None = None,
     ) -> None:
-        """From the quickest setting on, as long as a further one can be of use."""
-        for session in self._ladder(access, options):
+        """The setting from low to high; then with iterative scans too, where a condition left it short of rows."""
+        name, values = _steps(access, options, self.session, self.wanted)
+        ladder = [{name: str(value)} for value in values]
+        short = self._climb(ladder, access, options, index, build_ms, size_bytes)
+        iterative = f"{access}.iterative_scan"
+        if short and iterative in self.session:
+            order = "strict_order" if access == "hnsw" else "relaxed_order"
+            self._climb([{**s, iterative: order} for s in ladder], access, options, index, build_ms, size_bytes)
+
+    def _climb(
+        self,
+        ladder: Sequence[Mapping[str, str]],
+        access: Access,
+        options: Mapping[str, int],
+        index: VectorIndex | None,
+        build_ms: float | None,
+        size_bytes: int | None,
+    ) -> bool:
+        """As long as a higher setting can be of use; whether rows were short anywhere."""
+        short = False
+        for session in ladder:
             if self.left_s <= 0:
                 self.notes.append(f"{access} {_worded(options)}: not all settings, the time was used up")
-                return
+                break
             figures = self.bench.tried(session, self.left_s / 3)
             if figures is None:
-                return
+                break
             found = _setting(figures, access, options, session, index, build_ms, size_bytes)
             self.settings.append(found)
+            short = short or found.returned_share < 1
             if found.recall_share >= GOOD_ENOUGH or found.exact_ratio < 1 / BARELY:
-                return
-
-    def _ladder(self, access: Access, options: Mapping[str, int]) -> Iterator[dict[str, str]]:
-        name, values = _steps(access, options, self.session, self.wanted)
-        for value in values:
-            yield {name: str(value)}
-        ran_short = any(s.returned_share < 1 for s in self.settings if s.access == access and s.options == options)
-        iterative = f"{access}.iterative_scan"
-        if ran_short and iterative in self.session:
-            for value in values:
-                yield {name: str(value), iterative: "strict_order" if access == "hnsw" else "relaxed_order"}
+                break
+        return short
 
     def _growth(self, chosen: VectorSetting | None) -> tuple[VectorGrowth, ...]:
         if not self.asked.growth or self.left_s <= 0:

@@ -221,7 +221,9 @@ def _hypotheses(
     made = [] if saw.best.existing else [_index(kind, search, saw, improvement, sure)]
     if saw.fault == "order":
         made.insert(0, _order(search, improvement, sure))
-    return [*made, _setting(kind, search, saw, improvement if not made else None, sure)]
+    if any(search.session.get(name) != value for name, value in saw.best.session.items()):
+        made.append(_setting(kind, search, saw, improvement if not made else None, sure))
+    return made
 
 
 def _index(kind: Flavour, search: VectorSearch, saw: _Saw, improvement: float | None, sure: float) -> Hypothesis:

@@ -81,9 +81,9 @@ def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost)
         return
     statement = str(cost.example.attributes["db.query.text"])
     parameters = _parameters(cost.example)
-    if _cut(statement, parameters):
-        return
     try:
+        if _cut(statement, parameters):
+            return
         body = instrument.explain(clone, statement, parameters)
         tried = index_trial.try_index(clone, statement, parameters, body)
     except PerfcrewError as error:
