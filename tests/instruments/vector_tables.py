@@ -68,7 +68,7 @@ def clustered(rows: int, dimensions: int) -> Iterator[list[float]]:
     lot = random.Random(3)
     centres = [[lot.gauss(0, 1) for _ in range(dimensions)] for _ in range(30)]
     for _ in range(rows):
-        yield [x + lot.gauss(0, 0.5) for x in lot.choice(centres)]
+        yield [x + lot.gauss(0, 1) for x in lot.choice(centres)]
 
 
 def written(vector: list[float]) -> str:

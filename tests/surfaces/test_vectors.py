@@ -53,7 +53,17 @@ def state(clone: TestClone) -> tuple[object, ...]:
 def test_a_column_by_hand(vectors: TestClone, here: Here) -> None:
     before = state(vectors)
     code, out, err = here.run(
-        "items.e", "--database", _uri(vectors), "--budget", "6", "--queries", "6", "--plot", "near.svg"
+        "items.e",
+        "--database",
+        _uri(vectors),
+        "--budget",
+        "8",
+        "--queries",
+        "6",
+        "--recall",
+        "0.9",
+        "--plot",
+        "near.svg",
     )
     assert code == 0, err
     assert "recommended: " in out and "vector_cosine_ops" in out and "growth of exact" in out
@@ -143,7 +153,7 @@ def test_an_index_as_it_stands(kept: Path, name: str, capsys: pytest.CaptureFixt
     found = swept(kept / f"{name}.faiss", capsys)
     own, *others = found["ways"]
     assert own["name"] == f"as it stands: {kind}" and others
-    assert (own["recall"] < 0.99) == ("IVF" in kind)
+    assert (own["recall"] < 0.9) == ("IVF" in kind)
     assert note in " ".join(found["notes"])
 
 

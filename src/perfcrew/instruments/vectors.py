@@ -39,6 +39,8 @@ QUERIES = 40
 FEWEST_QUERIES = 5
 GOOD_ENOUGH = 0.999
 """A higher setting than the one that found so much can only be slower."""
+_FOR_GROWTH = 0.2
+"""Of the time, for how the search grows."""
 BARELY = 1.1
 """Two settings within this factor are as quick as each other: the cheaper index wins."""
 _EF_SEARCH = (10, 20, 40, 80, 160, 320, 640, 1000)
@@ -92,6 +94,11 @@ class _Sweep:
     @property
     def left_s(self) -> float:
         return self.asked.budget_s - (time.monotonic() - self.began)
+
+    @property
+    def _sweep_s(self) -> float:
+        """What is left for settings: the part that growth is promised is left out."""
+        return self.left_s - (_FOR_GROWTH * self.asked.budget_s if self.asked.growth else 0.0)
 
     def all(self) -> VectorSearch | str:
         self._look()
@@ -156,7 +163,7 @@ class _Sweep:
     def _own(self) -> None:
         """The user's own usable indexes over a session's settings: nothing needs to be built for these."""
         for one in self.owned:
-            if one.body.why_not or not self.left_s > 0:
+            if one.body.why_not or not self._sweep_s > 0:
                 continue
             try:
                 with self.bench.undone(self.left_s / 2, {}):
@@ -173,7 +180,7 @@ class _Sweep:
         last_s: dict[Access, float] = {}
         for build in self._builds():
             said = f"{build.access} {_worded(build.options)}"
-            if self.left_s < 1.5 * last_s.get(build.access, 0.5):
+            if self._sweep_s < 1.5 * last_s.get(build.access, 0.5):
                 self.notes.append(f"{said}: the time was used up")
                 continue
             try:
@@ -185,7 +192,7 @@ class _Sweep:
 
     def _try(self, build: Build) -> float:
         """Build it, search with it, and take all back; how long the build took, in seconds."""
-        with self.bench.undone(self.left_s, {}):
+        with self.bench.undone(self._sweep_s, {}):
             self.bench.drop([o.path for o in self.owned])
             made = self.bench.build(build)
             self._over_session(build.access, build.options, None, made.build_ms, made.size_bytes)
@@ -228,7 +235,7 @@ class _Sweep:
         """As long as a higher setting can be of use; whether rows were short anywhere."""
         short = False
         for session in ladder:
-            if self.left_s <= 0:
+            if self._sweep_s <= 0:
                 self.notes.append(f"{access} {_worded(options)}: not all settings, the time was used up")
                 break
             figures = self.bench.tried(session, self.left_s / 3)
