@@ -30,7 +30,7 @@ def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     found: list[Seen] = [s for s in (over.startup,) if s] if isinstance(over, ApplicationScene) else []
     for scene in scenes:
         found += [t.seen for t in scene.traced]
-        found += [*scene.measurements, *scene.scaling, *scene.plans]
+        found += [*scene.measurements, *scene.scaling, *scene.plans, *scene.vectors]
         found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
     return {seen.evidence: seen.body for seen in found}
 

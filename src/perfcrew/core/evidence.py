@@ -20,6 +20,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
 from perfcrew.core.targets import Profile, Target
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Fingerprint, Place
 from perfcrew.core.web import Plan as RequestPlan
 
@@ -409,6 +410,7 @@ Body = Annotated[
     | Traces
     | Scaling
     | QueryPlan
+    | VectorSearch
     | CpuProfile
     | Memory
     | Startup
@@ -505,6 +507,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_ms", "ms"),
     ("_s", "s"),
     ("_share", "fraction"),
+    ("_ratio", "ratio"),
     ("_count", "count"),
     ("rows", "rows"),
     ("fraction", "fraction"),

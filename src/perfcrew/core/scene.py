@@ -24,6 +24,7 @@ from perfcrew.core.evidence import field as read_field
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Cited, Ref, cite
 from perfcrew.core.trace import Trace
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Endpoint, Plan
 
 B = TypeVar("B")
@@ -70,6 +71,7 @@ class Scene:
     measurements: tuple[Seen[Measurement], ...] = ()
     scaling: tuple[Seen[Scaling], ...] = ()
     plans: tuple[Seen[QueryPlan], ...] = ()
+    vectors: tuple[Seen[VectorSearch], ...] = ()
     profile: Seen[CpuProfile] | None = None
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None

@@ -27,6 +27,10 @@ _PIECES = re.compile(
     re.DOTALL,
 )
 _TAG = "perfcrew_value"
+_DISTANCES = re.compile(
+    r"""(?P<keep>'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/)|(?<![.(])(?P<operator><=>|<#>|<\+>|<~>)""", re.DOTALL
+)
+_NAMED = re.compile(r"OPERATOR\((?:\w+\.)?(<->|<=>|<#>|<\+>|<~>)\)")
 _READS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(SELECT|VALUES|SHOW|EXPLAIN|WITH|TABLE|DESCRIBE|PRAGMA)\b", re.I | re.S
 )
@@ -43,7 +47,7 @@ def shape(statement: str) -> str:
     tree = parse(statement)
     if tree is None:
         return _shape_of_text(statement)
-    return str(_without_values(tree).sql(comments=False))
+    return _NAMED.sub(r"\1", str(_without_values(tree).sql(comments=False)))
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -109,11 +113,17 @@ def parse(statement: str, dialect: str | None = None) -> exp.Expr | None:
     text = with_marks(statement, lambda number, mark: f":{_TAG}")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it takes as it is
     told = "mysql" if "`" in statement else "sqlite" if re.search(r"\[[A-Za-z_]\w*\]", statement) else "postgres"
+    told = dialect or told
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect or told)
+        tree = sqlglot.parse_one(with_named_distances(text) if told == "postgres" else text, dialect=told)
     except (SqlglotError, RecursionError):
         return None
     return None if isinstance(tree, exp.Command) else tree
+
+
+def with_named_distances(statement: str) -> str:
+    """pgvector's operators as `OPERATOR(<=>)`, the same to PostgreSQL: sqlglot takes the bare ones for others."""
+    return _DISTANCES.sub(lambda m: m["keep"] or f"OPERATOR({m['operator']})", statement)
 
 
 def with_marks(statement: str, replace: Callable[[int, str], str]) -> str:

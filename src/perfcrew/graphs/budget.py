@@ -11,6 +11,7 @@ WEIGHTS = {
     "traces": 2.2,
     "payload": 0.4,
     "plans": 0.4,
+    "vectors": 0.4,
     "profile": 1.0,
     "neighbour": 0.8,
     "startup": 0.1,

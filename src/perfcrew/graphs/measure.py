@@ -22,6 +22,7 @@ from perfcrew.graphs.steps import (
     startup,
     survey,
     traced,
+    vectors,
     workload,
 )
 
@@ -48,6 +49,7 @@ OTHERS: dict[str, Step] = {
     "traces": traced.traces,
     "scaling": traced.scaling,
     "plans": plans.plans,
+    "vectors": vectors.vectors,
     "profile": cpu.profile,
     "memory": memory.memory,
     "neighbour": neighbour.neighbour,

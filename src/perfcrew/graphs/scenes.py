@@ -23,6 +23,7 @@ from perfcrew.core.evidence import (
     Traces,
 )
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Plan
 from perfcrew.instruments import traces
 from perfcrew.ledger import Ledger
@@ -70,6 +71,7 @@ def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data]
         measurements=_bodies(found, Measurement),
         scaling=_bodies(found, Scaling),
         plans=_bodies(found, QueryPlan),
+        vectors=_bodies(found, VectorSearch),
         profile=_last(_bodies(found, CpuProfile)),
         memory=_last(_bodies(found, Memory)),
         neighbour=_last(_bodies(found, Neighbour)),

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from perfcrew.core.charts import Bar, Charts, Distribution, Flame, FlameFrame, ScalingPlot, Waterfall
+from perfcrew.core.charts import Bar, Charts, Distribution, Flame, FlameFrame, Frontier, ScalingPlot, Waterfall
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Evidence, Measurement, Scaling
 from perfcrew.core.sql import shape
 from perfcrew.core.trace import Span, Trace
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.report.book import Book
 from perfcrew.stats import decode
 
@@ -31,6 +32,7 @@ def charts(book: Book, endpoints: Sequence[str], with_findings: Sequence[str]) -
         waterfalls=tuple(w for key in with_findings if (w := _waterfall(book, key))),
         flames=tuple(f for key in with_findings if (f := _flame(book, key))),
         scaling=tuple(_scaling(e, e.body) for e in book.of("scaling") if isinstance(e.body, Scaling)),
+        frontiers=tuple(frontier(e, e.body) for e in book.of("vectors") if isinstance(e.body, VectorSearch)),
     )
 
 
@@ -64,6 +66,18 @@ def _scaling(item: Evidence, body: Scaling) -> ScalingPlot:
         sizes=body.sizes,
         values=body.values,
         growth=body.growth,
+    )
+
+
+def frontier(item: Evidence, body: VectorSearch) -> Frontier:
+    """All that a sweep measured, the quickest first."""
+    return Frontier(
+        endpoint=item.subject,
+        evidence=item.id,
+        search=f"{body.table}.{body.column} {body.operator}",
+        asked_share=body.asked_share,
+        settings=tuple(sorted(body.settings, key=lambda s: -s.exact_ratio)),
+        recommended=body.recommended,
     )
 
 

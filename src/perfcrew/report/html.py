@@ -13,7 +13,7 @@ from markupsafe import Markup
 from perfcrew.core.charts import Distribution, ScalingPlot
 from perfcrew.core.columns import COLUMNS, column
 from perfcrew.core.report import EndpointState, FindingSection, LoadState, Report
-from perfcrew.core.units import read
+from perfcrew.core.units import read, show
 from perfcrew.report import html_charts as drawn
 from perfcrew.report import html_text as told
 from perfcrew.report.recipes import alert_rule, regression_test
@@ -73,6 +73,8 @@ def _context(report: Report) -> dict[str, Any]:
         "multiples": [_multiple(d, axis, report) for d in report.charts.distributions] if axis else [],
         "grown": _grown(report),
         "grown_most": _GROWN,
+        "frontiers": [(plot, drawn.frontier(plot)) for plot in report.charts.frontiers if plot.settings],
+        "show": show,
         "grouped": grouped(report.targets),
         "outcomes": outcomes,
         "worst_first": worst_first,

@@ -31,6 +31,8 @@ ORDERS: tuple[Order, ...] = (
     # An index mends what would otherwise look slow, or worth keeping.
     Order("DB103", "DB104", "statement"),
     Order("DB103", "CA201", "statement"),
+    Order("DB109", "DB104", "statement"),
+    Order("DB109", "CA201", "statement"),
     # A result without a bound is slow, over-fetched and large for one reason.
     Order("DB105", "DB104", "statement"),
     Order("DB105", "DB106", "place"),

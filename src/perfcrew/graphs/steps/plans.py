@@ -14,11 +14,13 @@ from perfcrew.core.evidence import IndexTrial
 from perfcrew.core.scene import Scene
 from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span
+from perfcrew.core.vector_sql import nearest
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
 from perfcrew.instruments import index_trial
 from perfcrew.instruments import plans as instrument
+from perfcrew.instruments.binding import bind
 from perfcrew.target.clone import Clone
 
 LEAST_MS = 0.3
@@ -80,6 +82,8 @@ def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost)
     statement = str(cost.example.attributes["db.query.text"])
     parameters = _parameters(cost.example)
     try:
+        if _cut(statement, parameters):
+            return
         body = instrument.explain(clone, statement, parameters)
         tried = index_trial.try_index(clone, statement, parameters, body)
     except PerfcrewError as error:
@@ -87,6 +91,11 @@ def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost)
         return
     update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
     context.put(slot, body.model_copy(update=update), context.method(f"EXPLAIN on {clone.engine}"), key)
+
+
+def _cut(statement: str, parameters: object) -> bool:
+    """A search whose vector was not recorded whole is no statement that could be planned; `vectors` sweeps it."""
+    return nearest(statement) is not None and bool(bind(statement, parameters, "postgresql").doubt)
 
 
 def _parameters(span: Span) -> object:

@@ -26,6 +26,14 @@ def sqlalchemy(case: Case, model: Model, index: Wanted) -> tuple[str, str]:
     return model.text.path.relative_to(case.root).as_posix(), edits.result()
 
 
+def with_arguments(case: Case, model: Model, index: Wanted, arguments: str) -> tuple[str, str]:
+    """The same for an index that takes more than its columns: always an `Index`, with these arguments at its end."""
+    edits = Edits(model.text)
+    names = [_column(model, c).name for c in index.columns]
+    _table_argument(case, edits, model, index, names, f", {arguments}")
+    return model.text.path.relative_to(case.root).as_posix(), edits.result()
+
+
 def _column(model: Model, name: str) -> Column:
     column = model.column(name)
     if column is None:
@@ -53,9 +61,9 @@ def _flag(edits: Edits, model: Model, name: str) -> None:
     put(edits, call, f"{code}{'' if code.endswith('(') else ', '}index=True)")
 
 
-def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names: list[str]) -> None:
+def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names: list[str], more: str = "") -> None:
     listed = ", ".join(f'"{n}"' for n in names)
-    made = f'{_index_class(edits)}("{index.name}", {listed})'
+    made = f'{_index_class(edits)}("{index.name}", {listed}{more})'
     given = next((s for s in model.node.body if declared.assigned(s) == "__table_args__"), None)
     if given is not None:
         _add_argument(edits, given, made)
