@@ -329,6 +329,61 @@ class Payload(Noun):
     streamed: bool = False
 
 
+class KeyGroup(Noun):
+    """Keys of one pattern in a sample of a cache. Times to live are what was left of them."""
+
+    pattern: str
+    keys_count: int
+    estimated_count: int
+    """Of them on the whole server, by the sample's share."""
+    without_ttl_count: int
+    ttl_median_s: float | None = None
+    ttl_max_s: float | None = None
+    median_bytes: float | None = None
+    largest_bytes: int | None = None
+    total_bytes: int | None = None
+    """Of the sample, with what the server needs beside the value."""
+    type: str = ""
+    encoding: str = ""
+
+
+class SlowCommand(Noun):
+    """An entry of the server's log of slow commands, by command and the pattern of its first key."""
+
+    command: str
+    pattern: str
+    times_count: int
+    longest_ms: float
+
+
+class CacheServer(Noun):
+    """A Redis after a stage of the run: what it counted meanwhile, its memory, and a sample of its keys."""
+
+    kind: Literal["cache server"] = "cache server"
+    version: str
+    keys_count: int
+    sampled_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    evicted_count: int
+    expired_count: int
+    commands_count: int
+    used_bytes: int
+    peak_bytes: int
+    resident_bytes: int
+    fragmentation_share: float
+    """Resident over used memory, as the server tells it; of a nearly empty one it means nothing."""
+    limit_bytes: int
+    """`maxmemory`; 0: none."""
+    policy: str
+    groups: tuple[KeyGroup, ...] = ()
+    """The largest first, not all."""
+    slow: tuple[SlowCommand, ...] = ()
+    refused: dict[str, str] = {}
+    """What could not be read, and why."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -414,6 +469,7 @@ Body = Annotated[
     | Startup
     | Neighbour
     | Payload
+    | CacheServer
     | Log
     | Failure
     | NotMeasured

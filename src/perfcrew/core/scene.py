@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Measurement,
@@ -94,5 +95,7 @@ class ApplicationScene:
     project: Project
     scenes: tuple[Scene, ...]
     startup: Seen[Startup] | None = None
+    caches: tuple[Seen[CacheServer], ...] = ()
+    """The target's own Redis, after each stage that it was looked at."""
     environment: str | None = None
     notes: tuple[str, ...] = default(default=())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Evidence,
@@ -43,6 +44,7 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
         project=frame.project,
         scenes=scenes,
         startup=startup,
+        caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
         environment=environment.id if environment else None,
     )
 

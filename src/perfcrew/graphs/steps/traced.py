@@ -12,6 +12,7 @@ from perfcrew.core.scene import ApplicationScene
 from perfcrew.core.web import Plan, Request
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps import redis
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments import scaling as instrument
 from perfcrew.instruments.traces import TracedRun, relocated, run_traced
@@ -97,7 +98,8 @@ async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: 
             await _pages(context, instance, plan)
 
     left = [p for p in plans if not context.has(_slot(size, p))]
-    await each(context, name, left, work, size=size, parts=PARTS, until=until)
+    last = redis.looking(context, "traces") if largest else None
+    await each(context, name, left, work, size=size, parts=PARTS, until=until, last=last)
 
 
 def _slot(size: int | None, plan: Plan) -> str:

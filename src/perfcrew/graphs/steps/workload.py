@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps import redis
 from perfcrew.instruments.load import Driver
 from perfcrew.instruments.workload import WorkloadStep, combine_workload, measure_workload
 
@@ -36,6 +37,8 @@ async def workload(context: Context) -> None:
                         driver=driver,
                     )
                 )
+                if index + 1 == measuring.runs:
+                    await redis.look(context, instance, "workload")
     progress.note("", measuring.runs, measuring.runs)
     for number, one in enumerate(combine_workload(runs)):
         method = context.method("perfcrew load", load=one.measurement.load, shares=context.project.workload.shares)
