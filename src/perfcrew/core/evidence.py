@@ -151,6 +151,42 @@ class TraceGroup(Noun):
     """Time in which at least one of them was open, as traced."""
 
 
+class CacheGroup(Noun):
+    """Commands on keys of one pattern from one line. Reads are those of warm requests, all else of every request."""
+
+    pattern: str
+    place: Place | None
+    """The innermost line, which may be a library's."""
+    commands: tuple[str, ...]
+    reads_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    writes_count: int
+    without_ttl_count: int
+    """Keys that were written without a time to live, and neither given one later nor deleted."""
+    keys_count: int
+    trips_count: float
+    """Round trips for one key alone, a request: the median of those that have any."""
+    total_ms: float
+    """A request's time in them, the median likewise."""
+    largest_bytes: int
+    ttl_s: float | None = None
+    """As written, the median."""
+    hit_ms: float | None = None
+    """A round trip that hit, the median."""
+    work_ms: float | None = None
+    """From a miss to the write of the same key: what a hit saves."""
+    stampede_count: int = 0
+    """The most reads of one key that missed before anybody had filled it."""
+    expired_count: int = 0
+    new_keys_count: int = 0
+    not_filled_count: int = 0
+    removed_count: int = 0
+    lost_count: int = 0
+    """Reads that missed, by why: these five add up to `misses_count`."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -164,6 +200,10 @@ class Traces(Noun):
     stages: tuple[Stage, ...] = ()
     groups: tuple[TraceGroup, ...] = ()
     """Those that repeat most and those that take longest, not all."""
+    cache: tuple[CacheGroup, ...] = ()
+    """Likewise."""
+    at_once: int = 1
+    """Requests under way at the same time, on a cache that was empty before."""
     notes: tuple[str, ...] = ()
 
 

@@ -75,6 +75,8 @@ class Scene:
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None
     payload: Seen[Payload] | None = None
+    at_once: Traced | None = None
+    """The same request several times at once on an empty cache, where the endpoint fills one."""
     data: Seen[Data] | None = None
     """The rows that it was measured on, None where the application has no database."""
 

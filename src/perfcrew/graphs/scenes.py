@@ -64,11 +64,13 @@ def slot_body(ledger: Ledger, run_id: str, slot: str, kind: type[B]) -> B:
 
 def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data] | None) -> Scene:
     found = ledger.find(run_id, subject=plan.endpoint.key)
+    traced = _traced(ledger, found)
     return Scene(
         root=root,
         endpoint=plan.endpoint,
         plan=plan,
-        traced=tuple(_traced(ledger, found)),
+        traced=tuple(t for t in traced if t.seen.body.at_once == 1),
+        at_once=next((t for t in traced if t.seen.body.at_once > 1), None),
         measurements=_bodies(found, Measurement),
         scaling=_bodies(found, Scaling),
         plans=_bodies(found, QueryPlan),

@@ -1,7 +1,7 @@
 """Reads a Redis server: INFO, a sample of its keys by SCAN, SLOWLOG. Bounded in keys and in time, and only reads.
 
-Refuses: KEYS and MONITOR, which stop or flood a server; every command that writes; and to keep a key: what is kept of
-keys is their pattern.
+Refuses: KEYS and MONITOR, which stop or flood a server; every command that writes, but for `forget`, on a server of our
+own; and to keep a key: what is kept of keys is their pattern.
 """
 
 from __future__ import annotations
@@ -99,6 +99,19 @@ class _Reading:
 async def counters(url: str) -> Counters:
     """What the server has counted so far, for a later difference. Unmeasurable where it can't be read."""
     return await asyncio.to_thread(_counters, url)
+
+
+async def forget(url: str, keys: Sequence[tuple[int, str]]) -> None:
+    """Delete these keys (database, key) of a server that is ours. Unmeasurable where it is not there."""
+    await asyncio.to_thread(_forget, url, keys)
+
+
+def _forget(url: str, keys: Sequence[tuple[int, str]]) -> None:
+    reading = _Reading(url, time.monotonic() + LIMIT_S)
+    with _told(reading):
+        for database in sorted({number for number, _ in keys}):
+            with reading.client(database) as client:
+                client.unlink(*(key for number, key in keys if number == database))
 
 
 async def measure_redis(url: str, since: Counters = Counters(), limit_s: float = LIMIT_S) -> CacheServer:  # noqa: B008

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from perfcrew.core.cache import WRITES
+from perfcrew.core.cache_use import accesses
 from perfcrew.core.errors import Unmeasurable
+from perfcrew.core.trace import Trace
+from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
-from perfcrew.instruments.redis import MOST_KEYS, measure_redis
+from perfcrew.instruments.redis import MOST_KEYS, forget, measure_redis
 
 NAME = "redis"
 _ROUNDS = 3
+CUT = 200
+"""Characters after which the probe cuts a key."""
 _FILLED_BY = ("traces", "workload")
 
 
@@ -43,6 +49,29 @@ async def look(context: Context, instance: Instance, stage: str) -> None:
         return
     method = context.method("Redis INFO, SCAN, SLOWLOG", body.version, after=stage, most_keys=MOST_KEYS)
     context.put(_slot(stage), body, method)
+
+
+async def emptied(context: Context, instance: Instance, plan: Plan, traces: Sequence[Trace]) -> bool:
+    """Take out of the instance's Redis what the plan's first request put there after a miss; whether there was any."""
+    url, wanted = instance.running.redis.url, NAME in context.policy.instruments
+    keys = filled(traces) if wanted and plan.endpoint.method in ("GET", "HEAD") else []
+    if url is None or not keys:
+        return False
+    await forget(url, keys)
+    return True
+
+
+def filled(traces: Sequence[Trace]) -> list[tuple[int, str]]:
+    """Database and key of what the first request missed and then wrote, by its first trace. Cut keys are left out."""
+    missed: set[str] = set()
+    found: dict[tuple[int, str], None] = {}
+    for one in accesses([t for t in traces if t.request == 0 and t.repeat == 0]):
+        key = one.operation.key.split(" ")[0] if one.operation.command.startswith("H") else one.operation.key
+        if one.misses:
+            missed.add(key)
+        elif one.operation.command in WRITES and key in missed and len(key) < CUT:
+            found[int(one.span.attributes.get("db.namespace") or 0), key] = None
+    return list(found)
 
 
 def _slot(stage: str) -> str:
