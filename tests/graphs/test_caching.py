@@ -8,7 +8,7 @@ import pytest
 from conftest import Placed
 from reviews import Ended, Place
 
-from perfcrew.core.evidence import CacheServer, Traces
+from perfcrew.core.evidence import CacheServer, Measurement, Traces, TtlCurve
 from perfcrew.ledger import Ledger
 
 pytestmark = [pytest.mark.target, pytest.mark.redis]
@@ -25,7 +25,9 @@ def place(placed: Placed) -> Place:
     policy = found.root / ".perfcrew" / "workflows" / "review.yaml"
     policy.write_text(policy.read_text().replace("[profiler, database]", "[caching]"))
     config = found.root / "perfcrew.toml"
-    short = config.read_text().replace("trace_repeats = 20", "trace_repeats = 4\nruns = 2\nminimum_requests = 10\nworkload_seconds = 0.2")
+    short = config.read_text().replace(
+        "trace_repeats = 20", "trace_repeats = 4\nruns = 2\nminimum_requests = 10\nworkload_seconds = 0.2"
+    )
     config.write_text(short + SCENARIOS)
     return Place(found.root, found.temporary)
 
@@ -59,6 +61,17 @@ def test_uses_are_told_by_pattern(review: Ended, place: Place) -> None:
     people = next(b for slot, b in found.items() if slot.endswith("/GET /people/{person_id}"))
     assert isinstance(people, Traces)
     assert {g.pattern for g in people.cache} == {"person:{n}:{email}"}
+
+
+def test_times_to_live_are_tried_on_the_model_and_the_ratio_is_a_figure(review: Ended, place: Place) -> None:
+    curves = bodies(place, "ttl curve").values()
+    assert {c.group for c in curves if isinstance(c, TtlCurve)} >= {"ranking", "person:{n}:{email}"}
+    ratio = bodies(place, "measurement")["workload/hit ratio"]
+    assert isinstance(ratio, Measurement) and 0 < ratio.statistics["value"].value < 1
+    told = {(t.target.metric, t.outcome) for t in review.report.targets}
+    assert {outcome for metric, outcome in told if metric == "cache.hit_ratio"} <= {"met", "missed"}
+    page = Path(review.events[-1]["report"]).with_name("report.html").read_text()
+    assert "What a time to live would give" in page
 
 
 def test_the_rules_find_what_is_planted(review: Ended) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from perfcrew.core.evidence import Counts, Estimate, Measurement, Scaling, Traces
+from perfcrew.core.evidence import Counts, Estimate, Measurement, Scaling, Traces, TtlCurve, TtlPoint
 from perfcrew.core.findings import Finding, Level
 from perfcrew.core.project import Project
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
@@ -221,6 +221,26 @@ def scaling(
         metric=metric, by=by, sizes=tuple(sizes), values=tuple(values), growth=growth, slope=1.0, fit_share=0.99
     )  # type: ignore[arg-type]
     return Seen(f"scaling-{metric}", body)
+
+
+def lives(group: str, advised: int | None = 1, of: str = "cache", writes: int = 0) -> Seen[TtlCurve]:
+    """What the model says of times to live of one group of reads."""
+    points = tuple(
+        TtlPoint(ttl_s=ttl, hit_share=hits, stale_share=0.1 if writes else 0.0, peak_bytes=1000)
+        for ttl, hits in ((1.0, 0.3), (30.0, 0.82), (600.0, 0.95))
+    )
+    body = TtlCurve(
+        of=of,  # type: ignore[arg-type]
+        group=group,
+        reads_count=400,
+        keys_count=4,
+        writes_count=writes,
+        span_s=3600.0,
+        target_share=0.8,
+        points=points,
+        advised=advised,
+    )
+    return Seen("ttl-curve", body)
 
 
 def measured(metric: str, value: float, unit: str = "ms") -> Seen[Measurement]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from perfcrew.core.scene import ApplicationScene, Scene
 
-from .build import App, Found, Shot, Silent, application, check_found, measured, run, scene, traced
+from .build import App, Found, Shot, Silent, application, check_found, lives, measured, run, scene, traced
 
 SOURCE = """
 async def book(redis, key):
@@ -30,6 +32,7 @@ def shop(
     work: float = 20.0,
     latency: float | None = None,
     requests: int = 1,
+    command: str = "GET",
 ) -> Scene:
     """A request a letter, a second apart: `h` a hit, `m` a miss that is filled. The first one is cold."""
     app.write("books.py", SOURCE)
@@ -38,7 +41,7 @@ def shop(
     for number, letter in enumerate(hits):
         key = keys[number % len(keys)]
         shot = Shot(repeat=number // requests, request=number % requests)
-        shot.cache("GET", key, [read], hit=letter == "h", size=5)
+        shot.cache(command, key, [read], hit=letter == "h", size=5)
         if letter == "m":
             shot.wait(work)
             if fills:
@@ -48,6 +51,11 @@ def shop(
         shots.append(shot.wait(2))
     rest = {} if latency is None else {"measurements": (measured("latency", latency),)}
     return scene(app, traced(shots), key="GET /books/{id}", **rest)
+
+
+def with_curve(app: App, **more: object) -> Scene:
+    one = shop(app, "m" * 8, ttl=0.5)
+    return replace(one, ttl=(lives("book:{n}", **more),))  # type: ignore[arg-type]
 
 
 def finding(app: App, **more: object) -> str:
@@ -80,12 +88,20 @@ def absent(app: App) -> ApplicationScene:
 
 FOUND["nothing is kept for what is not there"] = Found(absent, "books.py", "# read", "low")
 
+FOUND["with what times to live would give"] = Found(with_curve, "books.py", "# read", "medium")
+FOUND["no time to live would do"] = Found(
+    lambda app: with_curve(app, advised=None, writes=9), "books.py", "# read", "medium"
+)
+
 SILENT: dict[str, Silent] = {
     "it hits": lambda app: shop(app, "mhhhhhhhh"),
     "it hits often enough": lambda app: shop(app, "mhhhhmhhhhh", ttl=4.0),
     "cold requests alone": lambda app: shop(app, "mmmmmmmm", keys=pages(8), requests=8),
     "too few reads to say": lambda app: shop(app, "mmmm", ttl=0.5),
     "a flag that nobody sets": lambda app: shop(app, "m" * 8, fills=False),
+    "asking whether there is one": lambda app: shop(app, "m" * 8, command="EXISTS"),
+    "a queue that is empty": lambda app: shop(app, "m" * 8, command="LPOP"),
+    "members of a set": lambda app: shop(app, "m" * 8, command="SISMEMBER"),
     "no cache at all": lambda app: scene(app, traced([Shot(repeat=n) for n in range(8)])),
     "nothing was instrumented": lambda app: scene(app, traced([Shot()], instrumented=False)),
 }
@@ -107,3 +123,10 @@ def test_silent(app: App, build: Silent) -> None:
 ])  # fmt: skip
 def test_the_reason_is_told(app: App, more: dict[str, object], said: str) -> None:
     assert said in finding(app, **more)
+
+
+def test_the_least_time_to_live_is_advised_with_the_table(app: App) -> None:
+    (found,) = run("CA202", app, with_curve(app))
+    assert "a time to live of 30 s is the least that meets the target: 82 % of the reads would hit" in found.prose.text
+    assert "ttl-curve" in found.evidence
+    assert "600 s" in found.hypotheses[0].recipe

@@ -31,7 +31,7 @@ def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     found += over.caches if isinstance(over, ApplicationScene) else ()
     for scene in scenes:
         found += [t.seen for t in (*scene.traced, *([scene.at_once] if scene.at_once else []))]
-        found += [*scene.measurements, *scene.scaling, *scene.plans]
+        found += [*scene.measurements, *scene.scaling, *scene.plans, *scene.ttl]
         found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
     return {seen.evidence: seen.body for seen in found}
 

@@ -64,8 +64,22 @@ class ScalingPlot(Noun):
     growth: str
 
 
+class TtlPlot(Noun):
+    """Hit ratio and staleness against the time to live, by the model; `advised` is an index of the points."""
+
+    endpoint: str
+    evidence: str
+    group: str
+    ttls_s: tuple[float, ...]
+    hits: tuple[float, ...]
+    stale: tuple[float, ...]
+    target: float
+    advised: int | None = None
+
+
 class Charts(Noun):
     distributions: tuple[Distribution, ...] = ()
     waterfalls: tuple[Waterfall, ...] = ()
     flames: tuple[Flame, ...] = ()
     scaling: tuple[ScalingPlot, ...] = ()
+    ttl: tuple[TtlPlot, ...] = ()

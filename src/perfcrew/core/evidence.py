@@ -424,6 +424,33 @@ class CacheServer(Noun):
     """What could not be read, and why."""
 
 
+class TtlPoint(Noun):
+    """What one time to live gives by the model. `stale_share` is of the hits."""
+
+    ttl_s: float
+    hit_share: float
+    stale_share: float
+    peak_bytes: int
+
+
+class TtlCurve(Noun):
+    """Hit ratio and staleness of one group of reads against their time to live, predicted from the workload's mix."""
+
+    kind: Literal["ttl curve"] = "ttl curve"
+    of: Literal["cache", "statement"]
+    group: str
+    """A pattern of keys, or the shape of a statement that is not cached yet."""
+    place: Place | None = None
+    reads_count: int
+    keys_count: int
+    writes_count: int
+    span_s: float
+    target_share: float
+    points: tuple[TtlPoint, ...]
+    advised: int | None = None
+    """Index of the smallest time to live that meets the target; None where none does."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -510,6 +537,7 @@ Body = Annotated[
     | Neighbour
     | Payload
     | CacheServer
+    | TtlCurve
     | Log
     | Failure
     | NotMeasured

@@ -19,6 +19,7 @@ from perfcrew.core.evidence import (
     Scaling,
     Startup,
     Traces,
+    TtlCurve,
     unit_of,
 )
 from perfcrew.core.evidence import field as read_field
@@ -75,6 +76,8 @@ class Scene:
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None
     payload: Seen[Payload] | None = None
+    ttl: tuple[Seen[TtlCurve], ...] = ()
+    """What times to live would give, for groups of reads that this endpoint sends most of."""
     at_once: Traced | None = None
     """The same request several times at once on an empty cache, where the endpoint fills one."""
     data: Seen[Data] | None = None

@@ -22,6 +22,7 @@ from perfcrew.core.evidence import (
     Startup,
     Survey,
     Traces,
+    TtlCurve,
 )
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.web import Plan
@@ -70,6 +71,7 @@ def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data]
         endpoint=plan.endpoint,
         plan=plan,
         traced=tuple(t for t in traced if t.seen.body.at_once == 1),
+        ttl=_bodies(found, TtlCurve),
         at_once=next((t for t in traced if t.seen.body.at_once > 1), None),
         measurements=_bodies(found, Measurement),
         scaling=_bodies(found, Scaling),

@@ -18,8 +18,9 @@ from __future__ import annotations
 from perfcrew.core.cache_use import Reason
 from perfcrew.core.evidence import CacheGroup
 from perfcrew.core.findings import Finding, Hypothesis
+from perfcrew.core.prose import join
 from perfcrew.core.scene import ApplicationScene
-from perfcrew.rules.caching import Cached, cached, hypothesis, where
+from perfcrew.rules.caching import Cached, cached, hypothesis, ttl_advice, where
 from perfcrew.rules.costs import fraction, latency_ms, latency_share, level, scores
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.recipes import python
@@ -97,16 +98,19 @@ def _finding(one: Cached, limits: Limits) -> Finding:
         _SAID[why],
         "A miss costs {work} of work.",
     )
-    return finding(ID, one.scene.endpoint.key, case, prose, [one.traced.seen.evidence], [_change(one, why, part, sure)])
+    advice = ttl_advice(one.scene, one.pattern)
+    evidence = [one.traced.seen.evidence, advice.evidence]
+    changes = [_change(one, why, part, sure, advice.table if why == "expired" else "")]
+    return finding(ID, one.scene.endpoint.key, case, join([prose, advice.text]), evidence, changes)
 
 
-def _change(one: Cached, why: Reason, part: float, sure: float) -> Hypothesis:
+def _change(one: Cached, why: Reason, part: float, sure: float, table: str) -> Hypothesis:
     return hypothesis(
         ID,
         why.replace(" ", "-"),
         f"{_CHANGE[why]}, for keys like `{one.pattern}`",
         "the misses have this one reason in the traced requests: without it they hit",
-        python(_RECIPE[why]),
+        python(_RECIPE[why]) + table,
         scores(part, sure, effort=4, risk=3, reversibility=5),
         improvement=part,
         trade_offs="A longer life means older answers: name the writes that must end it, and its size.",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from perfcrew.core.cache_use import Access, Use, accesses, uses
-from perfcrew.core.evidence import CacheGroup
-from perfcrew.core.findings import Hypothesis, Level, Scores
-from perfcrew.core.prose import Cited
+from perfcrew.core.evidence import CacheGroup, TtlCurve
+from perfcrew.core.findings import Hypothesis, Scores
+from perfcrew.core.prose import Cited, Prose, write
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.trace import Trace
 from perfcrew.rules import calls
 from perfcrew.rules.costs import observed
-from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site, place
 from perfcrew.rules.write import code, traced_values
 
@@ -96,9 +96,40 @@ def _key_of(scene: Scene, use: Use) -> tuple[str, str, int]:
     return use.pattern, at.file if at else "", at.line if at else 0
 
 
-def grave(share: float, cost_ms: float, limits: Limits) -> Level:
-    """As `costs.level`, for rules whose cost shows under load rather than here."""
-    return "medium" if share >= limits.medium_share and cost_ms >= limits.medium_ms else "low"
+class Advice(NamedTuple):
+    """What the model of a cache says of times to live: a text, the evidence that it is cited from, and the table."""
+
+    text: Prose
+    evidence: str | None = None
+    table: str = ""
+
+
+def ttl_advice(scene: Scene, group: str) -> Advice:
+    """For a pattern of keys, or a statement's shape; an empty text where the model had nothing to go by."""
+    seen = next((one for one in scene.ttl if one.body.group == group), None)
+    if seen is None or not seen.body.points:
+        return Advice(Prose(text=""))
+    at = seen.body.advised if seen.body.advised is not None else len(seen.body.points) - 1
+    values = {name: seen.cite(f"points.{at}.{field}") for name, field in _OF_POINT.items()}
+    said = (
+        "By the model of a cache, with the workload's mix over {span}, a time to live of {life} is the least that "
+        "meets the target: {would} of the reads would hit."
+        if seen.body.advised is not None
+        else "By the model of a cache, with the workload's mix over {span}, no time to live meets the target: with "
+        "{life}, {would} of the reads would hit."
+    )
+    aged = "Of the hits, {old} would be older than a write." if seen.body.writes_count else ""
+    text = write(f"{said} {aged}".strip(), {**values, "span": seen.cite("span_s")})
+    return Advice(text, seen.evidence, _table(seen.body))
+
+
+_OF_POINT = {"life": "ttl_s", "would": "hit_share", "old": "stale_share"}
+
+
+def _table(body: TtlCurve) -> str:
+    rows = [f"{p.ttl_s:>12.3g} s {p.hit_share:>10.1%} {p.stale_share:>10.1%} {p.peak_bytes:>12}" for p in body.points]
+    head = f"{'time to live':>14} {'hits':>10} {'stale':>10} {'bytes':>12}"
+    return "\n\nAs the model has it:\n\n```text\n" + "\n".join([head, *rows]) + "\n```"
 
 
 def where(one: Cached) -> str:
