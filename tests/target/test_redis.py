@@ -164,6 +164,30 @@ async def test_an_address_in_the_source_where_one_answers_is_refused(bench: Benc
     assert error.where == "conf.py:3"
 
 
+async def test_a_host_alone_does_not_redirect(bench: Bench, mine: client.Redis) -> None:
+    """Its port is written out: with our host it would come to whatever has that port here."""
+    host = RedisAddress(url=f"redis://localhost:{port_of(mine)}", source="conf.py:5", variables={"REDIS_HOST": "host"})
+    error = await refused(bench, {"REDIS_HOST": "127.0.0.1"}, redis=(host,))
+    assert error.where == "conf.py:5"
+
+
+async def test_a_host_with_its_port_in_one_variable(bench: Bench, mine: client.Redis) -> None:
+    told = {"REDIS_ADDR": f"localhost:{port_of(mine)}", "REDIS_URL": f"redis://localhost:{port_of(mine)}"}
+    known = RedisAddress(source="conf.py", variables={"REDIS_ADDR": "host"})
+    async with bench.launch("url", told, redis=(known,)) as running:
+        port = running.redis.server.port
+        assert running.redis.environment["REDIS_ADDR"] == f"127.0.0.1:{port}"
+
+
+async def test_a_client_of_a_cluster_says_what_to_do(bench: Bench, mine: client.Redis) -> None:
+    start = ("import os, redis; redis.RedisCluster.from_url(os.environ['REDIS_URL']).get('x')",)
+    what = project(bench.tree, "python", "-c", *start)
+    told = {"REDIS_URL": f"redis://localhost:{port_of(mine)}"}
+    with pytest.raises(TargetFailed, match="no cluster and no sentinel"):
+        async with launch(what, data=None, workspace=bench.workspace, registry=bench.registry, environment=told):
+            pytest.fail("it must not come up")
+
+
 async def test_an_address_in_the_source_where_nobody_answers_is_a_note(bench: Bench) -> None:
     what = project(bench.tree, redis=(fixed(process.free_port()),))
     async with launch(what, data=None, workspace=bench.workspace, registry=bench.registry) as running:

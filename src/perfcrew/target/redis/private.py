@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,9 @@ class _Uses:
     own: tuple[str, ...]
     """URLs of the user's servers."""
 
+    defaults: Mapping[str, str | None]
+    """Of the variables of parts, the URL that their defaults come to."""
+
     @property
     def redirected(self) -> bool:
         return bool(self.urls or self.parts or self.settings)
@@ -103,19 +107,38 @@ def _uses(project: Project, environment: Mapping[str, str]) -> _Uses:
     urls = {name: value for name, value in environment.items() if is_url(value, name)}
     parts: dict[str, RedisPart] = {}
     own = list(urls.values())
+    fixed = [a for a in project.redis if a.fixed and a.url]
     for one in project.redis:
         given = {name: environment[name] for name in one.variables if name in environment}
         if any(part in ("url", "host", "socket") and given.get(name) == "" for name, part in one.variables.items()):
             continue  # switched off
+        own += [one.url] if one.url else []
         whole = [name for name, part in one.variables.items() if part == "url"]
         urls |= {name: one.url for name in whole if one.url and name not in environment}
-        if one.url or given:
-            rest = {name: part for name, part in one.variables.items() if part != "url"}
+        rest = {name: part for name, part in one.variables.items() if part != "url"}
+        if not rest or not (one.url or given):
+            continue
+        own.append(_of_parts(rest, given, one.url))
+        if _lacks_port(rest, given, one.url):
+            fixed.append(one.model_copy(update={"url": without_password(own[-1])}))
+        else:
             parts |= rest
-            own += [_of_parts(rest, given, one.url)] if rest else []
-        own += [one.url] if one.url and one.url not in own else []
-    fixed = tuple(a for a in project.redis if a.fixed and a.url)
-    return _Uses(urls, parts, fixed, tuple(a for a in project.redis if a.settings), tuple(own))
+    defaults = {name: one.url for one in project.redis for name in one.variables}
+    settings = tuple(a for a in project.redis if a.settings)
+    return _Uses(urls, parts, tuple(fixed), settings, tuple(own), defaults)
+
+
+def _lacks_port(parts: Mapping[str, RedisPart], given: Mapping[str, str], default: str | None) -> bool:
+    """Whether a host alone is told by variables: the port that stands in the source is the user's server's."""
+    if "host" not in parts.values() or {"port", "socket"} & set(parts.values()):
+        return False
+    hosts = [given.get(name, "") for name, part in parts.items() if part == "host"]
+    return not any(_with_port(host, default) or is_url(host) for host in hosts)
+
+
+def _with_port(host: str, default: str | None) -> bool:
+    """Whether a variable of a host carries `host:port`, by its value or else by its default."""
+    return bool(re.search(r":\d+$", host) if host else re.search(r":\d+:\d+", default or ""))
 
 
 def _of_parts(parts: Mapping[str, RedisPart], given: Mapping[str, str], default: str | None) -> str:
@@ -147,7 +170,8 @@ def _told(uses: _Uses, environment: Mapping[str, str], server: Server) -> dict[s
     for name, part in uses.parts.items():
         keeps = part == "password" or (part in ("user", "tls", "socket") and not environment.get(name))
         if name not in told and not keeps:
-            told[name] = values[part]
+            both = part == "host" and _with_port(environment.get(name, ""), uses.defaults.get(name))
+            told[name] = f"{HOST}:{server.port}" if both else values[part]
     return told
 
 
@@ -188,7 +212,7 @@ def _refuse_fixed(uses: _Uses) -> tuple[str, ...]:
         shown = without_password(one.url or "")
         if answers(one.url or ""):
             raise UsageError(
-                f"the target's source has the address of a Redis written out, and one answers there: {shown}",
+                f"the target's source has the address of a Redis, or its port, written out, and one answers: {shown}",
                 where=one.source,
                 do="read it from a variable such as REDIS_URL; or name the variable that decides, by "
                 f"`redis_variable` under [target] in perfcrew.toml; or {OPT_IN}",
