@@ -13,6 +13,7 @@ from perfcrew.rules.limits import Limits
 ROOT = Path(__file__).parents[2]
 RULES = [
     "CA201",
+    *(f"CA20{n}" for n in range(2, 10)),
     "DB101",
     "DB102",
     "DB103",

@@ -77,9 +77,23 @@ class Frontier(Noun):
     recommended: VectorSetting | None
 
 
+class TtlPlot(Noun):
+    """Hit ratio and staleness against the time to live, by the model; `advised` is an index of the points."""
+
+    endpoint: str
+    evidence: str
+    group: str
+    ttls_s: tuple[float, ...]
+    hits: tuple[float, ...]
+    stale: tuple[float, ...]
+    target: float
+    advised: int | None = None
+
+
 class Charts(Noun):
     distributions: tuple[Distribution, ...] = ()
     waterfalls: tuple[Waterfall, ...] = ()
     flames: tuple[Flame, ...] = ()
     scaling: tuple[ScalingPlot, ...] = ()
     frontiers: tuple[Frontier, ...] = ()
+    ttl: tuple[TtlPlot, ...] = ()

@@ -152,6 +152,42 @@ class TraceGroup(Noun):
     """Time in which at least one of them was open, as traced."""
 
 
+class CacheGroup(Noun):
+    """Commands on keys of one pattern from one line. Reads are those of warm requests, all else of every request."""
+
+    pattern: str
+    place: Place | None
+    """The innermost line, which may be a library's."""
+    commands: tuple[str, ...]
+    reads_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    writes_count: int
+    without_ttl_count: int
+    """Keys that were written without a time to live, and neither given one later nor deleted."""
+    keys_count: int
+    trips_count: float
+    """Round trips for one key alone, a request: the median of those that have any."""
+    total_ms: float
+    """A request's time in them, the median likewise."""
+    largest_bytes: int
+    ttl_s: float | None = None
+    """As written, the median."""
+    hit_ms: float | None = None
+    """A round trip that hit, the median."""
+    work_ms: float | None = None
+    """From a miss to the write of the same key: what a hit saves."""
+    stampede_count: int = 0
+    """The most reads of one key that missed before anybody had filled it."""
+    expired_count: int = 0
+    new_keys_count: int = 0
+    not_filled_count: int = 0
+    removed_count: int = 0
+    lost_count: int = 0
+    """Reads that missed, by why: these five add up to `misses_count`."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -165,6 +201,10 @@ class Traces(Noun):
     stages: tuple[Stage, ...] = ()
     groups: tuple[TraceGroup, ...] = ()
     """Those that repeat most and those that take longest, not all."""
+    cache: tuple[CacheGroup, ...] = ()
+    """Likewise."""
+    at_once: int = 1
+    """Requests under way at the same time, on a cache that was empty before."""
     notes: tuple[str, ...] = ()
 
 
@@ -330,6 +370,88 @@ class Payload(Noun):
     streamed: bool = False
 
 
+class KeyGroup(Noun):
+    """Keys of one pattern in a sample of a cache. Times to live are what was left of them."""
+
+    pattern: str
+    keys_count: int
+    estimated_count: int
+    """Of them on the whole server, by the sample's share."""
+    without_ttl_count: int
+    ttl_median_s: float | None = None
+    ttl_max_s: float | None = None
+    median_bytes: float | None = None
+    largest_bytes: int | None = None
+    total_bytes: int | None = None
+    """Of the sample, with what the server needs beside the value."""
+    type: str = ""
+    encoding: str = ""
+
+
+class SlowCommand(Noun):
+    """An entry of the server's log of slow commands, by command and the pattern of its first key."""
+
+    command: str
+    pattern: str
+    times_count: int
+    longest_ms: float
+
+
+class CacheServer(Noun):
+    """A Redis after a stage of the run: what it counted meanwhile, its memory, and a sample of its keys."""
+
+    kind: Literal["cache server"] = "cache server"
+    version: str
+    keys_count: int
+    sampled_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    evicted_count: int
+    expired_count: int
+    commands_count: int
+    used_bytes: int
+    peak_bytes: int
+    resident_bytes: int
+    fragmentation_share: float
+    """Resident over used memory, as the server tells it; of a nearly empty one it means nothing."""
+    limit_bytes: int
+    """`maxmemory`; 0: none."""
+    policy: str
+    groups: tuple[KeyGroup, ...] = ()
+    """The largest first, not all."""
+    slow: tuple[SlowCommand, ...] = ()
+    refused: dict[str, str] = {}
+    """What could not be read, and why."""
+
+
+class TtlPoint(Noun):
+    """What one time to live gives by the model. `stale_share` is of the hits."""
+
+    ttl_s: float
+    hit_share: float
+    stale_share: float
+    peak_bytes: int
+
+
+class TtlCurve(Noun):
+    """Hit ratio and staleness of one group of reads against their time to live, predicted from the workload's mix."""
+
+    kind: Literal["ttl curve"] = "ttl curve"
+    of: Literal["cache", "statement"]
+    group: str
+    """A pattern of keys, or the shape of a statement that is not cached yet."""
+    place: Place | None = None
+    reads_count: int
+    keys_count: int
+    writes_count: int
+    span_s: float
+    target_share: float
+    points: tuple[TtlPoint, ...]
+    advised: int | None = None
+    """Index of the smallest time to live that meets the target; None where none does."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -416,6 +538,8 @@ Body = Annotated[
     | Startup
     | Neighbour
     | Payload
+    | CacheServer
+    | TtlCurve
     | Log
     | Failure
     | NotMeasured

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Measurement,
@@ -18,6 +19,7 @@ from perfcrew.core.evidence import (
     Scaling,
     Startup,
     Traces,
+    TtlCurve,
     unit_of,
 )
 from perfcrew.core.evidence import field as read_field
@@ -76,6 +78,10 @@ class Scene:
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None
     payload: Seen[Payload] | None = None
+    ttl: tuple[Seen[TtlCurve], ...] = ()
+    """What times to live would give, for groups of reads that this endpoint sends most of."""
+    at_once: Traced | None = None
+    """The same request several times at once on an empty cache, where the endpoint fills one."""
     data: Seen[Data] | None = None
     """The rows that it was measured on, None where the application has no database."""
 
@@ -96,5 +102,7 @@ class ApplicationScene:
     project: Project
     scenes: tuple[Scene, ...]
     startup: Seen[Startup] | None = None
+    caches: tuple[Seen[CacheServer], ...] = ()
+    """The target's own Redis, after each stage that it was looked at."""
     environment: str | None = None
     notes: tuple[str, ...] = default(default=())

@@ -19,6 +19,7 @@ from perfcrew.graphs.steps import (
     neighbour,
     payload,
     plans,
+    redis,
     startup,
     survey,
     traced,
@@ -56,6 +57,7 @@ OTHERS: dict[str, Step] = {
     "payload": payload.payload,
     "startup": startup.startup,
     "workload": workload.workload,
+    "redis": redis.redis,
     "experiments": experiments.experiments,
 }
 STEPS: dict[str, Node] = {name: _node(name, step, name in NEEDED) for name, step in {**NEEDED, **OTHERS}.items()}

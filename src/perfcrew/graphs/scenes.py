@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Evidence,
@@ -21,6 +22,7 @@ from perfcrew.core.evidence import (
     Startup,
     Survey,
     Traces,
+    TtlCurve,
 )
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.vectors import VectorSearch
@@ -44,6 +46,7 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
         project=frame.project,
         scenes=scenes,
         startup=startup,
+        caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
         environment=environment.id if environment else None,
     )
 
@@ -63,11 +66,14 @@ def slot_body(ledger: Ledger, run_id: str, slot: str, kind: type[B]) -> B:
 
 def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data] | None) -> Scene:
     found = ledger.find(run_id, subject=plan.endpoint.key)
+    traced = _traced(ledger, found)
     return Scene(
         root=root,
         endpoint=plan.endpoint,
         plan=plan,
-        traced=tuple(_traced(ledger, found)),
+        traced=tuple(t for t in traced if t.seen.body.at_once == 1),
+        ttl=_bodies(found, TtlCurve),
+        at_once=next((t for t in traced if t.seen.body.at_once > 1), None),
         measurements=_bodies(found, Measurement),
         scaling=_bodies(found, Scaling),
         plans=_bodies(found, QueryPlan),

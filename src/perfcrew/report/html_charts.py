@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from perfcrew.core.base import Noun
-from perfcrew.core.charts import Bar, Distribution, FlameFrame, Frontier, ScalingPlot, Waterfall
+from perfcrew.core.charts import Bar, Distribution, FlameFrame, Frontier, ScalingPlot, TtlPlot, Waterfall
 from perfcrew.core.metrics import METRICS
 from perfcrew.core.report import ChangedMetric
 from perfcrew.core.units import show
@@ -147,6 +147,42 @@ def _swept_in_words(plot: Frontier) -> str:
     )
     chosen = f"; recommended: {plot.recommended.said}" if plot.recommended else "; none is recommended"
     return f"Recall of {plot.search}, against how many times as fast as exact search: {best}{chosen}"
+
+
+def ttl(plot: TtlPlot) -> Markup:
+    """Hit ratio against the logarithm of the time to live, what is stale of the hits dashed, the target as a line."""
+    width, height, left, bottom = 240.0, 130.0, 34.0, 18.0
+    axis = Axis(low=min(plot.ttls_s), high=max(plot.ttls_s) * 1.001)
+
+    def line(values: Sequence[float]) -> str:
+        pairs = zip(plot.ttls_s, values, strict=True)
+        return " ".join(f"{_n(left + (width - left - 8) * axis.at(x))},{_n(_height(y))}" for x, y in pairs)
+
+    def _height(share: float) -> float:
+        return height - bottom - (height - bottom - 12) * share
+
+    at = plot.advised
+    chosen = Markup("")
+    if at is not None:
+        x = left + (width - left - 8) * axis.at(plot.ttls_s[at])
+        chosen = Markup('<circle cx="{}" cy="{}" r="3.5"/>').format(_n(x), _n(_height(plot.hits[at])))
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<path class="axis" d="M{l},8 V{b} H{r} M{l},{t} H{r}"/><text x="{tl}" y="16" text-anchor="end">100 %</text>'
+        '<text x="{tl}" y="{b}" text-anchor="end">0</text><text x="{l}" y="{h2}">{low}</text>'
+        '<text x="{r}" y="{h2}" text-anchor="end">{high}</text><polyline points="{hits}"/>'
+        '<polyline points="{stale}" stroke-dasharray="3 3"/>{chosen}</svg>'
+    ).format(
+        w=_n(width), h=_n(height), label=_ttl_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
+        t=_n(_height(plot.target)), tl=_n(left - 5), h2=_n(height - 4), low=show(min(plot.ttls_s), "s"),
+        high=show(max(plot.ttls_s), "s"), hits=line(plot.hits), stale=line(plot.stale), chosen=chosen,
+    )  # fmt: skip
+
+
+def _ttl_in_words(plot: TtlPlot) -> str:
+    pairs = ", ".join(f"{show(y, 'fraction')} at {show(x, 's')}" for x, y in zip(plot.ttls_s, plot.hits, strict=True))
+    advised = f"; {show(plot.ttls_s[plot.advised], 's')} meets the target" if plot.advised is not None else ""
+    return f"hit ratio of {plot.group} by time to live: {pairs}{advised}"
 
 
 def _size(plot: ScalingPlot, size: float) -> str:

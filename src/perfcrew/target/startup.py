@@ -97,6 +97,7 @@ def _see_owner(running: Running) -> None:
         raise running.failed(f"port {running.port} (address already in use) is held by another process, pid {holder}")
     if running.data is not None:
         running.data.refuse_strays(running.processes())
+    running.redis.refuse_strays(running.processes())
 
 
 async def ask(port: int, path: str, timeout_s: float) -> int | None:

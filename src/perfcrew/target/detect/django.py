@@ -20,8 +20,25 @@ sys.path.insert(0, "")
 from django.conf import settings
 kept = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
 databases = {k: {n: str(v.get(n) or "") for n in kept} for k, v in settings.DATABASES.items()}
+def texts(value, pairs):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        if pairs and isinstance(value.get("HOST"), str) and isinstance(value.get("PORT"), int):
+            yield "redis://%s:%d" % (value["HOST"], value["PORT"])
+        for one in value.values():
+            yield from texts(one, pairs)
+    elif isinstance(value, (list, tuple, set)):
+        if pairs and len(value) == 2 and isinstance(tuple(value)[0], str) and type(tuple(value)[1]) is int:
+            yield "redis://%s:%d" % tuple(value)
+        for one in value:
+            yield from texts(one, pairs)
+named = [n for n in dir(settings) if n.isupper() and n != "DATABASES"]
+found = {t for n in named for t in texts(getattr(settings, n), n in ("CHANNEL_LAYERS", "RQ_QUEUES"))}
+redis = {t for t in found if t.lower().startswith(("redis://", "rediss://", "valkey://", "valkeys://", "redis+"))}
 wsgi, asgi = (getattr(settings, n, None) for n in ("WSGI_APPLICATION", "ASGI_APPLICATION"))
-print("\\n" + json.dumps({"databases": databases, "wsgi": wsgi, "asgi": asgi, "debug": bool(settings.DEBUG)}))
+print("\\n" + json.dumps({"databases": databases, "wsgi": wsgi, "asgi": asgi, "debug": bool(settings.DEBUG),
+                         "redis": sorted(redis)}))
 """
 SCHEMES = {"postgresql": "postgresql", "postgis": "postgresql", "mysql": "mysql", "oracle": "oracle"}
 
@@ -33,6 +50,8 @@ class Answer:
     databases: Mapping[str, Mapping[str, str]]
     problem: str = ""
     debug: bool = False
+    redis: tuple[str, ...] = ()
+    """Every URL of a Redis that stands in them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ def ask(python: Path, workdir: Path, settings: str, environment: Mapping[str, st
     if answer.returncode:
         return Answer({}, (answer.stderr.strip().splitlines() or ["no output"])[-1])
     said = json.loads(answer.stdout.strip().splitlines()[-1])
-    return Answer(said["databases"], debug=said["debug"])
+    return Answer(said["databases"], debug=said["debug"], redis=tuple(said["redis"]))
 
 
 def url_of(database: Mapping[str, str]) -> str | None:

@@ -18,7 +18,10 @@ class Identity(NamedTuple):
 class Span:
     """One piece of work under way. `attributes` may be changed until the end."""
 
-    __slots__ = ("attributes", "carrier", "ended", "identity", "kind", "name", "native", "parent", "stack", "start_ns")
+    __slots__ = (
+        *("attributes", "carrier", "ended", "identity", "kept", "kind", "name", "native", "parent", "stack"),
+        "start_ns",
+    )
 
     def __init__(self, carrier: Carrier, kind: str, name: str, attributes: dict[str, Any], start_ns: int) -> None:
         self.carrier, self.kind, self.name, self.attributes = carrier, kind, name, attributes
@@ -27,6 +30,8 @@ class Span:
         self.parent: int | None = None
         self.stack: callsite.Stack = []
         self.native: Any = None
+        # What a hook needs again at the end, such as the commands of a pipeline.
+        self.kept: Any = None
         self.ended = False
 
     def fail(self, error: BaseException) -> None:
