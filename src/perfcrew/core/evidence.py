@@ -194,6 +194,24 @@ class PlanNode(Noun):
     estimated_rows: float | None = None
     removed_rows: float | None = None
     own_ms: float | None = None
+    read_rows: float | None = None
+    """Rows that a scan looked at: those it gave and those it threw away."""
+    loops_count: float | None = None
+    """How often it was run."""
+    method: str = ""
+    """How it sorted or hashed, in the engine's words: `external merge`."""
+    disk_bytes: float | None = None
+    """What a sort or a hash wrote to disk, for want of memory."""
+    batches_count: float | None = None
+    """Parts that a hash was split into; one where it fitted into memory."""
+    heap_fetches_count: float | None = None
+    """Rows that an index alone should have answered, and that were looked up in the table all the same."""
+    lossy_count: float | None = None
+    """Pages of which a bitmap kept no single rows, for want of memory: all their rows are checked again."""
+    hit_count: float | None = None
+    """Pages found in the server's cache, those of the nodes below among them."""
+    read_count: float | None = None
+    """Pages that were not."""
 
 
 class IndexTrial(Noun):

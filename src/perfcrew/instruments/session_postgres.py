@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from perfcrew.core.evidence import PlanNode
+from perfcrew.core.sql import is_read
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments import plan_nodes
 from perfcrew.instruments.binding import Bound
@@ -58,11 +59,15 @@ class PostgresSession:
         self._db = db
 
     def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
-        """The plan; with `run` by EXPLAIN ANALYZE, which counts the rows of each node and the time it took."""
+        """The plan; with `run` by EXPLAIN ANALYZE, which counts the rows of each node and the time it took.
+
+        What a write did is undone with the transaction that it ran in.
+        """
         options = "ANALYZE, BUFFERS, SETTINGS, FORMAT JSON" if run else "SETTINGS, FORMAT JSON"
         with self._undone(bound, read_only=not run or _may_be_read_only(bound)) as cursor:
             cursor.execute(f"EXPLAIN ({options}) {bound.text}", bound.values)
-            return plan_nodes.of_postgres(cursor.fetchone()[0][0]["Plan"])
+            (told,) = cursor.fetchone()[0]
+            return plan_nodes.of_postgres(told["Plan"], told.get("Triggers") or ())
 
     def run_ms(self, bound: Bound) -> float:
         """Run it once and fetch all, in a transaction that is rolled back and may not write."""
@@ -157,8 +162,8 @@ class PostgresSession:
 
 
 def _may_be_read_only(bound: Bound) -> bool:
-    """Rows can't be locked in a read-only transaction; what such a statement does is undone all the same."""
-    return not _LOCKS.search(bound.text)
+    """Rows can't be locked in a read-only transaction, nor written; what a statement does is undone all the same."""
+    return is_read(bound.text) and not _LOCKS.search(bound.text)
 
 
 def _before_expression(keys: Iterable[str | None]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ LEAST_MS = 0.3
 """Statements that take less than this in all are not explained: no index would be felt."""
 MOST = 4
 """Statements explained for each endpoint, the costliest first."""
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 @dataclass
@@ -37,7 +39,7 @@ class _Cost:
 
 
 async def plans(context: Context) -> None:
-    """Explain the costly reads of each endpoint with their real parameters, and try indexes where they scan."""
+    """Explain the costly statements of each endpoint with their real parameters, and try indexes for the reads."""
     application = scenes.application(context.ledger, context.run)
     if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
         return
@@ -63,7 +65,7 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
     requests = largest.warm if largest else ()
     for span in (s for trace in requests for s in trace.of("database")):
         statement = str(span.attributes.get("db.query.text") or "")
-        if statement and is_read(statement):
+        if statement and _explainable(span, statement):
             cost = costs.setdefault(shape(statement), _Cost(span))
             cost.total_ms += span.duration_ms / len(requests)
             cost.times += 1
@@ -71,6 +73,12 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
                 cost.example = span
     ranked = sorted(costs.items(), key=lambda item: item[1].total_ms, reverse=True)
     return [item for item in ranked if item[1].total_ms >= LEAST_MS][:MOST]
+
+
+def _explainable(span: Span, statement: str) -> bool:
+    """Reads, and writes of one row's values: an executemany's are not all recorded."""
+    many = span.attributes.get("perfcrew.db.executemany") is not None
+    return is_read(statement) or (not many and _WRITES.match(statement) is not None)
 
 
 def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost) -> None:
