@@ -27,6 +27,7 @@ ORDERS: tuple[Order, ...] = (
     Order("DB101", "DB106", "statement"),
     Order("DB101", "CA201", "statement"),
     Order("DB102", "DB104", "statement"),
+    Order("DB110", "DB104", "statement"),
     Order("DB102", "CA201", "statement"),
     # An index mends what would otherwise look slow, or worth keeping.
     Order("DB103", "DB104", "statement"),
@@ -49,6 +50,7 @@ ORDERS: tuple[Order, ...] = (
     # A loop that waits is not a loop that computes.
     Order("RT301", "RT303", "place"),
     Order("DB101", "RT303", "place"),
+    Order("DB110", "RT303", "place"),
 )
 
 

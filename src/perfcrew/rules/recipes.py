@@ -69,7 +69,20 @@ WRITE_THE_SET: dict[Flavour, str] = {
     "django": python(
         "Child.objects.bulk_create(children, batch_size=1000)\nChild.objects.bulk_update(children, ['name'])"
     ),
-    "sql": sql("INSERT INTO child (parent_id, name) VALUES (…), (…), (…)"),
+    "sql": python("cursor.executemany('INSERT INTO child (parent_id, name) VALUES (%s, %s)', rows)")
+    + "\n\npsycopg2's `executemany` still sends a statement a row: use `psycopg2.extras.execute_values` there.",
+}
+
+COMMIT_ONCE: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        "with session.begin():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
+    "django": python(
+        "with transaction.atomic():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
+    "sql": python(
+        "with connection.transaction():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
 }
 
 ASK_ONCE: dict[Flavour, str] = {
