@@ -73,6 +73,60 @@ WRITE_THE_SET: dict[Flavour, str] = {
     + "\n\npsycopg2's `executemany` still sends a statement a row: use `psycopg2.extras.execute_values` there.",
 }
 
+TOGETHER: dict[Flavour, str] = {
+    "sqlalchemy": "Single values come in one statement:\n\n"
+    + python(
+        """
+books, authors = session.execute(
+    select(
+        select(func.count(Book.id)).scalar_subquery(),
+        select(func.count(Author.id)).scalar_subquery(),
+    )
+).one()
+"""
+    )
+    + "\n\nSets of rows in async code wait together, each on a session of its own; one `AsyncSession` is never "
+    "shared by tasks:\n\n"
+    + python(
+        """
+async def ask(statement):
+    async with sessions() as session:
+        return (await session.scalars(statement)).all()
+
+books, authors = await asyncio.gather(ask(select(Book)), ask(select(Author)))
+"""
+    ),
+    "django": python(
+        """
+figures = Author.objects.aggregate(
+    authors=Count("id", distinct=True), books=Count("books", distinct=True)
+)
+"""
+    )
+    + "\n\nor as subqueries of one queryset: `.annotate(latest=Subquery(…))`.",
+    "sql": sql("SELECT (SELECT count(*) FROM book) AS books, (SELECT count(*) FROM author) AS authors")
+    + "\n\nSets of rows: psycopg's `with connection.pipeline():` sends them without waiting for each answer.",
+}
+
+ESTIMATE: dict[Flavour, str] = {
+    "sqlalchemy": "Fetch one row more than the page holds: it says whether there is a next page.\n\n"
+    + python(
+        "rows = (await session.scalars(statement.limit(limit + 1))).all()\npage, more = rows[:limit], len(rows) > limit"
+    ),
+    "django": "A paginator that doesn't count:\n\n"
+    + python(
+        """
+class NextOnly(Paginator):
+    @cached_property
+    def count(self):
+        return sys.maxsize      # the template shows "next", no last page
+"""
+    )
+    + "\n\nIn Django REST framework `CursorPagination` never counts.",
+    "sql": "Fetch one row more than the page holds, or show an estimate:\n\n"
+    + sql("SELECT reltuples::bigint FROM pg_class WHERE oid = 'item'::regclass  -- as of the last ANALYZE"),
+}
+
 COMMIT_ONCE: dict[Flavour, str] = {
     "sqlalchemy": python(
         "with session.begin():      # one commit, at the end of the block\n    for row in rows:\n        ..."
