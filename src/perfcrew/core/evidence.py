@@ -229,6 +229,41 @@ class IndexTrial(Noun):
     after_nodes: tuple[PlanNode, ...] = ()
 
 
+class PageTrial(Noun):
+    """The first page of a statement with an OFFSET, and one far behind it, timed in turn on a clone."""
+
+    result_rows: int
+    """What the statement gives without a page."""
+    skipped_rows: int
+    """The offset of the later page."""
+    first_ms: tuple[float, ...]
+    later_ms: tuple[float, ...]
+    first_median_ms: float
+    later_median_ms: float
+    later_read_rows: float | None = None
+    """Rows that the scans of the later page looked at, where the engine counts them."""
+
+
+class ExpressionTrial(Noun):
+    """A column that is compared through an expression, and an index on that expression, built on a clone."""
+
+    table: str
+    column: str
+    expression: str
+    implicit: bool
+    """The server put the cast in, since the value has another type than the column."""
+    ddl: str
+    """Empty where the engine refuses such an index."""
+    defeated: str | None = None
+    """An index that the plan uses once the column stands alone."""
+    used: bool
+    before_ms: tuple[float, ...]
+    after_ms: tuple[float, ...]
+    before_median_ms: float
+    after_median_ms: float
+    size_bytes: int | None = None
+
+
 class QueryPlan(Noun):
     """The plan of one statement with its real parameters, and an index that was tried for it."""
 
@@ -241,6 +276,8 @@ class QueryPlan(Noun):
     execution_ms: float | None = None
     trial: IndexTrial | None = None
     trial_refused: str = ""
+    pages: PageTrial | None = None
+    expression: ExpressionTrial | None = None
 
 
 class ProfileLine(Noun):

@@ -78,6 +78,12 @@ class PostgresSession:
                 cursor.fetchall()
             return (time.perf_counter() - started) * 1000
 
+    def count(self, bound: Bound) -> int:
+        """Within a read-only transaction."""
+        with self._undone(bound, read_only=True) as cursor:
+            cursor.execute(f"SELECT count(*) FROM ({bound.text}) AS every", bound.values)
+            return int(cursor.fetchone()[0])
+
     def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
         """Tables by their name, or schema and name outside of the search path; materialised views among them."""
         with self._guarded(RUN_S):

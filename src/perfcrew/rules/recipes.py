@@ -127,6 +127,26 @@ class NextOnly(Paginator):
     + sql("SELECT reltuples::bigint FROM pg_class WHERE oid = 'item'::regclass  -- as of the last ANALYZE"),
 }
 
+BY_KEY: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        """
+statement = select(Item).order_by(Item.created_at, Item.id).limit(limit)
+if after is not None:      # the last row of the page before: its order columns, ending with a unique one
+    statement = statement.where(tuple_(Item.created_at, Item.id) > after)
+"""
+    ),
+    "django": python(
+        """
+items = Item.objects.order_by("created_at", "id")
+if after:                  # the last row of the page before
+    items = items.filter(Q(created_at__gt=after.created_at) | Q(created_at=after.created_at, id__gt=after.id))
+page = items[:limit]
+"""
+    )
+    + "\n\nIn Django REST framework `CursorPagination` does it.",
+    "sql": sql("SELECT … FROM item WHERE (created_at, id) > (:created_at, :id) ORDER BY created_at, id LIMIT :limit"),
+}
+
 COMMIT_ONCE: dict[Flavour, str] = {
     "sqlalchemy": python(
         "with session.begin():      # one commit, at the end of the block\n    for row in rows:\n        ..."

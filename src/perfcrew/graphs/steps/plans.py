@@ -18,7 +18,7 @@ from perfcrew.core.trace import Span
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
-from perfcrew.instruments import index_trial
+from perfcrew.instruments import index_trial, rewrites
 from perfcrew.instruments import plans as instrument
 from perfcrew.target.clone import Clone
 
@@ -90,11 +90,14 @@ def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost)
     try:
         body = instrument.explain(clone, statement, parameters)
         tried = index_trial.try_index(clone, statement, parameters, body)
+        pages = rewrites.try_pages(clone, statement, parameters)
+        expression = rewrites.try_expression(clone, statement, parameters, body)
     except PerfcrewError as error:
         context.failed("plans", f"{key} {slot[-12:]}", error, key)
         return
-    update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
-    context.put(slot, body.model_copy(update=update), context.method(f"EXPLAIN on {clone.engine}"), key)
+    told = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
+    body = body.model_copy(update={**told, "pages": pages, "expression": expression})
+    context.put(slot, body, context.method(f"EXPLAIN on {clone.engine}"), key)
 
 
 def _parameters(span: Span) -> object:
