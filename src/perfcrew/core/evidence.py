@@ -151,6 +151,59 @@ class TraceGroup(Noun):
     """Time in which at least one of them was open, as traced."""
 
 
+class Connections(Noun):
+    """What one request does with connections to its databases: medians over the traced warm requests."""
+
+    connects_count: float
+    """Opened within the request, those to a SQLite file left out."""
+    connect_ms: float
+    checkouts_count: float
+    """Taken from a pool."""
+    wait_ms: float
+    """For a pool to give one, without the opening."""
+    at_once_count: float
+    """The most that the request held at the same time."""
+    commits_count: float
+    pool_size_count: float | None = None
+    """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
+    pool_overflow_count: float | None = None
+    """Those that it opens beyond."""
+
+
+class Crowd(Noun):
+    """Copies of one request, sent at the same moment, with the probe in the target."""
+
+    copies_count: int
+    answered_count: int
+    """With a status below 400."""
+    wait_ms: float
+    """For a connection of the pool: the median over the copies."""
+    wait_max_ms: float
+    request_ms: float
+    connects_count: int
+    """Opened by all of them."""
+
+
+class HeldTransaction(Noun):
+    """A transaction by the line of its first statement: medians over the warm requests in which it occurs."""
+
+    digest: str
+    """Of the first statement's shape."""
+    place: Place | None
+    requests_count: int
+    held_ms: float
+    """From its begin to its commit or rollback, or to the end of the request."""
+    statements_ms: float
+    calls_ms: float
+    """HTTP and model calls that were waited for meanwhile."""
+    calls_count: float
+    idle_ms: float
+    """Neither: the connection is idle in a transaction."""
+    writes_count: float
+    ended: bool
+    """Whether its end was seen within the request."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -164,6 +217,10 @@ class Traces(Noun):
     stages: tuple[Stage, ...] = ()
     groups: tuple[TraceGroup, ...] = ()
     """Those that repeat most and those that take longest, not all."""
+    connections: Connections | None = None
+    crowd: Crowd | None = None
+    transactions: tuple[HeldTransaction, ...] = ()
+    """Those held longest."""
     notes: tuple[str, ...] = ()
 
 

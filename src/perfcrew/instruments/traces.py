@@ -18,6 +18,7 @@ from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Traces
 from perfcrew.core.trace import Function, Trace
 from perfcrew.core.web import Plan, Request
+from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.life import median_counts, stages
 from perfcrew.instruments.probe_records import Records, hellos
 from perfcrew.instruments.repeats import groups
@@ -175,6 +176,8 @@ def summarise_traces(
         cold=median_counts(cold) if cold else None,
         stages=stages(warm or cold),
         groups=groups(traces, root),
+        connections=connections(traces),
+        transactions=transactions(traces, root),
         notes=tuple(dict.fromkeys([*notes, *told, *([missing] if len(served) < len(traces) else [])])),
     )
     return TracedRun(body, dump(traces), tuple(traces))
@@ -201,4 +204,5 @@ def relocated(run: TracedRun, ran_in: Path, root: Path) -> TracedRun:
     text = gzip.decompress(run.blob).decode()
     blob = gzip.compress(text.replace(f'"{ran_in}/', f'"{root}/').encode(), compresslevel=6, mtime=0)
     traces = tuple(load(blob))
-    return TracedRun(run.body.model_copy(update={"groups": groups(traces, root)}), blob, traces)
+    update = {"groups": groups(traces, root), "transactions": transactions(traces, root)}
+    return TracedRun(run.body.model_copy(update=update), blob, traces)

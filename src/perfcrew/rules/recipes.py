@@ -147,6 +147,59 @@ page = items[:limit]
     "sql": sql("SELECT … FROM item WHERE (created_at, id) > (:created_at, :id) ORDER BY created_at, id LIMIT :limit"),
 }
 
+POOL: dict[Flavour, str] = {
+    "sqlalchemy": "One engine a process, made when it starts:\n\n"
+    + python("engine = create_async_engine(url, pool_size=10, max_overflow=5, pool_pre_ping=True)"),
+    "django": "Kept connections, or Django's own pool (psycopg, from 5.1 on):\n\n"
+    + python(
+        """
+DATABASES = {"default": {..., "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {"default": {..., "CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 2, "max_size": 10}}}}
+"""
+    ),
+    "sql": "One pool a process, opened when it starts:\n\n"
+    + python(
+        """
+pool = psycopg_pool.ConnectionPool(url, min_size=2, max_size=10)      # asyncpg: await asyncpg.create_pool(url)
+
+with pool.connection() as connection:
+    ...
+"""
+    ),
+}
+
+SHORT: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        """
+async with sessions.begin() as session:
+    order = await session.get(Order, key)
+    payload = order.as_payload()          # all that the call needs
+answer = await client.post(url, json=payload)      # no transaction is open
+async with sessions.begin() as session:
+    await session.execute(update(Order).where(Order.id == key, Order.version == payload["version"]).values(...))
+"""
+    ),
+    "django": python(
+        """
+with transaction.atomic():
+    order = Order.objects.get(pk=key)
+answer = client.post(url, json=payload)      # outside of the block; ATOMIC_REQUESTS wraps the whole view
+with transaction.atomic():
+    Order.objects.filter(pk=key, version=order.version).update(...)
+"""
+    )
+    + "\n\nWhat may happen later: `transaction.on_commit(lambda: send(key))`.",
+    "sql": python(
+        """
+row = connection.execute(...).fetchone()
+connection.commit()
+answer = client.post(url, json=payload)      # no transaction is open
+connection.execute("UPDATE ... WHERE id = %s AND version = %s", ...)
+connection.commit()
+"""
+    ),
+}
+
 COMMIT_ONCE: dict[Flavour, str] = {
     "sqlalchemy": python(
         "with session.begin():      # one commit, at the end of the block\n    for row in rows:\n        ..."
