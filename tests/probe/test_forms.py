@@ -25,7 +25,7 @@ from perfcrew.instruments.traces import TracedRun, run_traced
 from perfcrew.rules import book
 from perfcrew.target.client import Client
 
-RULES = {"DB101", "DB102", "DB107", "DB108", "DB110", "DB115"}
+RULES = {"DB101", "DB102", "DB104", "DB107", "DB108", "DB110", "DB115"}
 THRESHOLDS = yaml.safe_load((Path(__file__).parents[2] / "config/rules.yaml").read_text())
 
 
@@ -51,6 +51,15 @@ POSTGRES = {
     "a transaction across a call": Form("POST /pay", "DB115", "pay"),
     "a transaction across computing": Form("GET /computes", "DB115", "computes"),
     "committed before the call": Form("POST /pay_after"),
+}
+ELSEWHERE = {
+    "a find a row": Form("GET /mongo", "DB101", "mongo"),
+    "one find each": Form("GET /mongo_once"),
+    "an insert a row": Form("POST /mongo_writes", "DB110", "mongo_writes"),
+    "a match a row": Form("GET /neo4j", "DB101", "neo4j"),
+    "the same match again": Form("GET /neo4j_again", "DB102", "neo4j_again"),
+    "a document a row": Form("GET /elastic", "DB101", "elastic"),
+    "a slow search": Form("GET /elastic_slow", "DB104", "asked"),
 }
 BY_DRIVER = (
     "session.get in a loop",
@@ -136,6 +145,12 @@ def django(new_probe: Callable[..., Probe]) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def elsewhere(new_probe: Callable[..., Probe]) -> Iterator[Server]:
+    with new_probe().serve("elsewhere_engines.py", *uvicorn("elsewhere_engines:app")) as server:
+        yield server
+
+
 def traced(server: Server, key: str) -> TracedRun:
     async def run() -> TracedRun:
         async with Client(f"http://127.0.0.1:{server.port}") as client:
@@ -191,6 +206,11 @@ def test_sqlalchemy_over_psycopg(psycopg: Server, name: str) -> None:
 @pytest.mark.parametrize("form", SYNC.values(), ids=SYNC)
 def test_sync(sync: Server, form: Form) -> None:
     check(sync, form)
+
+
+@pytest.mark.parametrize("form", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_engines_without_sql(elsewhere: Server, form: Form) -> None:
+    check(elsewhere, form)
 
 
 @pytest.mark.parametrize("form", DJANGO.values(), ids=DJANGO)

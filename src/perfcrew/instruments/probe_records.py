@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from perfcrew.core.engines import evened
 from perfcrew.core.trace import Block, Frame, Function, LoadedEntity, Span
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -168,7 +169,7 @@ def _take_span(trace: OneTrace, record: dict[str, Any]) -> None:
             name=str(record["name"]),
             start_ns=record["start_ns"],
             end_ns=record["end_ns"],
-            attributes=record.get("attributes") or {},
+            attributes=evened(record.get("attributes") or {}, str(record["name"])),
             stack=_stack(record),
         )
     except ValidationError as error:

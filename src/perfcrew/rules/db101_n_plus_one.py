@@ -23,7 +23,7 @@ from perfcrew.rules import repeats, rows, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
-from perfcrew.rules.recipes import FETCH_THE_SET, flavour
+from perfcrew.rules.recipes import fetch_the_set, flavour
 from perfcrew.rules.statements import Seen
 from perfcrew.rules.write import Case, code, finding, growth, sentences, traced_values
 
@@ -103,7 +103,9 @@ def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, gro
     }
     said = sentences(
         values,
-        "{line} sends {shape} once a row, each time with other parameters.",
+        "{line} sends {shape} once a row, each time with other parameters."
+        if any(s.attributes.get("perfcrew.db.parameters_digest") for s in seen.group.spans)
+        else "{line} sends {shape} once a row.",
         "It is reached from {loop}.",
         "It does so {repeats} times a request, for {own} of the {request} as traced, which is {own_share}.",
         "A request to {endpoint} sends {statements} statements in all and fetches {rows} with them"
@@ -124,7 +126,7 @@ def _hypotheses(scene: Scene, seen: Seen, site: Site, confidence: float) -> list
             improvement=improvement,
             because="all round trips but one go away; at most their share, since some work a row remains",
             kind="code",
-            recipe=FETCH_THE_SET[kind],
+            recipe=fetch_the_set(kind, seen.group.spans[0]),
             scores=scores(seen.window_share, confidence, effort=4, risk=4, reversibility=5),
             alternatives=(
                 "join the relation into the first statement, where each row has one of it",

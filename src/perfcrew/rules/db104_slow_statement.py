@@ -25,7 +25,7 @@ from perfcrew.core.sql import shape
 from perfcrew.rules import plan_reading, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores, streams
 from perfcrew.rules.limits import Limits
-from perfcrew.rules.recipes import sql
+from perfcrew.rules.recipes import SLOW_ELSEWHERE, engine, sql
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB104"
@@ -73,7 +73,10 @@ def _finding(scene: Scene, traced: Traced, group: statements.Seen, growing: bool
     prose = _prose(scene, traced, group, plan, growing, limits)
     evidence = [traced.seen.evidence, plan.evidence if plan else None]
     mends = plan_reading.remedies(plan, limits) if plan else []
+    elsewhere = SLOW_ELSEWHERE.get(engine(group.group.spans[0]))
     hypotheses = [*([_mending(group, mends)] if mends else []), *_hypotheses(group, confidence)]
+    if elsewhere:
+        hypotheses = [_elsewhere(group, elsewhere)]
     return finding(ID, scene.endpoint.key, case, prose, evidence, hypotheses)
 
 
@@ -106,6 +109,21 @@ def _prose(
         "Its time grows with the data." if growing else "",
     )
     return join([said, plan_reading.told(plan, limits) if plan else Prose(text=""), rest])
+
+
+def _elsewhere(group: statements.Seen, recipe: str) -> Hypothesis:
+    return Hypothesis(
+        id=f"{ID}-explain",
+        change=f"what the engine's own plan shows for {code(str(group.group.site.place))}",
+        metric="latency",
+        improvement=None,
+        because="the request is most of the time; what it spends on, only the engine's own plan tells",
+        kind="schema",
+        recipe=recipe,
+        scores=scores(group.share, 0.5, effort=3, risk=3, reversibility=5),
+        trade_offs="An index costs its writes and its memory.",
+        rollback="Drop the index.",
+    )
 
 
 def _mending(group: statements.Seen, mends: list[str]) -> Hypothesis:

@@ -24,7 +24,7 @@ from perfcrew.rules import repeats, rows, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores, typical
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
-from perfcrew.rules.recipes import COMMIT_ONCE, WRITE_THE_SET, flavour
+from perfcrew.rules.recipes import COMMIT_ONCE, flavour, write_the_set
 from perfcrew.rules.statements import Seen
 from perfcrew.rules.write import Case, code, finding, growth, sentences, traced_values
 
@@ -103,7 +103,7 @@ def _hypotheses(scene: Scene, seen: Seen, site: Site, sure: float, single: bool)
         improvement=round(seen.window_share * (1 - 1 / max(seen.repeats, 1)), 3),
         because="all round trips but one go away; at most their share, since some work a row remains",
         kind="code",
-        recipe=WRITE_THE_SET[kind],
+        recipe=write_the_set(kind, seen.group.spans[0]),
         scores=scores(seen.window_share, sure, effort=4, risk=3, reversibility=5),
         alternatives=("COPY, for many thousands of rows", "one UPDATE or DELETE with a condition"),
         trade_offs="All rows stand or fall together; hooks that an ORM runs a row (signals, defaults that the database "

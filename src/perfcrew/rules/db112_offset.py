@@ -18,7 +18,7 @@ import json
 import re
 from typing import NamedTuple
 
-from perfcrew.core.evidence import PageTrial
+from perfcrew.core.evidence import PageTrial, QueryPlan
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose, cite
 from perfcrew.core.scene import Scene, Seen, Traced
@@ -73,7 +73,7 @@ def _on_the_clone(scene: Scene, seen: statements.Seen, limits: Limits) -> _Growt
     return None
 
 
-def _cited(plan: Seen, trial: PageTrial) -> dict[str, Cited | str | None]:
+def _cited(plan: Seen[QueryPlan], trial: PageTrial) -> dict[str, Cited | str | None]:
     later, first = plan.ref("pages.later_median_ms"), plan.ref("pages.first_median_ms")
     times = trial.later_median_ms / trial.first_median_ms if trial.first_median_ms > 0 else None
     return {

@@ -42,10 +42,9 @@ def steps(function: Function, lines: Iterable[int]) -> list[Step]:
 
     Of a function that is not async, the outermost calls.
     """
-    kind = ast.Await if isinstance(function, ast.AsyncFunctionDef) else ast.Call
     found: dict[int, Step] = {}
     for block, statement in _statements(function.body):
-        for node in _outermost(statement, kind):
+        for node in _waited_for(function, statement):
             line = next((n for n in lines if node.lineno <= n <= (node.end_lineno or node.lineno)), None)
             if line is not None and id(node) not in found:
                 found[id(node)] = Step(line, node, statement, block)
@@ -63,6 +62,12 @@ def _statements(block: list[ast.stmt]) -> Iterable[tuple[tuple[ast.stmt, ...], a
             yield tuple(block), statement
         for each in blocks:
             yield from _statements(each)
+
+
+def _waited_for(function: Function, statement: ast.stmt) -> Iterable[ast.Await | ast.Call]:
+    if isinstance(function, ast.AsyncFunctionDef):
+        return _outermost(statement, ast.Await)
+    return _outermost(statement, ast.Call)
 
 
 def _outermost(node: ast.AST, kind: type[_Node]) -> Iterable[_Node]:

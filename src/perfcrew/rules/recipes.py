@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from perfcrew.core.trace import Frame
+from perfcrew.core.trace import Frame, Span
 from perfcrew.core.web import Place
 from perfcrew.rules import source
 
@@ -63,6 +63,43 @@ parents = Parent.objects.select_related("owner").prefetch_related("children")[:l
     "sql": "Ask for the whole set in one statement, and look up in it:\n\n"
     + sql("SELECT … FROM child WHERE parent_id IN (:ids)  -- or = ANY(:ids) on PostgreSQL"),
 }
+
+FETCH_ELSEWHERE = {
+    "mongodb": python("found = {d['_id']: d for d in collection.find({'_id': {'$in': keys}})}")
+    + "\n\nWhat belongs to another collection comes with `$lookup` in one aggregation.",
+    "neo4j": "Hand all keys to one query:\n\n"
+    + python("session.run('UNWIND $keys AS key MATCH (b:Book {id: key})-[:BY]->(a) RETURN key, a', keys=keys)"),
+    "elasticsearch": python("found = client.mget(index='books', ids=keys)      # searches: client.msearch(searches=…)"),
+}
+WRITE_ELSEWHERE = {
+    "mongodb": python("collection.insert_many(rows)      # mixed: collection.bulk_write([UpdateOne(…), …])"),
+    "neo4j": python("session.run('UNWIND $rows AS row CREATE (b:Book) SET b = row', rows=rows)"),
+    "elasticsearch": python("helpers.bulk(client, ({'_index': 'books', '_source': row} for row in rows))"),
+}
+SLOW_ELSEWHERE = {
+    "mongodb": "Look at `.explain('executionStats')`: `totalDocsExamined` far above `nReturned` wants an index.",
+    "neo4j": "Look at `PROFILE <query>`: `NodeByLabelScan` and many db hits want an index on the property.",
+    "elasticsearch": 'Look at the Profile API (`"profile": true`): filters in `filter` context, fewer fields in '
+    "`_source`, `search_after` rather than deep `from`.",
+}
+_LIKE = {"opensearch": "elasticsearch", "memgraph": "neo4j"}
+
+
+def fetch_the_set(kind: Flavour, span: Span) -> str:
+    """For a set of rows in one request, in the words of its engine."""
+    return FETCH_ELSEWHERE.get(engine(span)) or FETCH_THE_SET[kind]
+
+
+def write_the_set(kind: Flavour, span: Span) -> str:
+    """As `fetch_the_set`, for writes."""
+    return WRITE_ELSEWHERE.get(engine(span)) or WRITE_THE_SET[kind]
+
+
+def engine(span: Span) -> str:
+    """The engine's name, "" where the span has none; those that speak alike by one name."""
+    name = str(span.attributes.get("db.system.name") or "")
+    return _LIKE.get(name, name)
+
 
 WRITE_THE_SET: dict[Flavour, str] = {
     "sqlalchemy": python("await session.execute(insert(Child), [{'parent_id': p, 'name': n} for p, n in rows])"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from perfcrew.core.engines import is_elsewhere
 from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.evidence import IndexTrial
 from perfcrew.core.scene import Scene
@@ -76,7 +77,9 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
 
 
 def _explainable(span: Span, statement: str) -> bool:
-    """Reads, and writes of one row's values: an executemany's are not all recorded."""
+    """Reads, and writes of one row's values: an executemany's are not all recorded. SQL alone has a plan."""
+    if is_elsewhere(statement):
+        return False
     many = span.attributes.get("perfcrew.db.executemany") is not None
     return is_read(statement) or (not many and _WRITES.match(statement) is not None)
 
