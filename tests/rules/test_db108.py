@@ -47,7 +47,12 @@ def cold_only(app: App) -> Scene:
 
 
 def waiting(
-    app: App, waits: float = 0.1, crowd: tuple[float, float] | None = None, at_once: int = 1, opens: float = 0.0
+    app: App,
+    waits: float = 0.1,
+    crowd: tuple[float, float] | None = None,
+    at_once: int = 1,
+    opens: float = 0.0,
+    size: int = 5,
 ) -> Scene:
     app.write("books.py", SOURCE)
     frames = [app.frame("books.py", "# checkout", "page")]
@@ -56,7 +61,7 @@ def waiting(
         shot = Shot()
         for number in range(at_once):
             operation(
-                shot, "CHECKOUT", waits + opens, frames, perfcrew__db__pool_size=5, perfcrew__db__pool_overflow=10
+                shot, "CHECKOUT", waits + opens, frames, perfcrew__db__pool_size=size, perfcrew__db__pool_overflow=10
             )
             if opens:
                 operation(shot, "CONNECT", opens, frames, at_ms=shot.now_ms - opens)
@@ -75,7 +80,7 @@ FOUND = {
     "a connection for each request": Found(churning, "books.py", "# connect", "medium", None, "opened"),
     "several of them, slowly": Found(lambda app: churning(app, ms=250, times=2), "books.py", "# connect", "high"),
     "a request that waits for itself": Found(
-        lambda app: waiting(app, waits=30, at_once=3), "books.py", "# checkout", "medium", None, "waited for"
+        lambda app: waiting(app, waits=3, at_once=12, size=2), "books.py", "# checkout", "medium", None, "waited for"
     ),
     "copies that wait for the pool": Found(
         lambda app: waiting(app, crowd=(60, 100)), "books.py", "# checkout", "medium", None, "waited for"
@@ -91,6 +96,8 @@ SILENT: dict[str, Silent] = {
     "opened at once": lambda app: churning(app, ms=0.3),
     "little of the request": lambda app: churning(app, ms=5, wait=500),
     "a pool that gives at once": waiting,
+    "a pool for all copies: they wait for the processor": lambda app: waiting(app, crowd=(60, 100), size=10),
+    "one that waits beside a pool that has more": lambda app: waiting(app, waits=30, at_once=3),
     "copies that don't wait": lambda app: waiting(app, crowd=(1, 100)),
     "copies that wait a little of a long request": lambda app: waiting(app, crowd=(20, 900)),
     "opening within a checkout is not waiting": lambda app: waiting(app, waits=0.1, opens=0.9),

@@ -58,7 +58,7 @@ class Records:
 
     def __init__(self, folder: Path, wanted: Collection[str] | None = None, *, beyond: bool = False) -> None:
         self._folder, self.wanted = folder, wanted
-        self._at = {path: path.stat().st_size for path in _files(folder)} if beyond else {}
+        self._at = {path: _whole(path) for path in _files(folder)} if beyond else {}
         self._left_bytes = MOST_BYTES
         self.traces: dict[str, OneTrace] = {}
         self.loose_blocks: list[Block] = []
@@ -143,6 +143,17 @@ def _hello(line: bytes) -> Hello | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # the last line of a process that was killed
+
+
+_TAIL_BYTES = 1_000_000
+
+
+def _whole(path: Path) -> int:
+    """Where its last whole line ends: one may be half written at this moment."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL_BYTES))
+        return file.tell() + file.read(_TAIL_BYTES).rfind(b"\n") + 1
 
 
 def _files(folder: Path) -> list[Path]:

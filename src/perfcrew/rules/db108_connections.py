@@ -5,13 +5,15 @@ nothing is done, and it is paid by all requests at once.
 Seen as: a warm request opens at least `connects` connections to a database server, which takes `min_ms` and
 `min_share` of it; or a request waits `min_wait_ms` and `min_share` for its pool, by itself (it wants several at
 once) or among copies of it that are sent at the same moment.
-Not this: the first request of a process, which fills the pool; a SQLite file; a pool that gives its connections at
+Not this: the first request of a process, which fills the pool; a SQLite file; as many requests as the pool has
+connections for, which wait for the processor; a pool that gives its connections at
 once.
 Instead: one pool a process, kept for its life (no NullPool, no engine or connection made in the handler;
 `CONN_MAX_AGE` or `"pool": True` in Django); connections given back before other work; as many as requests that need one
 at the same moment, within what the server allows.
 Confidence: 0.9: connections and waiting are counted exactly; 0.8 where only the copies sent at once waited.
-Limits: how many requests arrive at once in production is not known. With a proxy (PgBouncer) opening is cheaper. More
+Limits: how many requests arrive at once in production is not known; those that hold several connections are judged by
+themselves. With a proxy (PgBouncer) opening is cheaper. More
 connections than the server has cores for make each slower.
 """
 
@@ -91,8 +93,13 @@ def _wait(scene: Scene, traced: Traced, used: Connections, limits: Limits) -> Fi
     crowd = traced.seen.body.crowd
     alone = fraction(used.wait_ms, traced.seen.body.counts.request_ms)
     beside = fraction(crowd.wait_ms, crowd.request_ms) if crowd else 0.0
-    by_itself = used.wait_ms >= limits.min_wait_ms and alone >= limits.min_share
-    among = crowd is not None and crowd.wait_ms >= limits.min_wait_ms and beside >= limits.min_share
+    by_itself = used.wait_ms >= limits.min_wait_ms and alone >= limits.min_share and _runs_out(used, 1)
+    among = (
+        crowd is not None
+        and crowd.wait_ms >= limits.min_wait_ms
+        and beside >= limits.min_share
+        and _runs_out(used, crowd.copies_count)
+    )
     where = _site(scene, (s for t in typical(traced) for s in connections.named(t, "CHECKOUT")))
     if where is None or not (by_itself or among):
         return None
@@ -121,6 +128,15 @@ def _wait(scene: Scene, traced: Traced, used: Connections, limits: Limits) -> Fi
         "The pool keeps {size} connections and opens {more} beyond.",
     )
     return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence], [_size(scene, used, where, part)])
+
+
+def _runs_out(used: Connections, requests: int) -> bool:
+    """Whether so many requests want more than the pool gives. Where they don't, they waited for the processor."""
+    if used.pool_size_count is None:
+        return False
+    gives = used.pool_size_count + (used.pool_overflow_count or 0)
+    # One by itself never holds more than all: it is seen to hold them all.
+    return used.at_once_count >= max(gives, 2) if requests == 1 else requests > gives
 
 
 def _waiting(scene: Scene, traced: Traced, used: Connections, where: Site) -> dict[str, Cited | str | None]:
