@@ -20,6 +20,7 @@ from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.trace import Block, Frame, LoadedEntity, Span, Trace
 from perfcrew.core.web import Endpoint, Place, Plan, Request
 from perfcrew.instruments.cached import cache_groups
+from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.repeats import groups
 from perfcrew.rules import book
 from perfcrew.rules.limits import Limits
@@ -209,7 +210,12 @@ def traced(shots: Sequence[Shot], size: int | None = None, instrumented: bool = 
 
 def grouped(app: App, one: Traced) -> Traced:
     """With the groups that the instrument makes of these traces."""
-    made = {"groups": groups(one.traces, app.root), "cache": cache_groups(one.traces, app.root)}
+    made = {
+        "groups": groups(one.traces, app.root),
+        "cache": cache_groups(one.traces, app.root),
+        "connections": connections(one.traces),
+        "transactions": transactions(one.traces, app.root),
+    }
     body = one.seen.body.model_copy(update=made)
     return Traced(Seen(one.seen.evidence, body), one.traces)
 

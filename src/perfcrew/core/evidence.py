@@ -188,6 +188,59 @@ class CacheGroup(Noun):
     """Reads that missed, by why: these five add up to `misses_count`."""
 
 
+class Connections(Noun):
+    """What one request does with connections to its databases: medians over the traced warm requests."""
+
+    connects_count: float
+    """Opened within the request, those to a SQLite file left out."""
+    connect_ms: float
+    checkouts_count: float
+    """Taken from a pool."""
+    wait_ms: float
+    """For a pool to give one, without the opening."""
+    at_once_count: float
+    """The most that the request held at the same time."""
+    commits_count: float
+    pool_size_count: float | None = None
+    """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
+    pool_overflow_count: float | None = None
+    """Those that it opens beyond."""
+
+
+class Crowd(Noun):
+    """Copies of one request, sent at the same moment, with the probe in the target."""
+
+    copies_count: int
+    answered_count: int
+    """With a status below 400."""
+    wait_ms: float
+    """For a connection of the pool: the median over the copies."""
+    wait_max_ms: float
+    request_ms: float
+    connects_count: int
+    """Opened by all of them."""
+
+
+class HeldTransaction(Noun):
+    """A transaction by the line of its first statement: medians over the warm requests in which it occurs."""
+
+    digest: str
+    """Of the first statement's shape."""
+    place: Place | None
+    requests_count: int
+    held_ms: float
+    """From its begin to its commit or rollback, or to the end of the request."""
+    statements_ms: float
+    calls_ms: float
+    """HTTP and model calls that were waited for meanwhile."""
+    calls_count: float
+    idle_ms: float
+    """Neither: the connection is idle in a transaction."""
+    writes_count: float
+    ended: bool
+    """Whether its end was seen within the request."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -205,6 +258,10 @@ class Traces(Noun):
     """Likewise."""
     at_once: int = 1
     """Requests under way at the same time, on a cache that was empty before."""
+    connections: Connections | None = None
+    crowd: Crowd | None = None
+    transactions: tuple[HeldTransaction, ...] = ()
+    """Those held longest."""
     notes: tuple[str, ...] = ()
 
 
@@ -235,6 +292,24 @@ class PlanNode(Noun):
     estimated_rows: float | None = None
     removed_rows: float | None = None
     own_ms: float | None = None
+    read_rows: float | None = None
+    """Rows that a scan looked at: those it gave and those it threw away."""
+    loops_count: float | None = None
+    """How often it was run."""
+    method: str = ""
+    """How it sorted or hashed, in the engine's words: `external merge`."""
+    disk_bytes: float | None = None
+    """What a sort or a hash wrote to disk, for want of memory."""
+    batches_count: float | None = None
+    """Parts that a hash was split into; one where it fitted into memory."""
+    heap_fetches_count: float | None = None
+    """Rows that an index alone should have answered, and that were looked up in the table all the same."""
+    lossy_count: float | None = None
+    """Pages of which a bitmap kept no single rows, for want of memory: all their rows are checked again."""
+    hit_count: float | None = None
+    """Pages found in the server's cache, those of the nodes below among them."""
+    read_count: float | None = None
+    """Pages that were not."""
 
 
 class IndexTrial(Noun):
@@ -252,6 +327,41 @@ class IndexTrial(Noun):
     after_nodes: tuple[PlanNode, ...] = ()
 
 
+class PageTrial(Noun):
+    """The first page of a statement with an OFFSET, and one far behind it, timed in turn on a clone."""
+
+    result_rows: int
+    """What the statement gives without a page."""
+    skipped_rows: int
+    """The offset of the later page."""
+    first_ms: tuple[float, ...]
+    later_ms: tuple[float, ...]
+    first_median_ms: float
+    later_median_ms: float
+    later_read_rows: float | None = None
+    """Rows that the scans of the later page looked at, where the engine counts them."""
+
+
+class ExpressionTrial(Noun):
+    """A column that is compared through an expression, and an index on that expression, built on a clone."""
+
+    table: str
+    column: str
+    expression: str
+    implicit: bool
+    """The server put the cast in, since the value has another type than the column."""
+    ddl: str
+    """Empty where the engine refuses such an index."""
+    defeated: str | None = None
+    """An index that the plan uses once the column stands alone."""
+    used: bool
+    before_ms: tuple[float, ...]
+    after_ms: tuple[float, ...]
+    before_median_ms: float
+    after_median_ms: float
+    size_bytes: int | None = None
+
+
 class QueryPlan(Noun):
     """The plan of one statement with its real parameters, and an index that was tried for it."""
 
@@ -264,6 +374,8 @@ class QueryPlan(Noun):
     execution_ms: float | None = None
     trial: IndexTrial | None = None
     trial_refused: str = ""
+    pages: PageTrial | None = None
+    expression: ExpressionTrial | None = None
 
 
 class ProfileLine(Noun):

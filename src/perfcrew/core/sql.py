@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from perfcrew.core import engines
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
@@ -44,6 +46,8 @@ def shape(statement: str) -> str:
 
     A text that sqlglot can't read is evened out by regular expressions; the shape is never empty for a statement.
     """
+    if engines.is_elsewhere(statement):
+        return engines.shape(statement)
     tree = parse(statement)
     if tree is None:
         return _shape_of_text(statement)
@@ -80,6 +84,8 @@ def aliases(statement: str) -> Mapping[str, str]:
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def is_read(statement: str) -> bool:
     """Whether it changes nothing, by its text: a SELECT that calls a function which writes counts as a read."""
+    if engines.is_elsewhere(statement):
+        return engines.is_read(statement)
     if not _READS.match(statement):
         return False
     bare = _STRINGS.sub("''", statement)
@@ -108,7 +114,7 @@ def parse(statement: str, dialect: str | None = None) -> exp.Expr | None:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    if not statement.strip() or len(statement) > LONGEST_PARSED:
+    if not statement.strip() or len(statement) > LONGEST_PARSED or engines.is_elsewhere(statement):
         return None
     text = with_marks(statement, lambda number, mark: f":{_TAG}")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it takes as it is

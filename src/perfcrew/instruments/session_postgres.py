@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from perfcrew.core.evidence import PlanNode
+from perfcrew.core.sql import is_read
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments import plan_nodes
 from perfcrew.instruments.binding import Bound
@@ -58,11 +59,15 @@ class PostgresSession:
         self._db = db
 
     def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
-        """The plan; with `run` by EXPLAIN ANALYZE, which counts the rows of each node and the time it took."""
+        """The plan; with `run` by EXPLAIN ANALYZE, which counts the rows of each node and the time it took.
+
+        What a write did is undone with the transaction that it ran in.
+        """
         options = "ANALYZE, BUFFERS, SETTINGS, FORMAT JSON" if run else "SETTINGS, FORMAT JSON"
         with self._undone(bound, read_only=not run or _may_be_read_only(bound)) as cursor:
             cursor.execute(f"EXPLAIN ({options}) {bound.text}", bound.values)
-            return plan_nodes.of_postgres(cursor.fetchone()[0][0]["Plan"])
+            (told,) = cursor.fetchone()[0]
+            return plan_nodes.of_postgres(told["Plan"], told.get("Triggers") or ())
 
     def run_ms(self, bound: Bound) -> float:
         """Run it once and fetch all, in a transaction that is rolled back and may not write."""
@@ -72,6 +77,12 @@ class PostgresSession:
             if cursor.description is not None:
                 cursor.fetchall()
             return (time.perf_counter() - started) * 1000
+
+    def count(self, bound: Bound) -> int:
+        """Within a read-only transaction."""
+        with self._undone(bound, read_only=True) as cursor:
+            cursor.execute(f"SELECT count(*) FROM ({bound.text}) AS every", bound.values)
+            return int(cursor.fetchone()[0])
 
     def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
         """Tables by their name, or schema and name outside of the search path; materialised views among them."""
@@ -157,8 +168,8 @@ class PostgresSession:
 
 
 def _may_be_read_only(bound: Bound) -> bool:
-    """Rows can't be locked in a read-only transaction; what such a statement does is undone all the same."""
-    return not _LOCKS.search(bound.text)
+    """Rows can't be locked in a read-only transaction, nor written; what a statement does is undone all the same."""
+    return is_read(bound.text) and not _LOCKS.search(bound.text)
 
 
 def _before_expression(keys: Iterable[str | None]) -> Iterator[str]:

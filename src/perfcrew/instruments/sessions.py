@@ -59,6 +59,9 @@ class Session(Protocol):
     def run_ms(self, bound: Bound) -> float:
         """Run it once, fetch every row, undo what it did: milliseconds."""
 
+    def count(self, bound: Bound) -> int:
+        """The rows that it gives, counted by the engine."""
+
     def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
         """The tables of those plain names (in lower case or as they are), with rows and indexes."""
 

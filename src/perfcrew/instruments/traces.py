@@ -20,6 +20,7 @@ from perfcrew.core.evidence import Traces
 from perfcrew.core.trace import Function, Trace
 from perfcrew.core.web import Plan, Request
 from perfcrew.instruments.cached import cache_groups
+from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.life import median_counts, stages
 from perfcrew.instruments.probe_records import Records, hellos
 from perfcrew.instruments.repeats import groups
@@ -199,6 +200,8 @@ def summarise_traces(
         stages=stages(warm or cold),
         groups=groups(traces, root),
         cache=cache_groups(traces, root or Path("/dev/null")),
+        connections=connections(traces),
+        transactions=transactions(traces, root),
         notes=tuple(dict.fromkeys([*notes, *told, *([missing] if len(served) < len(traces) else [])])),
     )
     return TracedRun(body, dump(traces), tuple(traces))
@@ -225,5 +228,9 @@ def relocated(run: TracedRun, ran_in: Path, root: Path) -> TracedRun:
     text = gzip.decompress(run.blob).decode()
     blob = gzip.compress(text.replace(f'"{ran_in}/', f'"{root}/').encode(), compresslevel=6, mtime=0)
     traces = tuple(load(blob))
-    again = {"groups": groups(traces, root), "cache": cache_groups(traces, root)}
+    again = {
+        "groups": groups(traces, root),
+        "cache": cache_groups(traces, root),
+        "transactions": transactions(traces, root),
+    }
     return TracedRun(run.body.model_copy(update=again), blob, traces)

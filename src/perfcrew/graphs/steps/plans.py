@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from perfcrew.core.engines import is_elsewhere
 from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.evidence import IndexTrial
 from perfcrew.core.scene import Scene
@@ -18,7 +20,7 @@ from perfcrew.core.vector_sql import nearest
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
-from perfcrew.instruments import index_trial
+from perfcrew.instruments import index_trial, rewrites
 from perfcrew.instruments import plans as instrument
 from perfcrew.instruments.binding import bind
 from perfcrew.target.clone import Clone
@@ -27,6 +29,7 @@ LEAST_MS = 0.3
 """Statements that take less than this in all are not explained: no index would be felt."""
 MOST = 4
 """Statements explained for each endpoint, the costliest first."""
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 @dataclass
@@ -39,7 +42,7 @@ class _Cost:
 
 
 async def plans(context: Context) -> None:
-    """Explain the costly reads of each endpoint with their real parameters, and try indexes where they scan."""
+    """Explain the costly statements of each endpoint with their real parameters, and try indexes for the reads."""
     application = scenes.application(context.ledger, context.run)
     if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
         return
@@ -65,7 +68,7 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
     requests = largest.warm if largest else ()
     for span in (s for trace in requests for s in trace.of("database")):
         statement = str(span.attributes.get("db.query.text") or "")
-        if statement and is_read(statement):
+        if statement and _explainable(span, statement):
             cost = costs.setdefault(shape(statement), _Cost(span))
             cost.total_ms += span.duration_ms / len(requests)
             cost.times += 1
@@ -73,6 +76,14 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
                 cost.example = span
     ranked = sorted(costs.items(), key=lambda item: item[1].total_ms, reverse=True)
     return [item for item in ranked if item[1].total_ms >= LEAST_MS][:MOST]
+
+
+def _explainable(span: Span, statement: str) -> bool:
+    """Reads, and writes of one row's values: an executemany's are not all recorded. SQL alone has a plan."""
+    if is_elsewhere(statement):
+        return False
+    many = span.attributes.get("perfcrew.db.executemany") is not None
+    return is_read(statement) or (not many and _WRITES.match(statement) is not None)
 
 
 def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost) -> None:
@@ -86,11 +97,14 @@ def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost)
             return
         body = instrument.explain(clone, statement, parameters)
         tried = index_trial.try_index(clone, statement, parameters, body)
+        pages = rewrites.try_pages(clone, statement, parameters)
+        expression = rewrites.try_expression(clone, statement, parameters, body)
     except PerfcrewError as error:
         context.failed("plans", f"{key} {slot[-12:]}", error, key)
         return
-    update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
-    context.put(slot, body.model_copy(update=update), context.method(f"EXPLAIN on {clone.engine}"), key)
+    told = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
+    body = body.model_copy(update={**told, "pages": pages, "expression": expression})
+    context.put(slot, body, context.method(f"EXPLAIN on {clone.engine}"), key)
 
 
 def _cut(statement: str, parameters: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,6 +16,7 @@ from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps import redis
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments import scaling as instrument
+from perfcrew.instruments.connections import LONGEST_MS, run_crowd
 from perfcrew.instruments.traces import TracedRun, relocated, run_at_once, run_traced
 
 PARTS = ("spans", "watchdog", "orm")
@@ -96,6 +98,9 @@ async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: 
         run = await run_traced(
             instance.client, asked, instance.probe_dir, repeats=repeats, size=size, root=context.root
         )
+        if largest and _crowds(run, plan):
+            crowd = await run_crowd(instance.client, plan.requests[0], instance.probe_dir)
+            run = replace(run, body=run.body.model_copy(update={"crowd": crowd}))
         _keep(context, instance, _slot(size, plan), run, plan)
         if largest and plan.page_size_parameter:
             await _pages(context, instance, plan)
@@ -105,6 +110,12 @@ async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: 
     left = [p for p in plans if not context.has(_slot(size, p))]
     last = redis.looking(context, "traces") if largest else None
     await each(context, name, left, work, size=size, parts=PARTS, until=until, last=last)
+
+
+def _crowds(run: TracedRun, plan: Plan) -> bool:
+    """Whether many of them at once would tell something: they use a database, only read, and are quick enough."""
+    used = run.body.connections is not None and run.body.instrumented
+    return used and plan.endpoint.method in ("GET", "HEAD") and run.body.counts.request_ms <= LONGEST_MS
 
 
 def _slot(size: int | None, plan: Plan) -> str:

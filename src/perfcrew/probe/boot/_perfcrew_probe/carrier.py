@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
@@ -103,6 +104,7 @@ def record(
 
 _stdlib = Carrier()
 _chosen: Carrier | None = None
+_choosing = threading.RLock()
 _wanted_deps: str | None = None
 
 
@@ -116,8 +118,11 @@ def choose(mode: str, deps: str) -> None:
 def current() -> Carrier:
     global _chosen
     if _chosen is None:
-        _chosen = _opentelemetry() or _stdlib
-        writer.mode(_chosen.name)
+        # Two threads may begin the first two spans at once.
+        with _choosing:
+            if _chosen is None:
+                _chosen = _opentelemetry() or _stdlib
+                writer.mode(_chosen.name)
     return _chosen
 
 
