@@ -7,6 +7,7 @@ from dataclasses import field as default
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.evidence import (
     CpuProfile,
     Data,
@@ -76,6 +77,8 @@ class Scene:
     payload: Seen[Payload] | None = None
     data: Seen[Data] | None = None
     """The rows that it was measured on, None where the application has no database."""
+    advice: Seen[IndexAdvice] | None = None
+    """Indexes for all statements of the run together, None where none were tried."""
 
     def measured(self, metric: str, phase: str = "warm") -> Seen[Measurement] | None:
         """The measurement of a metric, None where it was not measured."""
@@ -95,4 +98,6 @@ class ApplicationScene:
     scenes: tuple[Scene, ...]
     startup: Seen[Startup] | None = None
     environment: str | None = None
+    advice: Seen[IndexAdvice] | None = None
+    index_usage: Seen[IndexUsage] | None = None
     notes: tuple[str, ...] = default(default=())
