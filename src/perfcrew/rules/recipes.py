@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -151,9 +152,16 @@ def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
 
 def alembic_arguments(index: IndexSpec, name: str, quote: str = "'") -> list[str]:
     """What `op.create_index` is called with, `sa` being SQLAlchemy."""
-    keys = ", ".join(f"sa.text({quoted(k, quote)})" if is_expression(k) else quoted(k, quote) for k in index.keys)
+    texts = (sql_key(index, k) if is_expression(k) else k for k in index.keys)
+    keys = ", ".join(f"sa.text({quoted(t, quote)})" if is_expression(t) else quoted(t, quote) for t in texts)
     more = [f"{name}={value}" for name, value in options(index, "sa.text", quote)]
     return [quoted(name, quote), quoted(index.table.rpartition(".")[2], quote), f"[{keys}]", *more]
+
+
+def sql_key(index: IndexSpec, key: str) -> str:
+    """An expression as CREATE INDEX takes it, with its operator class."""
+    call = re.fullmatch(r"\w+\((?:[^()]|\([^()]*\))*\)", key)
+    return f"{key if call else f'({key})'} {index.opclass}".strip()
 
 
 def options(index: IndexSpec, text: str, quote: str = '"') -> list[tuple[str, str]]:

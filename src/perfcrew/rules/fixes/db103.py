@@ -10,9 +10,10 @@ from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.wanted_index import Wanted, wanted
 
 _COSTS = "Every write to {table} keeps one index more up to date."
-_LOCKS = (
-    "Building it locks out writes on PostgreSQL for as long as it takes: on a large table build it CONCURRENTLY, "
-    "outside of a transaction."
+_LOCKS = "Building it locks out writes for as long as it takes."
+_CONCURRENTLY = (
+    "It is built CONCURRENTLY, outside of a transaction: writes go on meanwhile, and a build that is broken off leaves "
+    "an invalid index, to be dropped before the migration is run again."
 )
 
 
@@ -25,7 +26,7 @@ def _index(case: Case) -> Draft:
     index = wanted(case)
     known = models.read(case.root)
     model = known.of_table(index.table)
-    risks = (_COSTS.format(table=index.table), _LOCKS)
+    risks = (_COSTS.format(table=index.table), _CONCURRENTLY if index.concurrently else _LOCKS)
     title = f"Index {index.said}"
     if model is not None and model.style == "django":
         return Draft("Django migration", title, django_migration.files(case, model, index), risks)
