@@ -53,7 +53,8 @@ class WriteCost(Noun):
 
 
 class AdvisedIndex(Noun):
-    """An index of the set: the workload's time when it was added to those before it, and what it costs."""
+    """An index of the set: the time of the statements that it changes, without it and with it beside the others, by
+    how often they are sent; and what it costs."""
 
     index: IndexSpec
     name: str

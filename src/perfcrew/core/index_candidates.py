@@ -35,11 +35,13 @@ class _Asked(NamedTuple):
 def candidates(
     workload: Iterable[Sent], schema: Mapping[str, TableFacts], dialect: Engine, extensions: frozenset[str]
 ) -> list[IndexSpec]:
-    """Best first: by the cost of the statements that they could serve, the simpler ones before the wider.
+    """Best first: by the cost of the statements that they could serve, but the first choice of each statement before
+    anyone's second: keys as they are asked for, their beginning, partial, covering.
 
     Left out: tables under 200 rows, what an existing index of the whole table serves or begins with.
     """
     found: dict[IndexSpec, float] = {}
+    choice: dict[IndexSpec, int] = {}
     asked: list[_Asked] = []
     for sent in workload:
         for wish in wishes(sent.statement, schema, dialect, sent.values, extensions):
@@ -47,11 +49,12 @@ def candidates(
                 asked += [_Asked(wish, parts, sent.cost) for parts in wish.parts()]
                 _searched(found, wish, sent.cost)
     for one in asked:
-        for spec in _of_one(one, asked, schema[one.wish.table], dialect):
+        for place, spec in enumerate(_of_one(one, asked, schema[one.wish.table], dialect)):
             found[spec] = found.get(spec, 0.0) + one.cost
+            choice[spec] = min(place, choice.get(spec, place))
     for spec, cost in _merged(asked, schema):
         found[spec] = max(found.get(spec, 0.0), cost)
-    return sorted(found, key=lambda s: (-found[s], len(s.include), bool(s.where), len(s.keys)))
+    return sorted(found, key=lambda s: (choice.get(s, 0), -found[s], len(s.include), bool(s.where), len(s.keys)))
 
 
 def _searched(found: dict[IndexSpec, float], wish: Wish, cost: float) -> None:

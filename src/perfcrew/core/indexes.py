@@ -33,6 +33,11 @@ class IndexSpec(Noun):
         return not (self.include or self.where or self.opclass or self.using != "btree" or self.expressions)
 
     @property
+    def plain_table(self) -> str:
+        """Without its schema, in lower case, as statements name it."""
+        return self.table.rpartition(".")[2].lower()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The keys that are columns."""
         return tuple(k for k in self.keys if not is_expression(k))

@@ -1,8 +1,10 @@
-"""The set of indexes that serves a workload best: candidates built on a clone, chosen greedily by what was measured.
+"""The set of indexes that serves a workload best: candidates built on a clone, chosen by what was measured.
 
 The candidates come from all statements together. hypopg, where it is there, leaves out those that the planner would
-not use; the rest are built. Then the one that saves most joins the set, again and again, each time proven by blocks
-with and without it in turns; what it adds to writes is taken off. At the end the whole set is held against none.
+not use; the rest are built. Then the one that saves most joins the set, again and again; where nothing more is to be
+added, one is changed for another, or left out, as long as that serves. Each one of the set is then proven beside the
+others by blocks with and without it in turns, what it adds to writes is taken off, and the whole set is held against
+none.
 
 What a planner says an index would save is a guess; only building it shows. Whether it is worth it is not said here.
 """
@@ -30,14 +32,15 @@ from perfcrew.instruments.plans import reason
 from perfcrew.instruments.sessions import Clone, Gone, Index, Refused, Session, session
 
 NO_CANDIDATE = "what it compares and orders by is indexed, or in small tables"
-MOST_BUILT = 16
+MOST_BUILT = 28
 LEAST_GAIN = 0.02
 """Of the workload's time as it is by then: less is not worth an index."""
 LEAST_MS = 0.05
-BEGUN = 0.05
+BEGUN = 0.019
 """The same where another one of the set begins with its keys: one index that serves several is worth a little."""
-TIE = 0.05
-"""Of the workload's time: of indexes that save as much but for this, the smallest is taken."""
+TIE = 0.03
+"""Of the workload's time: of sets that are as fast but for this, the smallest is taken."""
+_MOST_STEPS = 100
 EXAMPLES = 2
 NOTHING: On = frozenset()
 
@@ -74,6 +77,13 @@ def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) 
             ) from None
 
 
+@contextmanager
+def standing(db: Session, workload: Sequence[Asked], *, budget_s: float = 300.0) -> Iterator[Times]:
+    """What the advice chooses from: all candidates built on the clone, while the block runs."""
+    with _Advice(db, workload, time.monotonic() + budget_s).standing() as times:
+        yield times
+
+
 @dataclass
 class _State:
     refused: list[RefusedIndex] = field(default_factory=list)
@@ -96,6 +106,12 @@ class _Advice:
         """Of each query, its place in the workload."""
 
     def made(self) -> Advised:
+        with self.standing() as times:
+            return self._chosen(times)
+
+    @contextmanager
+    def standing(self) -> Iterator[Times]:
+        """While the block runs, all candidates that could be built stand on the clone."""
         names = frozenset().union(*(tables(a.statement) for a in self.workload))
         facts = self.db.facts(names)
         self.db.settle(facts)
@@ -103,7 +119,7 @@ class _Advice:
         costs = Times(self.db, queries, ()).each_ms(NOTHING)
         wanted = self._candidates(queries, costs, facts)
         with self._built(wanted, queries) as built:
-            return self._chosen(Times(self.db, queries, built))
+            yield Times(self.db, queries, built)
 
     def _queries(self) -> Iterator[Query]:
         for place, asked in enumerate(self.workload):
@@ -174,7 +190,7 @@ class _Advice:
     def _build(self, spec: IndexSpec, queries: Sequence[Query], built: list[Built]) -> None:
         index = self.db.index(spec)
         try:
-            concerned = [b for q in queries if _plain(spec.table) in q.tables for b in q.bounds]
+            concerned = [b for q in queries if spec.plain_table in q.tables for b in q.bounds]
             would = self.db.would_use(index, concerned)
             self.state.filtered = self.state.filtered or would is not None
             if would is False:
@@ -200,9 +216,7 @@ class _Advice:
 
     def _chosen(self, times: Times) -> Advised:
         choice = _Choice(times, self.state, self.until, self.workload)
-        on = choice.greedy()
-        on = choice.without_idle(on)
-        on, whole = choice.proven(on)
+        on, whole = choice.proven(choice.each_proven(choice.best()))
         advised = tuple(choice.advised[i] for i in choice.order if i in on)
         advice = IndexAdvice(
             engine=self.db.engine,
@@ -277,22 +291,35 @@ class _Choice:
         self.advised: dict[int, AdvisedIndex] = {}
         self.order: list[int] = []
 
-    def greedy(self) -> On:
-        """The set to which nothing more can be added that is proven to help."""
-        on, left = NOTHING, self._usable()
-        while left and not self._late():
-            best = self._best(on, left)
-            if best is None:
+    def best(self) -> On:
+        """The set that no single step makes better: adding one, changing one for another, leaving one out."""
+        on, usable = NOTHING, self._usable()
+        for _ in range(_MOST_STEPS):
+            step = None if not usable or self._late() else self._step(on, usable)
+            if step is None:
                 break
-            left.remove(best)
-            added = self._added(on, best)
-            if added is not None:
-                self.advised[best] = added
-                self.order.append(best)
-                on |= {best}
-        for i in left:
-            self.state.refuse(self.times.built[i].spec, f"it saves nothing{' beside the others' if on else ''}")
+            on = step
+        for i in usable:
+            if i not in on:
+                self.state.refuse(self.times.built[i].spec, f"it saves nothing{' beside the others' if on else ''}")
         return on
+
+    def _step(self, on: On, usable: Sequence[int]) -> On | None:
+        added = self._best([on | {i} for i in usable if i not in on], on)
+        return added or self._best(list(self._changes(on, usable)), on) or self._left_out(on)
+
+    def _changes(self, on: On, usable: Sequence[int]) -> Iterator[On]:
+        """One for another of its table."""
+        table = {i: self.times.built[i].spec.table for i in usable}
+        for one in on:
+            yield from (on - {one} | {i} for i in usable if i not in on and table[i] == table[one])
+
+    def _left_out(self, on: On) -> On | None:
+        for one in sorted(on, key=lambda i: -(self.times.built[i].size_bytes or 0)):
+            rest = on - {one}
+            if rest and self.times.total_ms(rest) <= self.times.total_ms(on) * (1 + self._worth(one, rest)):
+                return rest
+        return None
 
     def _usable(self) -> list[int]:
         found = []
@@ -307,15 +334,16 @@ class _Choice:
         self.state.late = self.state.late or time.monotonic() > self.until
         return self.state.late
 
-    def _best(self, on: On, left: Sequence[int]) -> int | None:
-        """The one that saves most; the smallest of those that save about as much."""
-        now_ms = self.times.total_ms(on)
-        saved = {i: now_ms - self.times.total_ms(on | {i}) for i in left}
-        most = max(saved.values())
-        if most < max(LEAST_MS, LEAST_GAIN * now_ms):
+    def _best(self, sets: Sequence[On], on: On) -> On | None:
+        """The set that is fastest by a part worth an index; the smallest of those that are about as fast."""
+        if not sets:
             return None
-        close = [i for i in left if saved[i] >= max(most - TIE * now_ms, most / 2)]
-        return min(close, key=lambda i: (self.times.built[i].size_bytes or 0, i))
+        now_ms, took = self.times.total_ms(on), {s: self.times.total_ms(s) for s in sets}
+        least = min(took.values())
+        if now_ms - least < max(LEAST_MS, LEAST_GAIN * now_ms):
+            return None
+        close = [s for s in sets if took[s] <= least + TIE * least and now_ms - took[s] >= (now_ms - least) / 2]
+        return min(close, key=lambda s: (sum(self.times.built[i].size_bytes or 0 for i in s), sorted(s)))
 
     def _added(self, on: On, new: int) -> AdvisedIndex | None:
         one, compared = self.times.built[new], self.times.compare(on, on | {new}, self.until)
@@ -340,29 +368,25 @@ class _Choice:
             writes=writes,
         )
 
-    def without_idle(self, on: On) -> On:
-        """Without those that later ones made needless."""
-        before = on
-        for i in self.order:
-            rest = on - {i}
-            if i in on and rest and self.times.total_ms(rest) <= self.times.total_ms(on) * (1 + self._worth(i, rest)):
-                on = rest
-                self.state.refuse(self.times.built[i].spec, "those that came after it serve as well without it")
-        return on if on == before else self._again(on)
-
     def _worth(self, one: int, rest: On) -> float:
         """The part of the time that it must save beside the rest; more where a wider one begins with its keys."""
         spec = self.times.built[one].spec
         return BEGUN if any(spec.begins(self.times.built[i].spec) for i in rest) else LEAST_GAIN / 2
 
-    def _again(self, on: On) -> On:
-        """What each one of a smaller set does beside the others that are left."""
-        for i in [i for i in self.order if i in on]:
-            added = self._added(on - {i}, i)
-            if added is None:
-                on -= {i}
-            else:
-                self.advised[i] = added
+    def each_proven(self, on: On) -> On:
+        """Each one beside the others, in turns with and without it; one that is not proven goes, and its table's
+        others are held against what is left once more."""
+        waiting = sorted(on)
+        while waiting:
+            one = waiting.pop(0)
+            added = self._added(on - {one}, one)
+            if added is not None:
+                self.advised[one] = added
+                continue
+            on -= {one}
+            table = self.times.built[one].spec.table
+            waiting += [i for i in sorted(on) if self.times.built[i].spec.table == table and i not in waiting]
+        self.order = sorted(on, key=lambda i: self.advised[i].after_median_ms - self.advised[i].before_median_ms)
         return on
 
     def proven(self, on: On) -> tuple[On, Compared]:

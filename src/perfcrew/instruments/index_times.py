@@ -28,7 +28,7 @@ DEMAND = Demand(margin=0.02, error=0.01)
 """Twelve pairs decide where there is little noise."""
 _QUICK_MS = 200.0
 """Slower statements are run once a block, and not to warm up."""
-_RUNS = 3
+_RUNS = 5
 _SEED = 20260117
 
 On = frozenset[int]
@@ -91,7 +91,8 @@ class Times:
     def __init__(self, db: Session, queries: Sequence[Query], built: Sequence[Built]) -> None:
         self.db, self.queries, self.built = db, queries, built
         self._known: dict[tuple[int, str], float] = {}
-        self._plans: dict[On, list[Planned]] = {}
+        self._plans: dict[tuple[int, On], Planned] = {}
+        self._near = [frozenset(i for i, b in enumerate(built) if b.spec.plain_table in q.tables) for q in queries]
         self._lot = random.Random(_SEED)
 
     def total_ms(self, on: On) -> float:
@@ -105,15 +106,18 @@ class Times:
         if missing:
             with self.only(on):
                 for i in missing:
-                    self._known[i, plans[i].signature] = self._sample(i, runs=_RUNS)
+                    self._known[i, plans[i].signature] = self.sample(i, runs=_RUNS)
         return [self._known[i, p.signature] for i, p in enumerate(plans)]
 
     def plans(self, on: On) -> list[Planned]:
-        """Of all statements with this set."""
-        if on not in self._plans:
+        """Of all statements with this set. A plan depends on the indexes of the statement's own tables alone."""
+        keys = [(i, on & near) for i, near in enumerate(self._near)]
+        missing = [key for key in keys if key not in self._plans]
+        if missing:
             with self.only(on):
-                self._plans[on] = [self._planned(q) for q in self.queries]
-        return self._plans[on]
+                for key in missing:
+                    self._plans[key] = self._planned(self.queries[key[0]])
+        return [self._plans[key] for key in keys]
 
     def used(self, on: On) -> On:
         """The indexes of the set that any plan uses."""
@@ -154,7 +158,7 @@ class Times:
         for on, kept in sides:
             with self.only(on):
                 for i in kept:
-                    kept[i].append(self._sample(i, runs=1))
+                    kept[i].append(self.sample(i, runs=1))
         before, after = (self._last(side) for side in (found.before_ms, found.after_ms))
         found.totals.append((before, after))
         return _log_ratio(before, after)
@@ -169,7 +173,7 @@ class Times:
         signature = "|".join(f"{n.depth} {n.operation} {n.relation} {n.index} {n.condition}" for n in nodes)
         return Planned(signature, nodes, used)
 
-    def _sample(self, query: int, runs: int) -> float:
+    def sample(self, query: int, runs: int) -> float:
         """The mean over the statement's examples: of each one the median of some runs, caches warm."""
         bounds = self.queries[query].bounds
         return sum(self._one(bound, runs) for bound in bounds) / len(bounds)
@@ -179,7 +183,7 @@ class Times:
         first_ms = self.db.run_ms(bound)
         if first_ms > _QUICK_MS:
             return first_ms
-        return median(self.db.run_ms(bound) for _ in range(max(runs, 3 if first_ms < 5 else 1)))
+        return median(self.db.run_ms(bound) for _ in range(max(runs, 7 if first_ms < 1 else 3 if first_ms < 5 else 1)))
 
 
 def _log_ratio(before_ms: float, after_ms: float) -> float:
