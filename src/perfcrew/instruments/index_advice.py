@@ -33,14 +33,14 @@ from perfcrew.instruments.sessions import Clone, Gone, Index, Refused, Session, 
 
 NO_CANDIDATE = "what it compares and orders by is indexed, or in small tables"
 MOST_BUILT = 28
-LEAST_GAIN = 0.02
+LEAST_GAIN = 0.01
 """Of the workload's time as it is by then: less is not worth an index."""
 LEAST_MS = 0.05
-BEGUN = 0.019
+BEGUN = 0.009
 """The same where another one of the set begins with its keys: one index that serves several is worth a little."""
-TIE = 0.03
+TIE = 0.01
 """Of the workload's time: of sets that are as fast but for this, the smallest is taken."""
-_MOST_STEPS = 100
+_MOST_STEPS, _ROUNDS = 100, 4
 EXAMPLES = 2
 NOTHING: On = frozenset()
 
@@ -116,10 +116,10 @@ class _Advice:
         facts = self.db.facts(names)
         self.db.settle(facts)
         queries = list(self._queries())
-        costs = Times(self.db, queries, ()).each_ms(NOTHING)
+        costs = Times(self.db, queries, (), facts).each_ms(NOTHING)
         wanted = self._candidates(queries, costs, facts)
         with self._built(wanted, queries) as built:
-            yield Times(self.db, queries, built)
+            yield Times(self.db, queries, built, facts)
 
     def _queries(self) -> Iterator[Query]:
         for place, asked in enumerate(self.workload):
@@ -216,7 +216,7 @@ class _Advice:
 
     def _chosen(self, times: Times) -> Advised:
         choice = _Choice(times, self.state, self.until, self.workload)
-        on, whole = choice.proven(choice.each_proven(choice.best()))
+        on, whole = choice.made()
         advised = tuple(choice.advised[i] for i in choice.order if i in on)
         advice = IndexAdvice(
             engine=self.db.engine,
@@ -290,23 +290,46 @@ class _Choice:
         self.times, self.state, self.until, self.workload = times, state, until, workload
         self.advised: dict[int, AdvisedIndex] = {}
         self.order: list[int] = []
+        self.usable: list[int] = []
+        self._beside: dict[int, On] = {}
+        """What each one was proven beside, of its own table."""
 
-    def best(self) -> On:
-        """The set that no single step makes better: adding one, changing one for another, leaving one out."""
-        on, usable = NOTHING, self._usable()
-        for _ in range(_MOST_STEPS):
-            step = None if not usable or self._late() else self._step(on, usable)
-            if step is None:
+    def made(self) -> tuple[On, Compared]:
+        """The set, each one of it proven, and the whole of it held against none."""
+        self.usable = self._usable()
+        on = self.each_proven(self.best(NOTHING))
+        for _ in range(_ROUNDS):  # what was not proven may have kept others out
+            more = self.best(on) if not self._late() else on
+            if more == on:
                 break
-            on = step
-        for i in usable:
+            on = self.each_proven(more)
+        for i in self.usable:
             if i not in on:
                 self.state.refuse(self.times.built[i].spec, f"it saves nothing{' beside the others' if on else ''}")
+        return self._weighed(*self.proven(on))
+
+    def best(self, on: On) -> On:
+        """The set that no single step makes better: adding one, changing one for another, leaving one out.
+
+        When none is left, all is timed once more, since one moment's noise may have kept a good one out.
+        """
+        for _ in range(_ROUNDS):
+            before = on
+            for _ in range(_MOST_STEPS):
+                step = None if not self.usable or self._late() else self._step(on, self.usable)
+                if step is None:
+                    break
+                on = step
+            if self._late() or not self.usable:
+                break
+            self.times.look_again()
+            if on == before:
+                break
         return on
 
     def _step(self, on: On, usable: Sequence[int]) -> On | None:
-        added = self._best([on | {i} for i in usable if i not in on], on)
-        return added or self._best(list(self._changes(on, usable)), on) or self._left_out(on)
+        added = self._best([on | {i} for i in usable if i not in on], on, LEAST_GAIN)
+        return added or self._best(list(self._changes(on, usable)), on, LEAST_GAIN / 2) or self._left_out(on)
 
     def _changes(self, on: On, usable: Sequence[int]) -> Iterator[On]:
         """One for another of its table."""
@@ -334,13 +357,13 @@ class _Choice:
         self.state.late = self.state.late or time.monotonic() > self.until
         return self.state.late
 
-    def _best(self, sets: Sequence[On], on: On) -> On | None:
+    def _best(self, sets: Sequence[On], on: On, gain: float) -> On | None:
         """The set that is fastest by a part worth an index; the smallest of those that are about as fast."""
         if not sets:
             return None
         now_ms, took = self.times.total_ms(on), {s: self.times.total_ms(s) for s in sets}
         least = min(took.values())
-        if now_ms - least < max(LEAST_MS, LEAST_GAIN * now_ms):
+        if now_ms - least < max(LEAST_MS, gain * now_ms):
             return None
         close = [s for s in sets if took[s] <= least + TIE * least and now_ms - took[s] >= (now_ms - least) / 2]
         return min(close, key=lambda s: (sum(self.times.built[i].size_bytes or 0 for i in s), sorted(s)))
@@ -351,10 +374,6 @@ class _Choice:
             self.state.refuse(one.spec, f"with and without it in turns: {compared.verdict or 'no plan changed'}")
             return None
         before, after = (median(side) for side in zip(*compared.totals, strict=True))
-        writes = index_writes.cost(self.times, on, new, _writes_to(one.spec.table, self.workload))
-        if writes.added_ms >= before - after:
-            self.state.refuse(one.spec, "the writes that are sent would cost more than it saves")
-            return None
         return AdvisedIndex(
             index=one.spec,
             name=one.index.name,
@@ -365,7 +384,6 @@ class _Choice:
             verdict=compared.verdict,
             build_ms=one.build_ms,
             size_bytes=one.size_bytes,
-            writes=writes,
         )
 
     def _worth(self, one: int, rest: On) -> float:
@@ -374,20 +392,43 @@ class _Choice:
         return BEGUN if any(spec.begins(self.times.built[i].spec) for i in rest) else LEAST_GAIN / 2
 
     def each_proven(self, on: On) -> On:
-        """Each one beside the others, in turns with and without it; one that is not proven goes, and its table's
-        others are held against what is left once more."""
+        """Each one beside the others, in turns with and without it; one that is not proven goes, and is not taken
+        again, and its table's others are held against what is left once more."""
         waiting = sorted(on)
         while waiting:
             one = waiting.pop(0)
+            beside = self._near(on, one)
+            if self._beside.get(one) == beside:
+                continue
             added = self._added(on - {one}, one)
             if added is not None:
-                self.advised[one] = added
+                self.advised[one], self._beside[one] = added, beside
                 continue
             on -= {one}
-            table = self.times.built[one].spec.table
-            waiting += [i for i in sorted(on) if self.times.built[i].spec.table == table and i not in waiting]
+            self.usable.remove(one)
+            waiting += [i for i in sorted(self._near(on, one)) if i not in waiting]
         self.order = sorted(on, key=lambda i: self.advised[i].after_median_ms - self.advised[i].before_median_ms)
         return on
+
+    def _near(self, on: On, one: int) -> On:
+        table = self.times.built[one].spec.table
+        return frozenset(i for i in on if i != one and self.times.built[i].spec.table == table)
+
+    def _weighed(self, on: On, whole: Compared) -> tuple[On, Compared]:
+        """Without those that add more to writes than they save. Last, since rows that were undone stay in the table
+        until it is vacuumed."""
+        light = on
+        for i in sorted(on):
+            spec, advised = self.times.built[i].spec, self.advised[i]
+            writes = index_writes.cost(self.times, on - {i}, i, _writes_to(spec.table, self.workload))
+            self.advised[i] = advised.model_copy(update={"writes": writes})
+            if writes.added_ms >= advised.before_median_ms - advised.after_median_ms:
+                light -= {i}
+                self.state.refuse(spec, "the writes that are sent would cost more than it saves")
+        if light == on:
+            return on, whole
+        self.times.settle()
+        return self.proven(light)
 
     def proven(self, on: On) -> tuple[On, Compared]:
         """The set as a whole against none; the last one goes while that is not better."""

@@ -6,6 +6,7 @@ that is said instead.
 
 from __future__ import annotations
 
+import re
 from statistics import median
 
 from perfcrew.core.advice import WriteCost
@@ -35,9 +36,14 @@ def cost(times: Times, on: On, new: int, sent: float) -> WriteCost:
 
 def _written(times: Times, on: On, new: int) -> Written:
     spec = times.built[new].spec
-    columns = [*spec.columns, *spec.include]
+    columns = [*spec.columns, *spec.include, *_named("; ".join((*spec.expressions, spec.where)))]
     with times.only(on):
         return times.db.writes(spec.table, columns, ROWS)
+
+
+def _named(text: str) -> list[str]:
+    """Every word that could be a column: the session knows which are."""
+    return list(dict.fromkeys(re.findall(r"\w+", text)))
 
 
 def _cost(before: list[Written], after: list[Written], sent: float) -> WriteCost:

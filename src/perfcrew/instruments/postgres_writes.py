@@ -38,7 +38,7 @@ def timed(db: psycopg.Connection[Any], table: str, columns: Sequence[str], rows:
     inserted = time.perf_counter()
     if not made:
         raise Refused("the table is empty")
-    changed = [c for c in columns if c in {k.name for k in known if not k.unique}]
+    changed = list(dict.fromkeys(c for c in columns if c in {k.name for k in known if not k.unique}))
     update_ms = 0.0
     if changed:
         made, update_ms = _changed(db, on, changed, made)

@@ -24,7 +24,7 @@ def timed(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: int)
         f"(SELECT *, row_number() OVER () AS perfcrew_n FROM (SELECT * FROM {on} LIMIT ?))"
     )
     insert_ms = _ms(db, insert, [rows])
-    changed = [c for c in columns if c in {name for name, _ in known} - unique]
+    changed = list(dict.fromkeys(c for c in columns if c in {name for name, _ in known} - unique))
     update_ms = _update_ms(db, on, changed, last) if changed else 0.0
     return Written(insert_ms, update_ms, _ms(db, f"DELETE FROM {on} WHERE rowid > ?", [last]))
 
