@@ -141,6 +141,8 @@ def best_of(times: Times, advised: On, most: int) -> On:
         f"\nexhaustive trial: all {len(sets)} subsets of {len(chosen)} candidates "
         f"({len(helping)} of {len(times.built)} built help alone)"
     )
+    min(sets, key=times.total_ms)
+    times.look_again()
     first = sorted(sets, key=times.total_ms)[:FINALISTS]
     took = in_turns(times, first, rounds=5)
     return first[took.index(min(took))]

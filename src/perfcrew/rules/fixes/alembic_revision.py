@@ -143,7 +143,7 @@ def _text(head: Revision, new: str, index: Wanted) -> str:
         [
             f'"""index {index.said}"""',
             "",
-            *(["import sqlalchemy as sa"] if index.index.expressions or index.index.where else []),
+            *(["import sqlalchemy as sa"] if index.spec.expressions or index.spec.where else []),
             "from alembic import op",
             "",
             f"revision{': str' if typed else ''} = {q}{new}{q}",
@@ -171,7 +171,7 @@ def _lines(index: Wanted, call: str) -> list[str]:
 
 
 def _created(index: Wanted, quote: str) -> list[str]:
-    name, table, keys, *more = alembic_arguments(index.index, index.name, quote)
+    name, table, keys, *more = alembic_arguments(index.spec, index.name, quote)
     return [name, table, keys, "unique=False", *_schema(index, quote), *more, *_without_locks(index)]
 
 

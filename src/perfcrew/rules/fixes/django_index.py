@@ -35,7 +35,7 @@ class Said(NamedTuple):
 
 def said(model: Model, index: Wanted, field: Field) -> Said | None:
     """None for what only SQL can say. Raises Unwritable for a column that the model doesn't have."""
-    spec = index.index
+    spec = index.spec
     first = _keys(spec, field)
     condition = _condition(spec.where, model, field) if spec.where else ""
     if first is None or condition is None or (spec.expressions and spec.opclass):

@@ -39,7 +39,7 @@ def files(case: Case, model: Model, index: Wanted) -> dict[str, str]:
 
 def _words(model: Model, index: Wanted) -> list[str]:
     """Of its name: fields where columns are keys, then what kind it is."""
-    spec, words = index.index, index.index.words
+    spec, words = index.spec, index.spec.words
     keys = [_field(model, k) if k in spec.columns else w for k, w in zip(spec.keys, words, strict=False)]
     return [*keys, *words[len(keys) :]]
 

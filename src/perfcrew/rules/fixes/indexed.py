@@ -23,9 +23,9 @@ DOUBLE = '"'
 def sqlalchemy(case: Case, model: Model, index: Wanted) -> tuple[str, str]:
     """Path and new text of the class' file: `index=True` for one column, else an `Index`. Raises Unwritable."""
     edits = Edits(model.text)
-    names = {c: _column(model, c).name for c in (*index.index.columns, *index.index.include)}
-    if index.index.is_plain and len(names) == 1 and not _named_by_convention(case):
-        _flag(edits, model, names[index.index.keys[0]])
+    names = {c: _column(model, c).name for c in (*index.spec.columns, *index.spec.include)}
+    if index.spec.is_plain and len(names) == 1 and not _named_by_convention(case):
+        _flag(edits, model, names[index.spec.keys[0]])
     else:
         _table_argument(case, edits, model, index, names)
     return model.text.path.relative_to(case.root).as_posix(), edits.result()
@@ -77,7 +77,7 @@ def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names
 
 def _written(edits: Edits, index: Wanted, names: Mapping[str, str]) -> str:
     """The call, its keys by the columns' names; what is SQL in it is `text`."""
-    spec = index.index
+    spec = index.spec
     has_sql = bool(spec.expressions or spec.where)
     called, text = _member(edits, "Index"), _member(edits, "text") if has_sql else "text"
     keys = [f"{text}({quoted(sql_key(spec, k), DOUBLE)})" if is_expression(k) else f'"{names[k]}"' for k in spec.keys]

@@ -18,18 +18,18 @@ class Wanted(NamedTuple):
 
     table: str
     schema: str | None
-    index: IndexSpec
+    spec: IndexSpec
     ddl: str
     engine: str
 
     @property
     def name(self) -> str:
         """`ix_events_customer_id_happened_at`, shortened where a database would cut it."""
-        return shortened(f"ix_{self.table}_{'_'.join(self.index.words)}", _LONGEST)
+        return shortened(f"ix_{self.table}_{'_'.join(self.spec.words)}", _LONGEST)
 
     @property
     def said(self) -> str:
-        return f"{self.table} by {self.index.said}"
+        return f"{self.table} by {self.spec.said}"
 
     @property
     def concurrently(self) -> bool:
