@@ -33,6 +33,7 @@ def used(app: App, *, engine: str = "postgresql", days: float | None = 30, rows:
             "scans_count": 0,
             "table_scans_count": 90_000,
             "size_bytes": 4_000_000,
+            "siblings_count": 2,
             **one,
         }
     )

@@ -115,6 +115,8 @@ class KnownIndex(Noun):
     """Whether a constraint stands on it, or the table is clustered or replicated by it."""
     same_as: str = ""
     """Another index that is the same, or begins with the same keys, and does all that this one does."""
+    siblings_count: int = 0
+    """All indexes of its table, this one among them."""
     equal: bool = False
     """Whether that other one is no wider."""
 
@@ -128,3 +130,8 @@ class IndexUsage(Noun):
     """Age of the statistics; None where there are none."""
     tables_rows: dict[str, int] = {}
     indexes: tuple[KnownIndex, ...]
+
+    @property
+    def days_count(self) -> int:
+        """Whole days of the statistics' age."""
+        return int((self.since_s or 0) // 86400)

@@ -128,11 +128,10 @@ def _after_on(ddl: str) -> str:
 def _judged(found: Sequence[_Index]) -> Iterator[KnownIndex]:
     for place, one in enumerate(found):
         other = None if one.known.needed else _other(one, place, found)
-        if other is None:
-            yield one.known
-        else:
-            equal = len(other.keys) == len(one.keys)
-            yield one.known.model_copy(update={"same_as": other.known.name, "equal": equal})
+        said: dict[str, object] = {"siblings_count": sum(o.known.table == one.known.table for o in found)}
+        if other is not None:
+            said |= {"same_as": other.known.name, "equal": len(other.keys) == len(one.keys)}
+        yield one.known.model_copy(update=said)
 
 
 def _other(one: _Index, place: int, found: Iterable[_Index]) -> _Index | None:

@@ -97,16 +97,17 @@ def _prose(seen: Seen[IndexUsage], place: int) -> Prose:
         "other": code(index.same_as) if index.same_as else None,
         "scans": seen.cite(f"{at}.scans_count") if unused else None,
         "reads": seen.cite(f"{at}.table_scans_count") if unused else None,
-        "since": seen.cite("since_s") if unused else None,
+        "since": seen.cite("days_count") if unused else None,
+        "siblings": seen.cite(f"{at}.siblings_count"),
         "bytes": seen.cite(f"{at}.size_bytes") if index.size_bytes is not None else None,
     }
     how = "is the same as" if index.equal else "does nothing that is not done by"
     return sentences(
         values,
         f"{{index}} of {{table}} {how} {{other}}.",
-        "{index} of {table} was used {scans} times in {since}, while the table was read {reads} times.",
+        "{index} of {table} was used {scans} times in {since} days, while the table was read {reads} times.",
         "It takes {bytes}.",
-        "Every write that it concerns keeps it up to date all the same.",
+        "It is one of {siblings} that writes to the table keep up to date.",
     )
 
 
