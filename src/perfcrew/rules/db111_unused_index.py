@@ -126,6 +126,6 @@ def _hypothesis(usage: IndexUsage, index: KnownIndex, sure: float) -> Hypothesis
         scores=scores(0.1, sure, effort=5, risk=4 if index.same_as else 3, reversibility=5),
         trade_offs="A statement that this database did not see may need it: look at the replicas first."
         if not index.same_as
-        else "",
+        else "A statement that only the narrower index made quick enough reads a somewhat wider one.",
         rollback="Run the migration's downgrade: the index is made again.",
     )
