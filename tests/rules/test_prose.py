@@ -27,7 +27,8 @@ def cases() -> list[tuple[str, str, Found]]:
 def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     """Every body that the scene holds, by its id."""
     scenes = over.scenes if isinstance(over, ApplicationScene) else (over,)
-    found: list[Seen] = [s for s in (over.startup,) if s] if isinstance(over, ApplicationScene) else []
+    whole = (over.startup, over.index_usage, over.advice) if isinstance(over, ApplicationScene) else (over.advice,)
+    found: list[Seen] = [s for s in whole if s]
     found += over.caches if isinstance(over, ApplicationScene) else ()
     for scene in scenes:
         found += [t.seen for t in (*scene.traced, *([scene.at_once] if scene.at_once else []))]

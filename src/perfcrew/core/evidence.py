@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.base import Noun
 from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
@@ -313,11 +315,12 @@ class PlanNode(Noun):
 
 
 class IndexTrial(Noun):
-    """An index that was built on a clone, and what it did."""
+    """An index that was built on a clone, and what it did for one statement, with all others of the advice."""
 
     ddl: str
     table: str
     columns: tuple[str, ...]
+    """Its keys: columns, or expressions as SQL."""
     before_ms: tuple[float, ...]
     after_ms: tuple[float, ...]
     before_median_ms: float
@@ -325,6 +328,15 @@ class IndexTrial(Noun):
     size_bytes: int | None
     used: bool
     after_nodes: tuple[PlanNode, ...] = ()
+    index: IndexSpec | None = None
+    """The whole of it, where it is more than its columns."""
+    verdict: str = ""
+    """Of the paired blocks of this statement; empty where they were too few."""
+
+    @property
+    def spec(self) -> IndexSpec:
+        """The index, whatever its kind."""
+        return self.index or IndexSpec(table=self.table, keys=self.columns)
 
 
 class PageTrial(Noun):
@@ -659,6 +671,8 @@ Body = Annotated[
     | Instance
     | Timing
     | Published
+    | IndexAdvice
+    | IndexUsage
     | Comparison
     | Proposals
     | Trial

@@ -7,6 +7,7 @@ from dataclasses import field as default
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.evidence import (
     CacheServer,
     CpuProfile,
@@ -84,6 +85,8 @@ class Scene:
     """The same request several times at once on an empty cache, where the endpoint fills one."""
     data: Seen[Data] | None = None
     """The rows that it was measured on, None where the application has no database."""
+    advice: Seen[IndexAdvice] | None = None
+    """Indexes for all statements of the run together, None where none were tried."""
 
     def measured(self, metric: str, phase: str = "warm") -> Seen[Measurement] | None:
         """The measurement of a metric, None where it was not measured."""
@@ -105,4 +108,6 @@ class ApplicationScene:
     caches: tuple[Seen[CacheServer], ...] = ()
     """The target's own Redis, after each stage that it was looked at."""
     environment: str | None = None
+    advice: Seen[IndexAdvice] | None = None
+    index_usage: Seen[IndexUsage] | None = None
     notes: tuple[str, ...] = default(default=())

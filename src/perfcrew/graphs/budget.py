@@ -10,7 +10,7 @@ WEIGHTS = {
     "baseline": 4.5,
     "traces": 2.2,
     "payload": 0.4,
-    "plans": 0.4,
+    "plans": 1.0,
     "vectors": 0.4,
     "profile": 1.0,
     "neighbour": 0.8,

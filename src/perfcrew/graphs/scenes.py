@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
     CacheServer,
@@ -39,7 +41,9 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
     startup = _last(_bodies(ledger.find(run_id, "startup"), Startup))
     root = frame.project.root
     data = max(_bodies(ledger.find(run_id, "data"), Data), key=lambda s: s.body.size or 0, default=None)
-    scenes = tuple(_scene(ledger, run_id, root, plan, data) for plan in in_scope(survey) if plan.measurable)
+    advice = _last(_bodies(ledger.find(run_id, "index advice"), IndexAdvice))
+    plans = (plan for plan in in_scope(survey) if plan.measurable)
+    scenes = tuple(replace(_scene(ledger, run_id, root, plan, data), advice=advice) for plan in plans)
     environment = ledger.slot(run_id, "environment")
     return ApplicationScene(
         root=root,
@@ -48,6 +52,8 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
         startup=startup,
         caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
         environment=environment.id if environment else None,
+        advice=advice,
+        index_usage=_last(_bodies(ledger.find(run_id, "index usage"), IndexUsage)),
     )
 
 

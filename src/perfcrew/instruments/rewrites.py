@@ -13,6 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from perfcrew.core.evidence import ExpressionTrial, PageTrial, PlanNode, QueryPlan
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.sql import is_read, tables, with_marks
 from perfcrew.core.sql_candidates import TableFacts
 from perfcrew.core.sql_wrapped import Wrapped, wrapped
@@ -164,7 +165,7 @@ def _implicit(nodes: Sequence[PlanNode], facts: Mapping[str, TableFacts]) -> Ite
 
 def _tried(db: Session, bound: Bound, found: Wrapped) -> ExpressionTrial | None:
     """None where the engine refuses the index, as it does for what isn't immutable."""
-    plain = db.index(found.table, (found.column,))
+    plain = db.index(IndexSpec(table=found.table, keys=(found.column,)))
     index = plain._replace(ddl=f"{plain.ddl[: plain.ddl.rindex('(')]}(({found.expression}))")
     before_ms = _samples(db, bound)
     defeated = _defeated(db, bound, found)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
+from perfcrew.core.indexes import IndexSpec, is_expression
 from perfcrew.core.trace import Frame, Span
 from perfcrew.core.web import Place
 from perfcrew.rules import source
@@ -303,20 +305,19 @@ def load_only(kind: Flavour, entity: str, columns: list[str]) -> str:
     return sql("SELECT id, title  -- the columns of the answer, by name, not *\nFROM …")
 
 
-def migration(kind: Flavour, ddl: str, table: str, columns: tuple[str, ...]) -> str:
+def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
     """An index as a reversible migration."""
-    name = f"ix_{table.rsplit('.', 1)[-1]}_{'_'.join(columns)}"
-    listed = ", ".join(repr(c) for c in columns)
+    name = f"ix_{index.table.rsplit('.', 1)[-1]}_{'_'.join(index.words)}"[:60]
     text = f"As tried on the clone:\n\n{sql(ddl)}"
-    if kind == "django":
-        index = f"models.Index(fields=[{listed}], name={name[:30]!r})"
+    if kind == "django" and index.is_plain:
+        made = f"models.Index(fields=[{', '.join(map(repr, index.keys))}], name={name[:30]!r})"
         text += "\n\nAs part of the model, then `manage.py makemigrations`:\n\n" + python(
-            f"class Meta:\n    indexes = [{index}]"
+            f"class Meta:\n    indexes = [{made}]"
         )
     if kind == "sqlalchemy":
         text += "\n\nAs an Alembic migration:\n\n" + python(
-            f"def upgrade() -> None:\n    op.create_index({name!r}, {table!r}, [{listed}])\n\n\n"
-            f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={table!r})"
+            f"def upgrade() -> None:\n    op.create_index({', '.join(alembic_arguments(index, name))})\n\n\n"
+            f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={index.table!r})"
         )
     return (
         text
@@ -324,3 +325,43 @@ def migration(kind: Flavour, ddl: str, table: str, columns: tuple[str, ...]) -> 
         "(`postgresql_concurrently=True` within `op.get_context().autocommit_block()`, or Django's "
         "`AddIndexConcurrently`)."
     )
+
+
+def alembic_arguments(index: IndexSpec, name: str, quote: str = "'") -> list[str]:
+    """What `op.create_index` is called with, `sa` being SQLAlchemy."""
+    texts = (sql_key(index, k) if is_expression(k) else k for k in index.keys)
+    keys = ", ".join(f"sa.text({quoted(t, quote)})" if is_expression(t) else quoted(t, quote) for t in texts)
+    more = [f"{name}={value}" for name, value in options(index, "sa.text", quote)]
+    return [quoted(name, quote), quoted(index.table.rpartition(".")[2], quote), f"[{keys}]", *more]
+
+
+def sql_key(index: IndexSpec, key: str) -> str:
+    """An expression as CREATE INDEX takes it, with its operator class."""
+    call = re.fullmatch(r"\w+\((?:[^()]|\([^()]*\))*\)", key)
+    return f"{key if call else f'({key})'} {index.opclass}".strip()
+
+
+def options(index: IndexSpec, text: str, quote: str = '"') -> list[tuple[str, str]]:
+    """The keywords of SQLAlchemy's Index for what it is beside its keys; `text` is the module's name for `text`."""
+    found: list[tuple[str, str]] = []
+    if index.include:
+        found.append(("postgresql_include", f"[{', '.join(quoted(c, quote) for c in index.include)}]"))
+    if index.where:
+        condition = f"{text}({quoted(index.where, quote)})"
+        found += [(f"{engine}_where", condition) for engine in ("postgresql", "sqlite")]
+    if index.using != "btree":
+        found.append(("postgresql_using", quoted(index.using, quote)))
+    if index.parameters:
+        given = ", ".join(f"{quoted(name, quote)}: {value}" for name, value in index.parameters.items())
+        found.append(("postgresql_with", f"{{{given}}}"))
+    if index.opclass and index.columns:
+        named = ", ".join(f"{quoted(k, quote)}: {quoted(index.opclass, quote)}" for k in index.columns)
+        found.append(("postgresql_ops", f"{{{named}}}"))
+    return found
+
+
+def quoted(text: str, quote: str) -> str:
+    """A Python string in these quotes, in others where it holds them."""
+    if quote in text or "\\" in text or "\n" in text:
+        return repr(text)
+    return f"{quote}{text}{quote}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.vectors import VectorSearch, VectorSetting
-from perfcrew.rules.recipes import Flavour, python, sql
+from perfcrew.rules.recipes import Flavour, alembic_arguments, python, sql
 
 
 def index_name(search: VectorSearch, best: VectorSetting) -> str:
@@ -23,14 +24,17 @@ def create(search: VectorSearch, best: VectorSetting, *, concurrently: bool = Tr
     )
 
 
-def arguments(search: VectorSearch, best: VectorSetting) -> list[str]:
-    """What SQLAlchemy and Alembic take beside the name and the column."""
-    options = ", ".join(f'"{name}": {value}' for name, value in best.options.items())
-    return [
-        f'postgresql_using="{best.access}"',
-        f"postgresql_with={{{options}}}",
-        f'postgresql_ops={{"{search.column}": "{search.operator_class}"}}',
-    ]
+def spec_of(search: VectorSearch, best: VectorSetting) -> IndexSpec:
+    """The index in words of no engine."""
+    return IndexSpec.model_validate(
+        {
+            "table": search.table,
+            "keys": (search.column,),
+            "using": best.access,
+            "opclass": search.operator_class,
+            "parameters": best.options,
+        }
+    )
 
 
 def django_index(search: VectorSearch, best: VectorSetting, field: str, name: str) -> str:
@@ -56,10 +60,11 @@ def migration(kind: Flavour, search: VectorSearch, best: VectorSetting, replaced
             f"from pgvector.django import {django_class(best)}\n\nclass Meta:\n    indexes = [\n        {made},\n    ]"
         )
     if kind == "sqlalchemy" and plain:
+        given = [*alembic_arguments(spec_of(search, best), name, '"'), "postgresql_concurrently=True"]
+        lines = "".join(f"            {one},\n" for one in given)
         text += "\n\nAs an Alembic migration:\n\n" + python(
             f"def upgrade() -> None:\n    with op.get_context().autocommit_block():\n"
-            f'        op.create_index("{name}", "{search.table}", ["{search.column}"], postgresql_concurrently=True,\n'
-            f"                        {', '.join(arguments(search, best))})\n\n\n"
+            f"        op.create_index(\n{lines}        )\n\n\n"
             f"def downgrade() -> None:\n    with op.get_context().autocommit_block():\n"
             f'        op.drop_index("{name}", table_name="{search.table}", postgresql_concurrently=True)'
         )

@@ -23,7 +23,7 @@ from perfcrew.target.framework_tables import FRAMEWORK_TABLES
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.redis.private import private
 
-__all__ = ["Clone", "Template", "dropper", "prepare"]
+__all__ = ["Clone", "Source", "Template", "dropper", "prepare"]
 
 _SEED_S = 1800.0
 _MIGRATE_S = 600.0
@@ -46,6 +46,12 @@ class Template:
     @property
     def engine(self) -> str:
         return next((s.engine for s in self.sources if s.alias == DEFAULT), "none")
+
+    @property
+    def original(self) -> Source | None:
+        """The user's own default database, where it is a PostgreSQL that holds something."""
+        found = next((s for s in self.sources if s.alias == DEFAULT and s.engine == "postgresql"), None)
+        return found if found and found.present else None
 
     @property
     def seeds_sizes(self) -> bool:
