@@ -26,8 +26,8 @@ class IndexSpec(Noun):
     using: Using = "btree"
     opclass: str = ""
     """The operator class of every key, empty for the type's own."""
-    parameters: dict[str, int] = {}
-    """Storage parameters, such as `lists` or `m`."""
+    parameters: tuple[tuple[str, int], ...] = ()
+    """Storage parameters, such as `lists` or `m`, by name."""
 
     @property
     def is_plain(self) -> bool:

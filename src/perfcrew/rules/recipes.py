@@ -352,7 +352,7 @@ def options(index: IndexSpec, text: str, quote: str = '"') -> list[tuple[str, st
     if index.using != "btree":
         found.append(("postgresql_using", quoted(index.using, quote)))
     if index.parameters:
-        given = ", ".join(f"{quoted(name, quote)}: {value}" for name, value in index.parameters.items())
+        given = ", ".join(f"{quoted(name, quote)}: {value}" for name, value in index.parameters)
         found.append(("postgresql_with", f"{{{given}}}"))
     if index.opclass and index.columns:
         named = ", ".join(f"{quoted(k, quote)}: {quoted(index.opclass, quote)}" for k in index.columns)

@@ -32,7 +32,7 @@ def spec_of(search: VectorSearch, best: VectorSetting) -> IndexSpec:
             "keys": (search.column,),
             "using": best.access,
             "opclass": search.operator_class,
-            "parameters": best.options,
+            "parameters": tuple(best.options.items()),
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,9 @@ def test_a_revision_and_an_index_of_the_class(tmp_path: Path) -> None:
     answers = asked(tmp_path, ALEMBIC)
     files = fixed(answers, "Alembic")
     same(
-        files["alembic/versions/0002_index_items_by_e.py"],
+        files["alembic/versions/0002_index_items_by_hnsw_e_vector_cosine_ops.py"],
         '''
-        """index items by e"""
+        """index items by hnsw (e vector_cosine_ops)"""
 
         from alembic import op
 
@@ -103,23 +104,27 @@ def test_a_revision_and_an_index_of_the_class(tmp_path: Path) -> None:
 
 
         def upgrade() -> None:
-            op.create_index(
-                "ix_items_e",
-                "items",
-                ["e"],
-                postgresql_using="hnsw",
-                postgresql_with={"m": 16, "ef_construction": 64},
-                postgresql_ops={"e": "vector_cosine_ops"},
-            )
+            with op.get_context().autocommit_block():
+                op.create_index(
+                    "ix_items_e_hnsw",
+                    "items",
+                    ["e"],
+                    unique=False,
+                    postgresql_using="hnsw",
+                    postgresql_with={"m": 16, "ef_construction": 64},
+                    postgresql_ops={"e": "vector_cosine_ops"},
+                    postgresql_concurrently=True,
+                )
 
 
         def downgrade() -> None:
-            op.drop_index("ix_items_e", table_name="items")
+            with op.get_context().autocommit_block():
+                op.drop_index("ix_items_e_hnsw", table_name="items", postgresql_concurrently=True)
         ''',
     )
     model = files["shop/app.py"]
     assert "from sqlalchemy import Index, select\n" in model
-    assert '"ix_items_e", "e", postgresql_using="hnsw", postgresql_with={"m": 16, "ef_construction": 64}' in model
+    assert '"ix_items_e_hnsw", "e", postgresql_using="hnsw", postgresql_with={"m": 16, "ef_construction": 64}' in model
     assert "index=True" not in model
     (fix,) = answers
     assert isinstance(fix, Fix) and not fix.exact
@@ -131,10 +136,18 @@ def test_the_revision_and_the_class_are_what_sqlalchemy_makes_of_them(tmp_path: 
     from sqlalchemy.schema import CreateIndex
     from sqlalchemy.types import UserDefinedType
 
-    revision = fixed(asked(tmp_path, ALEMBIC), "Alembic")["alembic/versions/0002_index_items_by_e.py"]
+    revision = fixed(asked(tmp_path, ALEMBIC), "Alembic")[
+        "alembic/versions/0002_index_items_by_hnsw_e_vector_cosine_ops.py"
+    ]
     made: list[Index] = []
 
     class Operations:
+        def get_context(self) -> Operations:
+            return self
+
+        def autocommit_block(self) -> nullcontext[None]:
+            return nullcontext()
+
         def create_index(self, name: str, table: str, columns: list[str], **rest: Any) -> None:
             at = Table(table, MetaData(), *(Column(c, UserDefinedType()) for c in columns))
             made.append(Index(name, *at.columns, **rest))
@@ -145,7 +158,8 @@ def test_the_revision_and_the_class_are_what_sqlalchemy_makes_of_them(tmp_path: 
     names["upgrade"]()
     said = str(CreateIndex(made[0]).compile(dialect=postgresql.dialect()))
     assert said == (
-        "CREATE INDEX ix_items_e ON items USING hnsw (e vector_cosine_ops) WITH (m = 16, ef_construction = 64)"
+        "CREATE INDEX CONCURRENTLY ix_items_e_hnsw ON items USING hnsw (e vector_cosine_ops) "
+        "WITH (m = 16, ef_construction = 64)"
     )
 
 
@@ -180,28 +194,31 @@ DJANGO_AT = At("return list", "near", "shop/views.py")
 
 
 def test_django_gets_pgvectors_own_index(tmp_path: Path) -> None:
+    made = 'IvfflatIndex(fields=["e"], name="item_e_ivfflat_idx", opclasses=["vector_cosine_ops"], lists=200)'
     files = fixed(asked(tmp_path, DJANGO, DJANGO_AT, LISTS, "django"), "Django migration")
     same(
-        files["shop/migrations/0002_item_e_idx.py"],
+        files["shop/migrations/0002_item_e_ivfflat_idx.py"],
         """
+        from django.contrib.postgres.operations import AddIndexConcurrently
         from django.db import migrations
         from pgvector.django import IvfflatIndex
 
 
         class Migration(migrations.Migration):
+            atomic = False
             dependencies = [("shop", "0001_initial")]
 
             operations = [
-                migrations.AddIndex(
+                AddIndexConcurrently(
                     model_name="item",
-                    index=IvfflatIndex(name="item_e_idx", fields=["e"], lists=200, opclasses=["vector_cosine_ops"]),
+                    index=INDEX,
                 ),
             ]
-        """,
+        """.replace("INDEX,", f"{made},"),
     )
     model = files["shop/models.py"]
     assert "from pgvector.django import IvfflatIndex, VectorField\n" in model
-    assert 'indexes = [IvfflatIndex(name="item_e_idx", fields=["e"], lists=200' in model
+    assert 'indexes = [IvfflatIndex(fields=["e"], name="item_e_ivfflat_idx"' in model
 
 
 RAW = {"shop/app.py": "def near(db, vector):\n    return db.execute('SELECT …').fetchall()\n"}
@@ -211,12 +228,10 @@ SCHEMA = "CREATE TABLE items (\n  id INTEGER PRIMARY KEY,\n  e vector(128)\n);\n
 
 def test_without_migrations_it_is_sql_with_its_roll_back(tmp_path: Path) -> None:
     files = fixed(asked(tmp_path, {**RAW, "shop/schema.sql": SCHEMA}, RAW_AT), "SQL")
-    made = (
-        "CREATE INDEX IF NOT EXISTS ix_items_e ON items USING hnsw (e vector_cosine_ops) "
-        "WITH (m = 16, ef_construction = 64);"
-    )
-    assert files["shop/schema.sql"] == f"{SCHEMA}\n{made}\n"
-    assert files["migrations/ix_items_e.sql"].startswith(f"{made}\n\n-- To roll back:\n-- DROP INDEX")
+    on = "IF NOT EXISTS ix_items_e_hnsw ON items USING hnsw (e vector_cosine_ops) WITH (m = 16, ef_construction = 64);"
+    assert files["shop/schema.sql"] == f"{SCHEMA}\nCREATE INDEX {on}\n"
+    wanted = f"CREATE INDEX CONCURRENTLY {on}\n\n-- To roll back:\n-- DROP INDEX CONCURRENTLY"
+    assert files["migrations/ix_items_e_hnsw.sql"].startswith(wanted)
 
 
 DECLINED: dict[str, tuple[dict[str, Any], str]] = {

@@ -17,6 +17,8 @@ from perfcrew.rules.fixes.wanted_index import Wanted
 from perfcrew.rules.recipes import alembic_arguments
 from perfcrew.rules.source import Source, dotted
 
+_WIDTH = 120
+
 
 class Revision(NamedTuple):
     """A revision file of the project."""
@@ -153,21 +155,24 @@ def _text(head: Revision, new: str, index: Wanted) -> str:
             "",
             "",
             f"def upgrade(){returns}:",
-            *_lines(index, f"op.create_index({', '.join(_created(index, q))})"),
+            *_lines(index, "op.create_index", _created(index, q)),
             "",
             "",
             f"def downgrade(){returns}:",
-            *_lines(index, f"op.drop_index({', '.join(_dropped(index, q))})"),
+            *_lines(index, "op.drop_index", _dropped(index, q)),
             "",
         ]
     )
 
 
-def _lines(index: Wanted, call: str) -> list[str]:
-    """Outside of a transaction where it is built CONCURRENTLY."""
-    if not index.concurrently:
-        return [f"    {call}"]
-    return ["    with op.get_context().autocommit_block():", f"        {call}"]
+def _lines(index: Wanted, called: str, arguments: Sequence[str]) -> list[str]:
+    """Outside of a transaction where it is built CONCURRENTLY; a line an argument where one line is too long."""
+    indent = " " * (8 if index.concurrently else 4)
+    opening = ["    with op.get_context().autocommit_block():"] if index.concurrently else []
+    line = f"{indent}{called}({', '.join(arguments)})"
+    if len(line) <= _WIDTH:
+        return [*opening, line]
+    return [*opening, f"{indent}{called}(", *(f"{indent}    {one}," for one in arguments), f"{indent})"]
 
 
 def _created(index: Wanted, quote: str) -> list[str]:

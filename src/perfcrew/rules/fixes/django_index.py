@@ -48,7 +48,7 @@ def said(model: Model, index: Wanted, field: Field) -> Said | None:
     rest = [f"include=[{', '.join(_text(field(c)) for c in spec.include)}]"] if spec.include else []
     rest += [f"condition={condition}"] if condition else []
     rest += [f"opclasses=[{', '.join(_text(spec.opclass) for _ in spec.keys)}]"] if spec.opclass else []
-    rest += [f"{name}={value}" for name, value in spec.parameters.items()]
+    rest += [f"{name}={value}" for name, value in spec.parameters]
     imports = {("django.db.models.functions", f) for f in _functions(spec)}
     kind = _CLASSES.get(spec.using)
     if kind is not None:
