@@ -12,7 +12,7 @@ import pytest_asyncio
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import Memory
 from perfcrew.instruments.load import Aim, Driver
-from perfcrew.instruments.memory import measure_allocations, measure_memory
+from perfcrew.instruments.memory import fill, growth, measure_allocations, measure_memory
 from perfcrew.probe import inject
 from tests.instruments.servers import serving
 
@@ -24,10 +24,17 @@ class Thing:
         self.data = bytearray(5000)
 
 bounded = {}
+latest = []
 
 @routes.get("/leaks")
 async def leaks(request):
     kept.append(Thing())
+    return web.json_response({"a": 1})
+
+@routes.get("/bounded")
+async def keeps_some(request):
+    latest.append(Thing())
+    del latest[:-200]
     return web.json_response({"a": 1})
 
 @routes.get("/keeps")
@@ -77,6 +84,24 @@ async def test_what_is_replaced_is_no_leak(tmp_path: Path, driver: Driver) -> No
     found = await memory(tmp_path, driver, "/keeps")
     assert not [o for o in found.objects if o.type.endswith("Thing")]
     assert not [c for c in found.containers if c.owner.endswith("bounded")]
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(("target", "before", "after"), [("/leaks", True, True), ("/bounded", True, False)])
+async def test_what_has_a_bound_grows_until_it_is_full(
+    tmp_path: Path, driver: Driver, target: str, before: bool, after: bool
+) -> None:
+    heap_dir = tmp_path / "h"
+    with serving(tmp_path, ROUTES, environment(tmp_path, heap_dir, "heap")) as server:
+        plan, aim = await server.tried(target), Aim(server.base_url)
+
+        async def left_behind() -> list[float]:
+            return await growth(aim, plan, heap_dir, rounds=2, requests=40, driver=driver)
+
+        await fill(aim, plan, 10, driver)
+        filling = await left_behind()
+        await fill(aim, plan, 200, driver)
+        assert ([n > 0.9 for n in filling], [n > 0.9 for n in await left_behind()]) == ([before] * 2, [after] * 2)
 
 
 async def test_without_a_probe_it_says_that_nothing_answers(tmp_path: Path, driver: Driver) -> None:

@@ -41,6 +41,7 @@ METRICS: dict[str, Metric] = {
         _metric("rss.peak", "bytes", "lower", "peak resident memory of the target's process tree"),
         _metric("rss.average", "bytes", "lower", "mean resident memory of the target's process tree"),
         _metric("rss.slope", "bytes/request", "lower", "growth of resident memory with requests"),
+        _metric("heap.growth", "count/request", "lower", "live objects that a request leaves behind", exact=True),
         _metric("startup", "ms", "lower", "from the start command to the first answer on the health path"),
         _metric("error.rate", "fraction", "lower", "answers that were not the expected status"),
         _metric("lateness", "ms", "lower", "how late the open-loop driver sent a request"),

@@ -29,6 +29,8 @@ class Fix(Noun):
     """Whether answers must stay as they are. A bound on a listing changes them on purpose, and says so."""
     ttl_s: float = 0.0
     """For a cache: how long an answer may be old."""
+    settles_requests: int = 0
+    """For a bound: after so many requests what it bounds is full, and grows no more."""
     trade_offs: tuple[str, ...] = ()
     rank: float = 0.0
     """Higher is tried earlier: the hypothesis' score, lowered for the riskier variants."""

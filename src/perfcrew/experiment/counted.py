@@ -14,11 +14,15 @@ from perfcrew.core.metrics import METRICS
 from perfcrew.core.web import Plan
 from perfcrew.experiment.engine import Pair, Reading, Watched, effect_of
 from perfcrew.instruments.life import median_counts
+from perfcrew.instruments.load import Aim, Driver
+from perfcrew.instruments.memory import fill, growth
 from perfcrew.instruments.traces import Sends, run_traced
 
 PARTS = ("spans",)
 """Of the probe."""
+HEAP = ("heap",)
 _REPEATS = 3
+_GROWTH_REQUESTS = 100
 _FIELDS = {
     "db.statements": "statements_count",
     "db.rows": "rows",
@@ -26,6 +30,7 @@ _FIELDS = {
     "http.calls": "http_count",
     "model.calls": "model_count",
 }
+_GROWTH = Watched("heap.growth", METRICS["heap.growth"].unit, "guard", exact=True)
 _WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in _FIELDS)
 
 
@@ -36,6 +41,8 @@ class Probed(Protocol):
     def client(self) -> Sends: ...
     @property
     def probe_dir(self) -> Path | None: ...
+    @property
+    def aim(self) -> Aim: ...
 
 
 async def count(instance: Probed, plan: Plan) -> list[Reading]:
@@ -46,6 +53,21 @@ async def count(instance: Probed, plan: Plan) -> list[Reading]:
         return []
     each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
     return [Reading({name: float(getattr(counts, field)) for name, field in _FIELDS.items()}) for counts in each]
+
+
+async def growths(instance: Probed, plan: Plan, settles_requests: int, driver: Driver) -> list[Reading]:
+    """Live objects that a request leaves behind once all that has a bound is full, in three rounds of requests."""
+    assert instance.probe_dir is not None
+    await fill(instance.aim, plan, settles_requests, driver)
+    told = await growth(
+        instance.aim, plan, instance.probe_dir, rounds=_REPEATS, requests=_GROWTH_REQUESTS, driver=driver
+    )
+    return [Reading({_GROWTH.name: objects}) for objects in told]
+
+
+def grown(a: Sequence[Reading], b: Sequence[Reading]) -> Effect:
+    """The effect on what requests leave behind."""
+    return effect_of(_GROWTH, [Pair(one, other) for one, other in zip(a, b, strict=True)], None, refused="")
 
 
 def effects(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:

@@ -47,7 +47,6 @@ STARTUP = Watched("startup", "ms", "deciding", margin=0.15)
 PROCESSES = Watched("processes", "count", "guard", exact=True)
 EXTRA: dict[str, Watched] = {
     "neighbour.latency": Watched("neighbour.latency", "ms", "deciding"),
-    "rss.slope": Watched("rss.slope", "bytes/request", "deciding", margin=0.1),
     "response.bytes": replace(BYTES, role="deciding"),
 }
 """What some changes aim at beside or instead of an endpoint's own time."""
@@ -55,7 +54,6 @@ _PARTS = {"awaited": 0.6, "beside": 0.1, "together": 0.1, "application": 0.2}
 """Of the error: what a comparison is about, the other endpoints each and together, memory and start."""
 _ALONE = 0.2
 """Of an endpoint's part: its guards that may be called worse while all else is even."""
-_GROWTH_REQUESTS = 150
 _NEIGHBOUR_S = 0.25
 
 
@@ -228,11 +226,6 @@ class Servers:
                 asked.side.aim, asked.plan, self.cheap, 0.0, seconds=_NEIGHBOUR_S, drivers=self.drivers
             )
             asked.extra["neighbour.latency"] = beside.beside_median_ms
-        if "rss.slope" in aims:
-            before = asked.side.running.rss_bytes()
-            await asked.warm(_GROWTH_REQUESTS, cold=False)
-            grown = asked.side.running.rss_bytes() - before
-            asked.extra["rss.slope"] = max(grown, 1) / _GROWTH_REQUESTS
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,23 @@ def _allocation(line: Sequence[Any], requests: int, root: Path) -> Allocation:
     return Allocation(place=place, per_request_bytes=size_bytes / requests, blocks_count=int(blocks))
 
 
+async def growth(aim: Aim, plan: Plan, probe_dir: Path, *, rounds: int, requests: int, driver: Driver) -> list[float]:
+    """Live objects that a request leaves behind, in each of some rounds of so many requests to a filled instance."""
+    found, before = [], await census(probe_dir)
+    for _ in range(rounds):
+        await _asked(aim, plan, requests, driver)
+        after = await census(probe_dir)
+        gains = (n - before.types.get(t, 0) for t, n in after.types.items() if not t.startswith(BOOKKEEPING))
+        found.append(sum(gain for gain in gains if gain >= LEAST_GROWTH * requests) / requests)
+        before = after
+    return found
+
+
+async def fill(aim: Aim, plan: Plan, requests: int, driver: Driver) -> None:
+    """Ask until what has a bound is full."""
+    await _asked(aim, plan, requests, driver)
+
+
 async def census(probe_dir: Path) -> Census:
     """What lives now, after a full garbage collection in each process."""
     types: Counter[str] = Counter()

@@ -276,7 +276,7 @@ _kept: TTLCache[str, Value] = TTLCache(maxsize=10_000, ttl=900)
     return Hypothesis(
         id=f"{ID}-bound",
         change=f"a bound and an expiry for {code(growth.subject)}",
-        metric="rss.slope",
+        metric="heap.growth",
         improvement=round(part, 3),
         because="with a bound the container stops growing, and with an expiry it shrinks again",
         kind="code",

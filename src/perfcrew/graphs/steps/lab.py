@@ -251,7 +251,11 @@ class Lab:
     async def compared(self, fix: Fix, endpoint: str | None, rules: Rules) -> list[Comparison]:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
         aims = {endpoint or APPLICATION: fix.metrics}
-        return await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
+        found = await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
+        plan = next((p for p in self.context.plans if p.endpoint.key == endpoint), None)
+        if not fix.settles_requests or plan is None:
+            return found
+        return counted.beside(found, {plan.endpoint.key: (await self._grown(plan, fix.settles_requests),)})
 
     async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
         """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
@@ -294,6 +298,15 @@ class Lab:
             async with self._started(name, tree, counted.PARTS) as instance:
                 read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
+
+    async def _grown(self, plan: Plan, settles_requests: int) -> Effect:
+        """What requests leave behind on both sides, once what the change bounds is full."""
+        self.context.progress(STAGE).note(f"filling what has a bound now: {settles_requests} requests to both")
+        read: list[list[Reading]] = []
+        for name, tree in (("grown-a", self.best), ("grown-b", self.change)):
+            async with self._started(name, tree, counted.HEAP) as instance:
+                read.append(await counted.growths(instance, plan, settles_requests, self.drivers[0]))
+        return counted.grown(read[0], read[1])
 
     def _host(self, name: str, tree: Tree) -> Host:
         return Host(name, tree.project, self._fresh(tree), tree.environment)

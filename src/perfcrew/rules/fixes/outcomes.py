@@ -21,6 +21,7 @@ class Draft(NamedTuple):
     lower: float = 0.0
     exact: bool = True
     ttl_s: float = 0.0
+    settles_requests: int = 0
 
 
 def attempt(case: Case, suffix: str, *writers: Callable[[], Draft]) -> list[Fix | Declined]:
@@ -57,6 +58,7 @@ def _fix(case: Case, suffix: str, hypothesis: Hypothesis | None, draft: Draft) -
         metrics=(hypothesis.metric,) if hypothesis else ("latency",),
         exact=draft.exact,
         ttl_s=draft.ttl_s,
+        settles_requests=draft.settles_requests,
         trade_offs=(*draft.trade_offs, *said),
         rank=max(0.0, (hypothesis.scores.total if hypothesis else 0) - draft.lower),
     )

@@ -7,6 +7,7 @@ modules, and where it counts or collects what must be complete: where its length
 from __future__ import annotations
 
 import ast
+import math
 import re
 
 from perfcrew.core.patches import Declined, Fix
@@ -20,6 +21,9 @@ from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.source import Function, dotted
 
 _USUAL_ENTRIES = 1000
+_FEWEST_ENTRIES = 0.45
+"""A request; what leaves fewer behind is no growth."""
+_FULL = 1.1
 _KEPT_AT_MOST_BYTES = 64_000_000
 _OF_DICTS = frozenset({"get", "pop", "clear", "setdefault"})
 _OF_LISTS = frozenset({"append", "clear"})
@@ -59,6 +63,14 @@ def _bound(case: Case) -> int:
     return entries // step * step
 
 
+def _bounded(case: Case, variant: str, title: str, files: dict[str, str | None], bound: int) -> Draft:
+    """With the requests that it takes to fill what has now a bound, and some more."""
+    memory = case.scene.memory.body if case.scene and case.scene.memory else None
+    gained = [(c.after_count - c.before_count) / memory.requests_count for c in memory.containers] if memory else []
+    settles = math.ceil(_FULL * bound / max(_FEWEST_ENTRIES, *gained, 0.0))
+    return Draft(variant, title, files, (_GONE.format(bound=bound),), settles_requests=settles)
+
+
 def _container(spot: Spot, name: str) -> tuple[str, ast.Assign | ast.AnnAssign]:
     """The module's statement that makes the container: by the finding's name, else by the line that stores."""
     stored = [
@@ -89,7 +101,7 @@ def _cached(case: Case, spot: Spot, function: Function) -> Draft:
         if imports.full_name(spot.text, name) in ("functools.cache", "functools.lru_cache"):
             edits.swap(decorator, f"{_lru_cache(edits, spot, name)}(maxsize={bound})")
             title = f"Bound the cache of {function.name}"
-            return Draft("lru_cache", title, {spot.file: edits.result()}, (_GONE.format(bound=bound),))
+            return _bounded(case, "lru_cache", title, {spot.file: edits.result()}, bound)
     raise Unwritable(f"`{function.name}` is not cached by functools")
 
 
@@ -175,7 +187,7 @@ def _ordered(case: Case, spot: Spot, edits: Edits, name: str, statement: ast.Ass
     for store in dict.fromkeys(stores):
         edits.after(store, f"if len({name}) > {limit}:\n    {name}.popitem(last=False)")
     title = f"Bound {name}: the oldest entry leaves when a new one comes"
-    return Draft("OrderedDict", title, {spot.file: edits.result()}, (_GONE.format(bound=bound),))
+    return _bounded(case, "OrderedDict", title, {spot.file: edits.result()}, bound)
 
 
 def _limit_name(spot: Spot, name: str) -> str:
@@ -251,4 +263,4 @@ def _deque(case: Case, spot: Spot, edits: Edits, name: str, statement: ast.Assig
     if statement.value is not None:
         edits.swap(statement.value, f"{made}(maxlen={bound})")
     title = f"Bound {name}: the oldest entry leaves when a new one comes"
-    return Draft("deque", title, {spot.file: edits.result()}, (_GONE.format(bound=bound),))
+    return _bounded(case, "deque", title, {spot.file: edits.result()}, bound)
