@@ -62,7 +62,7 @@ _RECIPE: dict[Reason, str] = {
 
 def recognise_application(app: ApplicationScene, limits: Limits) -> list[Finding]:
     """One finding a pattern and line that reads it."""
-    found = [one for scene in app.scenes for one in cached(scene)]
+    found = [one for scene in app.scenes for one in cached(scene) if one.site is not None]
     written = {one.pattern for one in found if one.group.writes_count}
     return [_finding(one, limits) for one in found if one.pattern in written and _poor(one.group, limits)]
 
