@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,6 +22,8 @@ from apps.support import APPS, project
 from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import RedisAddress
 from perfcrew.target import process
+from perfcrew.target.detect.redis import find
+from perfcrew.target.detect.tree import Tree
 from perfcrew.target.launch import launch
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.redis import address, private
@@ -322,3 +325,53 @@ def test_a_url_is_moved_with_its_database(url: str, moved: str) -> None:
 ])  # fmt: skip
 def test_what_is_a_url_of_a_redis(name: str, text: str, is_one: bool) -> None:
     assert address.is_url(text, name) == is_one
+
+
+@pytest.mark.parametrize(("url", "shown"), [
+    ("redis://localhost:6379/1", "redis://localhost:6379/1"),
+    ("redis://:p%40ss@h:1/2", "redis://***@h:1/2"),
+    ("redis://:p@ss@h:1", "redis://***@h:1"),
+    ("redis://u:a/b@c#d@h:1?password=x&db=2", "redis://***@h:1?password=***&db=2"),
+    ("redis://:a@b@h:1;redis://:c@d@i:2", "redis://***@h:1;redis://***@i:2"),
+    ("unix://:se@cret@/run/redis.sock?db=1", "unix://***@/run/redis.sock?db=1"),
+])  # fmt: skip
+def test_no_part_of_a_password_is_shown(url: str, shown: str) -> None:
+    assert address.without_password(url) == shown
+
+
+def test_only_a_refusal_says_that_nobody_is_there(tmp_path: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as six:
+        assert address.answers(f"redis://[::1]:{six.getsockname()[1]}")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(busy.getsockname())
+        assert address.answers(f"redis://127.0.0.1:{busy.getsockname()[1]}"), "slow is not absent"
+        for one in waiting:
+            one.close()
+    nowhere = ("redis://no-such-host.invalid", f"unix://{tmp_path}/redis.sock", "redis://h:99999")
+    assert not any(map(address.answers, (f"redis://localhost:{process.free_port()}", *nowhere)))
+
+
+@pytest.mark.parametrize("value", [None, "", "localhost:{port}", "redis://localhost:{port}/3"])
+async def test_a_variable_that_the_user_names_is_always_set(
+    bench: Bench, mine: client.Redis, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the source's own default would be used, which is the user's."""
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    named = find(Tree(bench.tree), "REDIS_URL", ())
+    told = {} if value is None else {"REDIS_URL": value.format(port=port_of(mine))}
+    what = project(bench.tree, redis=named)
+    async with private.private(what, told, workspace=bench.workspace, registry=bench.registry, name="x") as one:
+        assert one.server is not None
+        database = 3 if value and "/3" in value else 0
+        assert one.environment["REDIS_URL"] == f"redis://127.0.0.1:{one.server.port}/{database}"
+
+
+async def test_a_variable_that_the_user_names_empty_gives_none(bench: Bench) -> None:
+    what = project(bench.tree, redis=find(Tree(bench.tree), "", ()))
+    async with private.private(what, {}, workspace=bench.workspace, registry=bench.registry, name="x") as one:
+        assert one.server is None

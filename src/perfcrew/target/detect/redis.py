@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfcrew.core.project import RedisAddress, RedisPart
+from perfcrew.target.config import FILE
 from perfcrew.target.detect.evaluate import Evaluator, assignments, dotted, environment_read, keyword
 from perfcrew.target.detect.tree import Tree
 from perfcrew.target.redis.address import is_url, without_password
@@ -50,7 +51,7 @@ def find(tree: Tree, variable: str | None, in_settings: Iterable[str]) -> tuple[
     `in_settings` are the URLs that Django's settings hold.
     """
     if variable is not None:
-        return (RedisAddress(source="perfcrew.toml", variables={variable: "url"}),) if variable else ()
+        return (RedisAddress(source=FILE, variables={variable: "url"}),) if variable else ()
     held = tuple(RedisAddress(url=_shown(u), source="settings", settings=True) for u in in_settings)
     reads = [read for path in tree.containing(MENTIONS) for read in _of_module(tree, path)]
     return (*held, *_of_urls(reads), *_of_parts(reads), *_fixed(reads, {a.url for a in held}))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -13,6 +13,11 @@ NAMED = re.compile(r"REDIS|VALKEY|CACHE|BROKER|CELERY|RESULT_BACKEND|CHANNEL|QUE
 """A variable of such a name may carry a bare `unix://` of Redis; others carry Docker's or a web server's."""
 PORT = 6379
 _CONNECT_S = 0.5
+_NOBODY = frozenset({
+    *(errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR, errno.ENOTSOCK, errno.ENAMETOOLONG),
+    *(errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH),
+})  # fmt: skip
+"""Refused, no such socket, or an address of a kind that this machine has no way to."""
 _OF_TLS = re.compile(r"ssl|tls", re.IGNORECASE)
 
 
@@ -62,19 +67,30 @@ def moved(url: str, host: str, port: int, password: str = "") -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be written down."""
-    return re.sub(r"(://)[^@/\s]*@", r"\1***@", re.sub(r"(?i)(password=)[^&\s]*", r"\1***", url))
+    """The URL as it may be written down; of several, each. A password may hold an @ that should have been quoted."""
+    each = re.split(r"([;,])(?=\w[\w+]*://)", re.sub(r"(?i)(password=)[^&\s]*", r"\1***", url))
+    return "".join(re.sub(r"(://)\S*@", r"\1***@", one) for one in each)
 
 
 def answers(url: str) -> bool:
-    """Whether somebody accepts connections there, within half a second."""
+    """Whether somebody may be there. Only a refusal, no such name or no way to it say no: who is slow may be."""
     at = where(url)
+    if at.path:
+        return _takes(socket.AF_UNIX, at.path)
     try:
-        with socket.socket(socket.AF_UNIX) if at.path else socket.socket() as one:
-            one.settimeout(_CONNECT_S)
-            one.connect(str(Path(at.path)) if at.path else (at.host, at.port))
-    except (OSError, ValueError):
+        found = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError, OverflowError):
         return False
+    return any(_takes(family, told) for family, _, _, _, told in found)
+
+
+def _takes(family: int, told: object) -> bool:
+    try:
+        with socket.socket(family) as one:
+            one.settimeout(_CONNECT_S)
+            one.connect(told)  # type: ignore[arg-type]
+    except OSError as error:
+        return error.errno not in _NOBODY
     return True
 
 
@@ -85,6 +101,6 @@ def endpoints(url: str) -> set[tuple[str, int]]:
         return set()
     try:
         found = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except (OSError, UnicodeError, OverflowError):
         return set()
     return {(str(entry[4][0]), at.port) for entry in found}

@@ -14,6 +14,7 @@ import psutil
 from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import Project, RedisAddress, RedisPart
 from perfcrew.target.clones import django
+from perfcrew.target.config import FILE
 from perfcrew.target.environment import layered
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.redis import overlay
@@ -21,6 +22,8 @@ from perfcrew.target.redis.address import PORT, answers, endpoints, is_url, move
 from perfcrew.target.redis.guard import Guard, guard
 from perfcrew.target.redis.server import HOST, INSTALL, Server, program, serving
 
+_USUAL = f"redis://localhost:{PORT}/0"
+"""Stands in for an address of which nothing is known but the variable that the user says it comes from."""
 OPT_IN = "set `shared_redis = true` under [target] in perfcrew.toml to let the review use, and write to, this Redis"
 
 
@@ -140,6 +143,7 @@ def _uses(project: Project, environment: Mapping[str, str]) -> _Uses:
     urls = {name: value for name, value in environment.items() if is_url(value, name)}
     parts: dict[str, RedisPart] = {}
     own = list(urls.values())
+    urls |= {name: _USUAL for one in project.redis if one.source == FILE for name in one.variables if name not in urls}
     fixed = [a for a in project.redis if a.fixed and a.url]
     for one in project.redis:
         given = {name: environment[name] for name in one.variables if name in environment}
