@@ -262,6 +262,7 @@ REDIS_PORT = PORT
 OTHER = {"a": [1, ("b", 2)], "url": "https://localhost:PORT"}
 """
 URLS = """
+import site_settings
 from django.conf import settings
 from django.core.cache import cache
 from django.http import JsonResponse
@@ -270,6 +271,7 @@ from django.urls import path
 def show(request):
     cache.add("visits", 0)
     names = ("CACHES", "CHANNEL_LAYERS", "RQ_QUEUES", "CELERY_BROKER_URL", "REDIS_PORT", "OTHER")
+    assert site_settings.CELERY_BROKER_URL == settings.CELERY_BROKER_URL, "whoever imports the module itself"
     return JsonResponse({"visits": cache.incr("visits"), **{n: getattr(settings, n) for n in names}})
 
 urlpatterns = [path("", show)]

@@ -12,6 +12,7 @@ from perfcrew.core.project import Project, RedisAddress
 from perfcrew.target import config
 from perfcrew.target.detect import detect
 from perfcrew.target.init import document
+from perfcrew.target.redis.turning import Turning
 
 from .skeletons import FASTAPI, django, lay
 
@@ -35,6 +36,7 @@ class Case:
     fixed: bool = False
 
 
+SETTINGS = "from pydantic import Field, RedisDsn\nfrom pydantic_settings import BaseSettings\nclass S(BaseSettings):\n"
 CASES = [
     Case("a variable", {"main.py": HEAD + "r = redis.from_url(os.environ['REDIS_URL'])\n"}, None, {"REDIS_URL": "url"}),
     Case(
@@ -78,6 +80,27 @@ CASES = [
         LOCAL,
         {"SHOP_REDIS_HOST": "host", "SHOP_REDIS_PORT": "port", "SHOP_REDIS_PASSWORD": "password"},
     ),
+    Case(
+        "a field's factory",
+        {
+            "main.py": FASTAPI,
+            "conf.py": SETTINGS + f"    redis_url: str = Field(default_factory=lambda: '{LOCAL}/4')\n",
+        },
+        f"{LOCAL}/4",
+        {"REDIS_URL": "url"},
+    ),
+    Case(
+        "a field of a type of its own",
+        {"main.py": FASTAPI, "conf.py": SETTINGS + f"    redis_url: RedisDsn = RedisDsn('{LOCAL}/5')\n"},
+        f"{LOCAL}/5",
+        {"REDIS_URL": "url"},
+    ),
+    Case(
+        "a client's host by a name",
+        {"main.py": HEAD + "HOST = 'cache'\nr = redis.Redis(host=HOST)\n"},
+        "redis://cache:6379",
+        fixed=True,
+    ),
     Case("a client without arguments", {"main.py": HEAD + "r = redis.Redis()\n"}, LOCAL, fixed=True),
     Case("a client's host", {"main.py": HEAD + "r = redis.Redis(host='cache')\n"}, "redis://cache:6379", fixed=True),
     Case("a URL written out", {"main.py": HEAD + f"r = redis.from_url('{LOCAL}/9')\n"}, f"{LOCAL}/9", fixed=True),
@@ -92,6 +115,7 @@ CASES = [
 LOOK_ALIKES = {
     "no Redis": {"main.py": FASTAPI},
     "a client whose host is not known": {"main.py": HEAD + "def f(h):\n    return redis.Redis(host=h)\n"},
+    "a client whose host is asked for": {"main.py": HEAD + "def f():\n    h = ask()\n    return redis.Redis(host=h)\n"},
     "a client with a pool": {"main.py": HEAD + "def f(p):\n    return redis.Redis(connection_pool=p)\n"},
     "a URL of its documentation": {"main.py": HEAD + "DOCS = 'https://redis.io'\n"},
     "a text that speaks of one": {"main.py": FASTAPI + "HELP = 'write redis://host:port'\n"},
@@ -150,3 +174,40 @@ def test_a_client_beside_django_settings_is_told_as_fixed(tmp_path: Path) -> Non
         ("settings", True, False),
         ("shop/limits.py:2", False, True),
     ]
+
+
+CACHES = "CACHES = {{'default': {{'BACKEND': 'x.RedisCache', 'LOCATION': {}}}}}"
+DJANGO = {
+    "a bare place": (CACHES.format("'localhost:6390'"), "redis://localhost:6390"),
+    "a socket's path": (CACHES.format("'/run/redis.sock'"), "unix:///run/redis.sock"),
+    "a socket's URL": (CACHES.format("'unix:///run/redis.sock?db=1'"), "unix:///run/redis.sock?db=1"),
+    "several": (CACHES.format("['redis://a:1/1', 'b:2']"), "redis://a:1/1 redis://b:2"),
+    "cacheops": ("CACHEOPS_REDIS = {'host': 'localhost', 'port': 6390, 'db': 1}", "redis://localhost:6390"),
+    "constance": ("CONSTANCE_REDIS_CONNECTION = {'host': 'h', 'port': 6390, 'db': 0}", "redis://h:6390"),
+    "sessions": ("SESSION_REDIS = {'host': 'h', 'password': 'x'}", "redis://h:6379"),
+    "django-q": ("Q_CLUSTER = {'name': 'x', 'redis': {'host': 'h', 'port': 6390}}", "redis://h:6390"),
+    "huey": ("HUEY = {'connection': {'host': 'h', 'port': 6390}}", "redis://h:6390"),
+    "plain parts": ("REDIS_HOST = 'h'", "redis://h"),
+    "layers without hosts": (
+        "CHANNEL_LAYERS = {'default': {'BACKEND': 'channels_redis.core.RedisChannelLayer'}}", "redis://localhost:6379"),
+    "rq's socket": ("RQ_QUEUES = {'default': {'UNIX_SOCKET_PATH': '/r.sock'}}", "unix:///r.sock"),
+    "another cache": ("CACHES = {'default': {'BACKEND': 'x.Memcached', 'LOCATION': 'localhost:11211'}}", ""),
+    "mail": ("EMAIL_HOST = 'localhost'\nEMAIL_PORT = 25", ""),
+    "another database": ("MONGO = {'host': 'localhost', 'port': 27017}", ""),
+    "a huey of SQLite": ("HUEY = {'huey_class': 'huey.SqliteHuey', 'filename': 'x'}", ""),
+}  # fmt: skip
+
+
+def test_django_settings_name_one_in_many_ways() -> None:
+    """Found as they are turned: what is turned is what is found."""
+    for name, (text, urls) in DJANGO.items():
+        settings: dict[str, object] = {}
+        exec(text, settings)
+        turning = Turning({"host": "127.0.0.9", "port": 7, "password": "", "socket": "/own.sock"})
+        held = {key: value for key, value in settings.items() if key.isupper()}
+        turned = {key: turning.setting(key, value) for key, value in held.items()}
+        assert " ".join(turning.found) == urls, name
+        assert (turned != held) == bool(urls), name
+        again = Turning({"host": "127.0.0.9", "port": 7, "password": "", "socket": "/own.sock"})
+        assert {key: again.setting(key, value) for key, value in turned.items()} == turned, name
+        assert "'password': 'x'" not in str(turned), name

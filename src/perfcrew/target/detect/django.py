@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from perfcrew.target.detect.tree import Tree
 from perfcrew.target.environment import layered
+from perfcrew.target.redis import overlay
 from perfcrew.target.redis.guard import guard
 
 ASK_TIMEOUT_S = 60.0
@@ -21,27 +22,15 @@ _ASK = """
 import json, sys
 sys.path.insert(0, "")
 from django.conf import settings
+from perfcrew_redis_turning import Turning
 kept = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
 databases = {k: {n: str(v.get(n) or "") for n in kept} for k, v in settings.DATABASES.items()}
-def texts(value, pairs):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        if pairs and isinstance(value.get("HOST"), str) and isinstance(value.get("PORT"), int):
-            yield "redis://%s:%d" % (value["HOST"], value["PORT"])
-        for one in value.values():
-            yield from texts(one, pairs)
-    elif isinstance(value, (list, tuple, set)):
-        if pairs and len(value) == 2 and isinstance(tuple(value)[0], str) and type(tuple(value)[1]) is int:
-            yield "redis://%s:%d" % tuple(value)
-        for one in value:
-            yield from texts(one, pairs)
-named = [n for n in dir(settings) if n.isupper() and n != "DATABASES"]
-found = {t for n in named for t in texts(getattr(settings, n), n in ("CHANNEL_LAYERS", "RQ_QUEUES"))}
-redis = {t for t in found if t.lower().startswith(("redis://", "rediss://", "valkey://", "valkeys://", "redis+"))}
+turning = Turning({"host": "", "port": 0, "password": "", "socket": ""})
+for name in [n for n in dir(settings) if n.isupper() and n != "DATABASES"]:
+    turning.setting(name, getattr(settings, name))
 wsgi, asgi = (getattr(settings, n, None) for n in ("WSGI_APPLICATION", "ASGI_APPLICATION"))
 print("\\n" + json.dumps({"databases": databases, "wsgi": wsgi, "asgi": asgi, "debug": bool(settings.DEBUG),
-                         "redis": sorted(redis)}))
+                         "redis": sorted(set(turning.found))}))
 """
 SCHEMES = {"postgresql": "postgresql", "postgis": "postgresql", "mysql": "mysql", "oracle": "oracle"}
 
@@ -98,8 +87,9 @@ def ask(
     ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
     with TemporaryDirectory(prefix="perfcrew-") as folder:
         kept = {} if shared_redis else guard(Path(folder)).environment
+        overlay.write_module(Path(folder))
         own = {"DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"}
-        return _asked(python, workdir, {**layered(ours, environment, kept), **own})
+        return _asked(python, workdir, {**layered(ours, environment, {"PYTHONPATH": folder}, kept), **own})
 
 
 def _asked(python: Path, workdir: Path, known: Mapping[str, str]) -> Answer:

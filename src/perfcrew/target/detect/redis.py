@@ -156,10 +156,23 @@ def _fields(tree: Tree, path: Path, node: ast.ClassDef, evaluator: Evaluator) ->
             if isinstance(default, ast.Call) and dotted(default.func).endswith("Field"):
                 alias = keyword(default, "validation_alias") or keyword(default, "env") or keyword(default, "alias")
                 name = evaluator.text(alias) or name
-                default = keyword(default, "default") or (default.args[0] if default.args else None)
+                default = _default_of(default)
             if part := _part(name):
-                value = _usable(evaluator.text(default), part, name)
+                value = _usable(evaluator.text(_unwrapped(default)), part, name)
                 yield Read(name, part, value, tree.shown(path, item.lineno), path)
+
+
+def _default_of(call: ast.Call) -> ast.expr | None:
+    """What a field is worth by `Field("…")`, `Field(default="…")` or `Field(default_factory=lambda: "…")`."""
+    factory = keyword(call, "default_factory")
+    made = factory.body if isinstance(factory, ast.Lambda) else None
+    return keyword(call, "default") or made or (call.args[0] if call.args else None)
+
+
+def _unwrapped(default: ast.expr | None) -> ast.expr | None:
+    """The text within `RedisDsn("…")`."""
+    of_type = isinstance(default, ast.Call) and dotted(default.func).endswith(("Dsn", "Url", "URL"))
+    return default.args[0] if isinstance(default, ast.Call) and of_type and default.args else default
 
 
 def _is_settings(node: ast.ClassDef) -> bool:
@@ -216,6 +229,7 @@ def _of_client(call: ast.Call, evaluator: Evaluator) -> str | None:
         return f"unix://{text}" if text else None
     host = keyword(call, "host") or (call.args[0] if call.args else ast.Constant("localhost"))
     port = keyword(call, "port") or (call.args[1] if len(call.args) > 1 else ast.Constant(6379))
+    host, port = (evaluator.names.get(o.id, o) if isinstance(o, ast.Name) else o for o in (host, port))
     if not all(isinstance(one, ast.Constant) for one in (host, port)):
         return None
     return f"redis://{evaluator.text(host)}:{evaluator.text(port)}"

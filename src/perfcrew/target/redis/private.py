@@ -229,7 +229,7 @@ def _overlaid(
     real = environment.get("DJANGO_SETTINGS_MODULE") or django.settings_module(project)
     folder = workspace / "redis-settings"
     overlay.write_module(folder)
-    return overlay.environment(real, folder, HOST, server.port, server.password)
+    return overlay.environment(real, folder, HOST, server)
 
 
 def _refuse_many(uses: _Uses) -> None:

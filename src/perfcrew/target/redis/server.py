@@ -30,6 +30,8 @@ _ATTEMPTS = 3
 _UP_S = 10.0
 _DATABASES = 256
 _SLOW_US = 1000
+_MEMORY = "2gb"
+"""Nothing is evicted below it, so that no miss is of our making; above it the target is told, before the machine is."""
 _CONFIG = """\
 bind {host}
 port {port}
@@ -43,6 +45,8 @@ daemonize no
 databases {databases}
 slowlog-log-slower-than {slow}
 slowlog-max-len 256
+maxmemory {memory}
+maxmemory-policy noeviction
 """
 
 
@@ -137,7 +141,7 @@ def _begin(binary: str, workspace: Path, registry: Registry, name: str, password
 
 def _config(folder: Path, port: int, password: str) -> Path:
     """In a file, so that the password stands in no list of processes."""
-    text = _CONFIG.format(host=HOST, port=port, folder=folder, databases=_DATABASES, slow=_SLOW_US)
+    text = _CONFIG.format(host=HOST, port=port, folder=folder, databases=_DATABASES, slow=_SLOW_US, memory=_MEMORY)
     if password:
         quoted = password.encode().hex()
         text += 'requirepass "{}"\n'.format("".join(f"\\x{quoted[n : n + 2]}" for n in range(0, len(quoted), 2)))
