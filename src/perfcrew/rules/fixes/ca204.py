@@ -10,18 +10,37 @@ import ast
 from typing import NamedTuple
 
 from perfcrew.core.patches import Declined, Fix
+from perfcrew.rules.fixes import imports, sight
 from perfcrew.rules.fixes import keys as keyed
-from perfcrew.rules.fixes import sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.places import Spot, locate
-from perfcrew.rules.source import covers, names
+from perfcrew.rules.source import covers, dotted, names
 
 _QUEUED = frozenset(["set", "setex", "psetex", "delete", "unlink", "expire", "pexpire", "hset", "sadd", "zadd", "incr"])
-_ENDS = (ast.Break, ast.Return)
+_ENDS = (ast.Break, ast.Return, ast.Yield, ast.YieldFrom)
 _FAILING = "A command that fails no longer keeps the later ones from being sent."
 _TWICE = "A key that is asked for twice and missing is made twice: before, the second turn found what the first kept."
+_TYPES = "A key that holds no text is None to MGET: GET raised on it."
+_SNAPSHOTS = frozenset(["range", "list", "sorted", "tuple", "set", "dict", "frozenset"])
+_COMPUTING = frozenset(
+    (
+        *(
+            "json.dumps",
+            "orjson.dumps",
+            "ujson.dumps",
+            "pickle.dumps",
+            "msgpack.packb",
+            "len",
+            "round",
+            "float",
+            "bool",
+        ),
+        *("bytes", "min", "max", "sum", "abs", "time.time", "datetime.timedelta", "dict", "list", "sorted"),
+    )
+)
+"""Functions that values are made with, of which none asks or changes a server."""
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp
 
 
@@ -44,8 +63,8 @@ def _together(case: Case) -> Draft:
         raise Unwritable("the round trips are not made within a function")
     loop = _loop(spot)
     if isinstance(loop, ast.For) and (queued := _queued(loop)):
-        return _pipeline(case, spot, loop, queued)
-    return _mget(case, spot, loop)
+        return _pipeline(spot, loop, queued)
+    return _mget(spot, loop)
 
 
 def _loop(spot: Spot) -> ast.For | Comprehension:
@@ -63,9 +82,9 @@ def _loop(spot: Spot) -> ast.For | Comprehension:
     return loop
 
 
-def _mget(case: Case, spot: Spot, loop: ast.For | Comprehension) -> Draft:
+def _mget(spot: Spot, loop: ast.For | Comprehension) -> Draft:
     call = _get(loop)
-    keyed.check_client(case, spot, call)
+    keyed.check_client(spot, call)
     assert spot.function is not None
     words = Words(*(sight.free_name(spot.function, *w) for w in (("asked",), ("keys",), ("values", "found"))))
     edits = Edits(spot.text)
@@ -74,7 +93,7 @@ def _mget(case: Case, spot: Spot, loop: ast.For | Comprehension) -> Draft:
     else:
         _of_comprehension(edits, spot, loop, call, words)
     title = f"Ask for all keys of {spot.function.name} in one round trip"
-    more = (_TWICE,) if isinstance(loop, ast.For) and _writes(loop, call) else ()
+    more = (_TYPES, *([_TWICE] if isinstance(loop, ast.For) and _writes(loop, call) else []))
     return Draft("MGET", title, {spot.file: edits.result()}, more)
 
 
@@ -88,6 +107,9 @@ def _get(loop: ast.AST) -> ast.Call:
 
 def _of_comprehension(edits: Edits, spot: Spot, loop: Comprehension, call: ast.Call, words: Words) -> None:
     turn = loop.generators[0]
+    _check_condition(spot, loop, call)
+    _check_source(spot, loop, turn.iter)
+    _check_helpers(spot, loop, [n for n in ast.walk(loop) if isinstance(n, ast.Call)], call)
     keyed.check_key(spot.text, call.args[0], names(turn.target, ast.Store))
     statement = _alone(spot, loop)
     target, over = edits.code(turn.target), edits.code(turn.iter)
@@ -145,10 +167,15 @@ def _of_loop(edits: Edits, spot: Spot, loop: ast.For, call: ast.Call, words: Wor
         raise Unwritable("the answer is not given a name of its own at the top of the loop")
     if not isinstance(statement.targets[0], ast.Name) or len(loop.body) == 1 or loop.orelse:
         raise Unwritable("the loop does more, or less, than to use the answer")
+    if any(not keyed.plain_assignment(s) for s in loop.body[:at]):
+        raise Unwritable("a turn does more than to name things before it asks")
     before = {name: value for s in loop.body[:at] for name, value in keyed.plain_assignment(s)}
     key = before.get(call.args[0].id, call.args[0]) if isinstance(call.args[0], ast.Name) else call.args[0]
-    keyed.check_key(spot.text, key, names(loop.target, ast.Store))
+    changed = {n for s in loop.body for n in names(s, ast.Store)}
+    keyed.check_key(spot.text, key, names(loop.target, ast.Store), changed)
+    _check_source(spot, loop, loop.iter)
     _check_turn(loop, call, statement.targets[0].id)
+    _check_helpers(spot, loop, [n for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Call)], call)
     target = edits.code(loop.target)
     edits.before(loop, f"{words.asked} = list({edits.code(loop.iter)})")
     edits.before(loop, f"{words.keys} = [{edits.code(key)} for {target} in {words.asked}]")
@@ -168,6 +195,70 @@ def _check_turn(loop: ast.For, call: ast.Call, name: str) -> None:
     for other in _writes(loop, call):
         if not other.args or ast.unparse(other.args[0]) != own:
             raise Unwritable("a turn writes other keys than its own, which a later turn may read")
+
+
+def _check_condition(spot: Spot, loop: Comprehension, call: ast.Call) -> None:
+    """Raises Unwritable where not each turn of a comprehension asks, or where it keeps something under a name."""
+    if any(isinstance(n, ast.NamedExpr) for n in ast.walk(loop)):
+        raise Unwritable("the comprehension gives a name to something on the way")
+    around = spot.around(call)
+    within = around[: around.index(loop)]
+    if any(isinstance(n, ast.IfExp | ast.BoolOp | ast.Compare | ast.Lambda | ast.comprehension) for n in within):
+        raise Unwritable("not every turn asks: the answer is part of a condition")
+
+
+def _check_source(spot: Spot, loop: ast.For | Comprehension, over: ast.expr) -> None:
+    """Raises Unwritable where what is gone over may have no end, or changes under way."""
+    text, root = spot.text, names(over, ast.Load)
+    made = [n for n in ast.walk(over) if isinstance(n, ast.Call)]
+    assert spot.function is not None
+    for node in ast.walk(spot.function):
+        if isinstance(node, ast.Assign) and any(names(t, ast.Store) & root for t in node.targets):
+            made += [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+    for one in made:
+        full = imports.full_name(text, dotted(one.func)) if dotted(one.func) else ""
+        function = text.function_named(full)
+        yields = function is not None and any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(function))
+        if full.startswith("itertools.") or full == "iter" or yields:
+            raise Unwritable(f"`{ast.unparse(over)}` may have no end, or be made as it is gone over")
+    if isinstance(loop, ast.For) and not (isinstance(over, ast.Call) and dotted(over.func) in _SNAPSHOTS):
+        _check_unchanged(loop, over)
+
+
+def _check_unchanged(loop: ast.For, over: ast.expr) -> None:
+    roots = {ast.unparse(n) for n in ast.walk(over) if isinstance(n, ast.Name | ast.Attribute)}
+    for node in (n for s in loop.body for n in ast.walk(s)):
+        called = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+        given = [*node.args, *(k.value for k in node.keywords)] if isinstance(node, ast.Call) else []
+        put = node.value if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) else None
+        if any(one is not None and ast.unparse(one) in roots for one in (called, put, *given)):
+            raise Unwritable(f"a turn may change `{ast.unparse(over)}`, which the loop goes over")
+
+
+def _check_helpers(spot: Spot, loop: ast.AST, calls: list[ast.Call], call: ast.Call) -> None:
+    """Raises Unwritable where what a turn calls may write keys that a later turn reads."""
+    assert isinstance(call.func, ast.Attribute)
+    client, key = ast.unparse(call.func.value), ast.unparse(call.args[0])
+    for one in calls:
+        owner = ast.unparse(one.func.value) if isinstance(one.func, ast.Attribute) else ""
+        if one is call or owner == client:
+            continue
+        name = dotted(one.func).rpartition(".")[2]
+        function = spot.text.function_named(name)
+        if function is not None and _names_it(function, client):
+            raise Unwritable(f"`{name}` may write what a later turn reads")
+        given = {ast.unparse(n) for n in (*one.args, *(k.value for k in one.keywords))}
+        if given & {client, key}:
+            raise Unwritable(f"`{ast.unparse(one.func)}` is handed the client, or the key")
+
+
+def _names_it(function: ast.AST, client: str) -> bool:
+    """Whether it uses the client, under its last name."""
+    last = client.rpartition(".")[2]
+    return any(
+        (isinstance(n, ast.Name) and n.id == last) or (isinstance(n, ast.Attribute) and n.attr == last)
+        for n in ast.walk(function)
+    )
 
 
 def _writes(loop: ast.For, call: ast.Call) -> list[ast.Call]:
@@ -211,15 +302,16 @@ def _queued(loop: ast.For) -> list[ast.Call]:
     return found
 
 
-def _pipeline(case: Case, spot: Spot, loop: ast.For, queued: list[ast.Call]) -> Draft:
+def _pipeline(spot: Spot, loop: ast.For, queued: list[ast.Call]) -> Draft:
     assert spot.function is not None
     clients = {ast.unparse(c.func.value) for c in queued if isinstance(c.func, ast.Attribute)}
     if len(clients) != 1:
         raise Unwritable("several clients are used in the loop")
     for call in queued:
-        keyed.check_client(case, spot, call)
+        keyed.check_client(spot, call)
         if any(isinstance(n, ast.Await) for a in (*call.args, *(k.value for k in call.keywords)) for n in ast.walk(a)):
             raise Unwritable("what is written is waited for in the loop")
+    _check_values(spot, loop, queued, clients)
     if loop.orelse:
         raise Unwritable("the loop has an `else`")
     waits = isinstance(_waiting(spot, queued[0]), ast.Await)
@@ -237,3 +329,17 @@ def _pipeline(case: Case, spot: Spot, loop: ast.For, queued: list[ast.Call]) -> 
     )
     title = f"Send the commands of {spot.function.name} in one round trip"
     return Draft("pipeline", title, {spot.file: edits.result()}, (_FAILING,))
+
+
+def _check_values(spot: Spot, loop: ast.For, queued: list[ast.Call], clients: set[str]) -> None:
+    """Raises Unwritable where what is written, or which keys are, may hang on what was written before."""
+    for call in queued:
+        for given in (*call.args, *(k.value for k in call.keywords)):
+            for node in (n for n in ast.walk(given) if isinstance(n, ast.Call)):
+                if any(ast.unparse(n) in clients for n in ast.walk(node) if isinstance(n, ast.expr)):
+                    raise Unwritable("what is written hangs on an answer of the same client")
+                keyed.check_call(spot.text, node, _COMPUTING)
+    for node in (n for n in ast.walk(loop.iter) if isinstance(n, ast.Call)):
+        function = spot.text.function_named(dotted(node.func).rpartition(".")[2])
+        if function is not None and any(_names_it(function, client) for client in clients):
+            raise Unwritable("what the loop goes over may hang on what it writes")
