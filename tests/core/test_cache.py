@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from perfcrew.core.cache import Operation, operations, pattern, patterns
+from perfcrew.core.cache import Operation, operations, pattern, patterns, sealed, words_of
 from perfcrew.core.trace import Span
 
 PATTERNS = {
@@ -37,10 +38,12 @@ PATTERNS = {
     "": "",
 }
 
+WORDS = words_of(["v2:book:{}:blurb", "user:{name}:orders", "/books?author=%s&page=%d", "a text of peter: no key"])
+
 
 @pytest.mark.parametrize("key", PATTERNS)
 def test_pattern(key: str) -> None:
-    assert pattern(key) == PATTERNS[key]
+    assert pattern(key, WORDS) == PATTERNS[key]
 
 
 def test_many_words_at_one_place_are_values() -> None:
@@ -50,9 +53,35 @@ def test_many_words_at_one_place_are_values() -> None:
     assert found["greet:all:sum"] == "greet:all:sum"
 
 
+def test_no_word_is_shown_that_the_source_does_not_have() -> None:
+    """However few they are: eight people are as private as a thousand."""
+    people = ("ada", "bob", "cy", "di", "ed", "flo", "gus", "hal")
+    assert set(patterns(f"cart:{name}" for name in people).values()) == {"cart:{}"}
+    many = {f"cart:{a}{b}:{b}{a}" for a in people for b in people}
+    assert set(patterns(many).values()) == {"cart:{}:{}"}
+    for key in ("notes:peter:diagnosis-hiv", "reset:aB3xK9q", ":1:notes:peter", "v2:notes:peter", "notes:7:peter"):
+        assert not {"peter", "hiv", "aB"} & set(re.split("[^a-zA-Z]", pattern(key, WORDS))), key
+
+
+def test_a_text_of_the_source_that_is_no_key_gives_no_words() -> None:
+    assert words_of(["hello peter", "peter", "see: peter and paul", "{peter}:x"]) == {"x"}
+    assert words_of(["cart:{user}:items", "rate/%(who)s/limit"]) == {"cart", "items", "rate", "limit"}
+
+
+def test_a_sealed_key_shows_its_pattern_alone() -> None:
+    keys = ["cart:ada", "cart:bob", "user:7 name", "user:7", "who/Ada Lovelace"]
+    found = sealed(keys, (), "here")
+    assert set(patterns(found.values()).values()) == {"cart:{}", "user:{n} name", "user:{n}", "who/{} {}"}
+    assert not any(word in " ".join(found.values()) for word in ("ada", "bob", "Ada", "Lovelace"))
+    assert found["cart:ada"] != found["cart:bob"]
+    assert found["user:7 name"].split(" ")[0] == found["user:7"], "a hash and its fields"
+    assert sealed(keys, (), "here") == found and sealed(keys, (), "elsewhere") != found
+    assert sealed(found.values(), (), "elsewhere") == {one: one for one in found.values()}
+
+
 def test_few_words_are_names() -> None:
     keys = ["books:new", "books:best", "authors:new"]
-    assert patterns(keys) == {key: key for key in keys}
+    assert patterns(keys, WORDS | {"new", "best"}) == {key: key for key in keys}
 
 
 @settings(deadline=None, max_examples=30)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -52,6 +52,8 @@ class _Key(NamedTuple):
     size: int | None
     type: str
     encoding: str
+    stands_for: float = 1.0
+    """Keys of its database, itself among them."""
 
 
 @dataclass
@@ -114,13 +116,20 @@ def _forget(url: str, keys: Sequence[tuple[int, str]]) -> None:
                 client.unlink(*(key for number, key in keys if number == database))
 
 
-async def measure_redis(url: str, since: Counters = Counters(), limit_s: float = LIMIT_S) -> CacheServer:  # noqa: B008
+async def measure_redis(
+    url: str,
+    since: Counters = Counters(),  # noqa: B008
+    limit_s: float = LIMIT_S,
+    words: Collection[str] = (),
+) -> CacheServer:
     """Look at the server, for `limit_s` at most; its counters are told as the difference to `since`.
+
+    `words` are those of the source's own texts, which may stand in patterns of keys.
 
     Raises Unmeasurable with what to do where it is not there, refuses the login, or goes away meanwhile. What the
     login may not ask for is named in `refused`.
     """
-    return await asyncio.to_thread(_measure, url, since, limit_s)
+    return await asyncio.to_thread(_measure, url, since, limit_s, words)
 
 
 def _counters(url: str) -> Counters:
@@ -134,17 +143,17 @@ def _counted(info: Mapping[str, Any]) -> Counters:
     return Counters(*(int(info.get(name, 0)) for name in names))
 
 
-def _measure(url: str, since: Counters, limit_s: float) -> CacheServer:
+def _measure(url: str, since: Counters, limit_s: float, known: Collection[str]) -> CacheServer:
     reading = _Reading(url, time.monotonic() + limit_s)
     with _told(reading), reading.client() as client:
         info = client.info()
         none: tuple[SlowCommand, ...] = ()
-        slow = reading.asked("slow commands", lambda: _slow(client), none)
+        slow = reading.asked("slow commands", lambda: _slow(client, known), none)
         databases = {int(name[2:]): int(d["keys"]) for name, d in info.items() if name.startswith("db") and "keys" in d}
-        found = [key for number in databases for key in _sampled(reading, number, len(databases))]
+        found = [key for n, keys in databases.items() for key in _sampled(reading, n, keys, len(databases))]
     if info.get("cluster_enabled"):
         reading.refused["the other nodes"] = "it is one node of a cluster: only its own keys and counters are told"
-    return _body(info, since, found, sum(databases.values()), slow, reading.refused)
+    return _body(info, since, found, sum(databases.values()), slow, reading.refused, known)
 
 
 def _body(
@@ -154,6 +163,7 @@ def _body(
     keys: int,
     slow: tuple[SlowCommand, ...],
     refused: Mapping[str, str],
+    known: Collection[str],
 ) -> CacheServer:
     now = _counted(info)
     hits, misses, evicted, expired, commands = (a - b for a, b in zip(now, since, strict=True))
@@ -174,13 +184,14 @@ def _body(
         fragmentation_share=float(info.get("mem_fragmentation_ratio", 0.0)),
         limit_bytes=int(info.get("maxmemory", 0)),
         policy=str(info.get("maxmemory_policy", "")),
-        groups=_groups(found, keys),
+        groups=_groups(found, known),
         slow=slow,
         refused=dict(refused),
     )
 
 
-def _sampled(reading: _Reading, database: int, databases: int) -> list[_Key]:
+def _sampled(reading: _Reading, database: int, keys: int, databases: int) -> list[_Key]:
+    """Keys of one database, each standing for as many of it as were not looked at."""
     with reading.client(database) as client:
         nothing: list[bytes] = []
         names = reading.asked("keys", lambda: _names(reading, client, MOST_KEYS // databases), nothing)
@@ -190,7 +201,8 @@ def _sampled(reading: _Reading, database: int, databases: int) -> list[_Key]:
                 reading.refused["some keys"] = "the time for looking was over"
                 break
             found += _looked_at(reading, client, names[start : start + _BATCH])
-    return [key for key in found if key.ttl_ms != -2]
+    there = [key for key in found if key.ttl_ms != -2]
+    return [key._replace(stands_for=max(keys / len(there), 1.0)) for key in there]
 
 
 def _names(reading: _Reading, client: Redis, most: int) -> list[bytes]:
@@ -232,23 +244,22 @@ def _key(name: bytes, ttl: object, kind: object, size: object, encoding: object)
     )
 
 
-def _groups(found: Sequence[_Key], keys: int) -> tuple[KeyGroup, ...]:
-    by_name = patterns(key.name for key in found)
+def _groups(found: Sequence[_Key], known: Collection[str]) -> tuple[KeyGroup, ...]:
+    by_name = patterns((key.name for key in found), known)
     groups: dict[str, list[_Key]] = {}
     for key in found:
         groups.setdefault(by_name[key.name], []).append(key)
-    scale = keys / len(found) if found else 0.0
-    made = [_group(pattern, group, scale) for pattern, group in groups.items()]
+    made = [_group(pattern, group) for pattern, group in groups.items()]
     return tuple(sorted(made, key=lambda g: (-(g.total_bytes or 0), -g.keys_count, g.pattern))[:MOST_GROUPS])
 
 
-def _group(pattern: str, keys: Sequence[_Key], scale: float) -> KeyGroup:
+def _group(pattern: str, keys: Sequence[_Key]) -> KeyGroup:
     lives = sorted(key.ttl_ms / 1000 for key in keys if key.ttl_ms >= 0)
     sizes = [key.size for key in keys if key.size is not None]
     return KeyGroup(
         pattern=pattern,
         keys_count=len(keys),
-        estimated_count=round(len(keys) * max(scale, 1.0)),
+        estimated_count=round(sum(key.stands_for for key in keys)),
         without_ttl_count=sum(key.ttl_ms == -1 for key in keys),
         ttl_median_s=median(lives) if lives else None,
         ttl_max_s=lives[-1] if lives else None,
@@ -260,14 +271,14 @@ def _group(pattern: str, keys: Sequence[_Key], scale: float) -> KeyGroup:
     )
 
 
-def _slow(client: Redis) -> tuple[SlowCommand, ...]:
+def _slow(client: Redis, known: Collection[str]) -> tuple[SlowCommand, ...]:
     """By command and the pattern of its first key; our own questions are left out."""
     found: dict[tuple[str, str], list[float]] = {}
     entries = [
         (e["command"].decode("utf-8", "replace"), e["duration"] / 1e3) for e in client.slowlog_get(_SLOW_ENTRIES)
     ]
     words = [(text.split(" "), ms) for text, ms in entries]
-    names = patterns(w[1] for w, _ in words if len(w) > 1)
+    names = patterns((w[1] for w, _ in words if len(w) > 1), known)
     for (name, *rest), ms in words:
         if name.upper() not in _OURS:
             keyed = rest and name.upper() not in ("EVAL", "EVALSHA", "CONFIG", "KEYS", "COMMAND")

@@ -24,6 +24,7 @@ from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.life import median_counts, stages
 from perfcrew.instruments.probe_records import Records, hellos
 from perfcrew.instruments.repeats import groups
+from perfcrew.instruments.sealing import without_keys
 from perfcrew.target.client import Answer, fingerprint, json_keys
 
 SPANS_WAIT_S = 2.0
@@ -54,6 +55,7 @@ class TracedRun:
     body: Traces
     blob: bytes
     traces: tuple[Trace, ...]
+    """As they were seen: these alone hold the keys of a cache, which neither the body nor the blob does."""
 
 
 async def run_traced(
@@ -184,6 +186,7 @@ def summarise_traces(
     not the same as nothing being there. How the probe stood is read from `probe_dir` where it is given.
     """
     said = hellos(probe_dir) if probe_dir else []
+    as_seen, traces = tuple(traces), without_keys(traces, root)
     served = [t for t in traces if t.server]
     cold, warm = [t for t in served if t.repeat == 0], [t for t in served if t.repeat > 0]
     missing = f"{len(traces) - len(served)} of {len(traces)} traced requests left no span"
@@ -204,7 +207,7 @@ def summarise_traces(
         transactions=transactions(traces, root),
         notes=tuple(dict.fromkeys([*notes, *told, *([missing] if len(served) < len(traces) else [])])),
     )
-    return TracedRun(body, dump(traces), tuple(traces))
+    return TracedRun(body, dump(traces), as_seen)
 
 
 def dump(traces: Iterable[Trace]) -> bytes:

@@ -14,6 +14,7 @@ from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
 from perfcrew.instruments.combine import share
 from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, forget, measure_redis
+from perfcrew.instruments.sealing import words
 from perfcrew.instruments.ttl import ttl_curves
 
 NAME = "redis"
@@ -62,7 +63,7 @@ async def look(context: Context, instance: Instance, stage: str) -> None:
     if url is None or NAME not in context.policy.instruments or context.has(_slot(stage)):
         return
     try:
-        body = await measure_redis(url)
+        body = await measure_redis(url, words=words(context.root))
     except Unmeasurable as error:
         context.failed(NAME, f"after {stage}", error)
         return
