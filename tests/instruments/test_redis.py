@@ -16,7 +16,7 @@ import redis as client
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import CacheServer
-from perfcrew.instruments.redis import MOST_KEYS, counters, measure_redis
+from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, measure_redis
 from perfcrew.target import process
 from perfcrew.target.redis import server as servers
 
@@ -123,6 +123,20 @@ async def test_counters_are_told_as_a_difference(plain: Server, seen: CacheServe
         one.get("book:1")
     found = await measure_redis(plain.url, since)
     assert (found.hits_count, found.misses_count, found.hit_share) == (1, 0, 1.0)
+
+
+def test_what_was_counted_since() -> None:
+    assert Counters(5, 3, 1, 0, 9).since(Counters(2, 1, 1, 0, 4)) == Counters(3, 2, 0, 0, 5)
+
+
+async def test_keys_of_one_database_do_not_stand_for_those_of_another(plain: Server) -> None:
+    with plain.client() as one:
+        one.flushall()
+        one.mset({f"many:{n}": n for n in range(2 * MOST_KEYS)})
+        one.select(1)
+        one.mset({f"few:{n}": n for n in range(10)})
+    found = await measure_redis(plain.url)
+    assert {g.pattern: g.estimated_count for g in found.groups} == {"many:{n}": 2 * MOST_KEYS, "few:{n}": 10}
 
 
 async def test_a_sample_is_bounded_and_tells_how_many_there_are(plain: Server) -> None:

@@ -9,7 +9,7 @@ from perfcrew.core.evidence import Counts, Traces, TtlCurve
 from perfcrew.core.scene import Scene, Seen, Traced
 from perfcrew.core.trace import Frame, Span, Trace
 from perfcrew.core.web import Endpoint, Plan, Request
-from perfcrew.instruments.ttl import ttl_curves
+from perfcrew.instruments.ttl import Record, ttl_curves
 
 ROOT = Path("/shop")
 FRAME = Frame(file="/shop/books.py", line=3, function="book")
@@ -54,8 +54,8 @@ def scene(key: str, *requests: tuple[Span, ...]) -> Scene:
     return Scene(root=ROOT, endpoint=endpoint, plan=plan, traced=(Traced(Seen("t", body), traces),))
 
 
-def curves(*scenes: Scene, rate: float = 1.0) -> dict[str, TtlCurve]:
-    return {body.group: body for _, body in ttl_curves(scenes, {}, rate, 0.8, ROOT)}
+def curves(*scenes: Scene, rate: float = 1.0, shares: dict[str, float] | None = None) -> dict[str, TtlCurve]:
+    return {body.group: body for _, body in ttl_curves(scenes, Record(shares or {}, rate), 0.8, ROOT)}
 
 
 def book(number: int) -> Span:
@@ -81,11 +81,39 @@ def test_at_half_the_rate_a_key_has_to_live_twice_as_long() -> None:
     assert 1.5 < ratio < 2.7
 
 
-def test_deletions_count_as_writes() -> None:
+def test_who_deletes_has_misses_and_nothing_stale() -> None:
+    """Whichever endpoint writes the key: the model does as the application does."""
     drop = redis(["DEL", "book:0", None, 0, None])
-    found = curves(scene("GET /books", (book(0),)), scene("GET /drop", (book(0), drop)))
-    assert found["book:{n}"].writes_count > 0
-    assert max(p.stale_share for p in found["book:{n}"].points) > 0
+    kept = curves(scene("GET /books", (book(0),)))["book:{n}"]
+    found = curves(scene("GET /books", (book(0),)), scene("POST /drop", (drop,)))["book:{n}"]
+    assert found.deletes and found.writes_count > 0
+    assert {p.stale_share for p in found.points} == {0.0}
+    assert found.points[-1].hit_share < 0.6 < 0.99 < kept.points[-1].hit_share
+
+
+def test_where_no_write_was_seen_staleness_is_not_known() -> None:
+    body = curves(scene("GET /books", (book(0),)))["book:{n}"]
+    assert (body.writes_count, {p.stale_share for p in body.points}) == (0, {None})
+
+
+def test_writes_of_a_table_make_stale_what_is_made_of_it() -> None:
+    read, write = statement("SELECT a FROM book WHERE id = ?", "1"), statement("UPDATE book SET a = ?", "x")
+    other = statement("UPDATE shelf SET a = ?", "x")
+    page = scene("GET /books", (read, book(0)))
+    told = curves(page, scene("POST /books", (write,)))
+    assert {group: body.writes_count > 0 for group, body in told.items()} == dict.fromkeys(told, True)
+    assert len(told) == 2, "the statement, and the cache that is filled from it"
+    assert all(body.points[-1].stale_share for body in told.values())
+    apart = curves(page, scene("POST /shelves", (other,)))
+    assert {p.stale_share for body in apart.values() for p in body.points} == {None}
+
+
+def test_an_endpoint_with_many_keys_and_a_small_share_is_asked_for_all_of_them() -> None:
+    rare = scene("GET /books/{id}", *((book(n),) for n in range(40)))
+    often = scene("GET /", (statement("SELECT 1 FROM a", "z"),))
+    body = curves(rare, often, rate=2.0, shares={"GET /books/{id}": 0.02, "GET /": 0.98})["book:{n}"]
+    assert body.keys_count == 40
+    assert body.points[-1].hit_share < 0.95, "each key's first read is a miss"
 
 
 def test_statements_that_are_read_again() -> None:

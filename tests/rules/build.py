@@ -232,7 +232,7 @@ def scaling(
 def lives(group: str, advised: int | None = 1, of: str = "cache", writes: int = 0) -> Seen[TtlCurve]:
     """What the model says of times to live of one group of reads."""
     points = tuple(
-        TtlPoint(ttl_s=ttl, hit_share=hits, stale_share=0.1 if writes else 0.0, peak_bytes=1000)
+        TtlPoint(ttl_s=ttl, hit_share=hits, stale_share=0.1 if writes else None, peak_bytes=1000)
         for ttl, hits in ((1.0, 0.3), (30.0, 0.82), (600.0, 0.95))
     )
     body = TtlCurve(

@@ -550,11 +550,11 @@ class CacheServer(Noun):
 
 
 class TtlPoint(Noun):
-    """What one time to live gives by the model. `stale_share` is of the hits."""
+    """What one time to live gives by the model. `stale_share` is of the hits; None where no write was seen."""
 
     ttl_s: float
     hit_share: float
-    stale_share: float
+    stale_share: float | None
     peak_bytes: int
 
 
@@ -570,6 +570,12 @@ class TtlCurve(Noun):
     keys_count: int
     writes_count: int
     span_s: float
+    rate_per_s: float | None = None
+    """Of all requests together."""
+    assumed_rate: bool = False
+    """Whether nobody named a peak, and the rate is a part of the capacity as measured."""
+    deletes: bool = False
+    """Whether the application deletes what it wrote before: then the model does."""
     target_share: float
     points: tuple[TtlPoint, ...]
     advised: int | None = None
@@ -755,6 +761,7 @@ def _scaling_unit(scaling: Scaling, name: str) -> str:
 _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_bytes", "bytes"),
     ("_ms", "ms"),
+    ("_per_s", "1/s"),
     ("_s", "s"),
     ("_share", "fraction"),
     ("_ratio", "ratio"),

@@ -44,6 +44,10 @@ class Counters(NamedTuple):
     expired: int = 0
     commands: int = 0
 
+    def since(self, before: Counters) -> Counters:
+        """What was counted after `before`."""
+        return Counters(*(now - then for now, then in zip(self, before, strict=True)))
+
 
 class _Key(NamedTuple):
     name: str
@@ -166,7 +170,7 @@ def _body(
     known: Collection[str],
 ) -> CacheServer:
     now = _counted(info)
-    hits, misses, evicted, expired, commands = (a - b for a, b in zip(now, since, strict=True))
+    hits, misses, evicted, expired, commands = now.since(since)
     asked = hits + misses
     return CacheServer(
         version=str(info.get("redis_version", "")),

@@ -89,7 +89,7 @@ def _ttl(item: Evidence, body: TtlCurve) -> TtlPlot:
         group=body.group,
         ttls_s=tuple(p.ttl_s for p in body.points),
         hits=tuple(p.hit_share for p in body.points),
-        stale=tuple(p.stale_share for p in body.points),
+        stale=tuple(p.stale_share for p in body.points if p.stale_share is not None),
         target=body.target_share,
         advised=body.advised,
     )

@@ -175,7 +175,8 @@ def ttl(plot: TtlPlot) -> Markup:
     ).format(
         w=_n(width), h=_n(height), label=_ttl_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
         t=_n(_height(plot.target)), tl=_n(left - 5), h2=_n(height - 4), low=show(min(plot.ttls_s), "s"),
-        high=show(max(plot.ttls_s), "s"), hits=line(plot.hits), stale=line(plot.stale), chosen=chosen,
+        high=show(max(plot.ttls_s), "s"), hits=line(plot.hits), chosen=chosen,
+        stale=line(plot.stale) if plot.stale else "",
     )  # fmt: skip
 
 

@@ -110,26 +110,48 @@ def ttl_advice(scene: Scene, group: str) -> Advice:
     if seen is None or not seen.body.points:
         return Advice(Prose(text=""))
     at = seen.body.advised if seen.body.advised is not None else len(seen.body.points) - 1
-    values = {name: seen.cite(f"points.{at}.{field}") for name, field in _OF_POINT.items()}
+    known = seen.body.points[at].stale_share is not None
+    fields = {name: field for name, field in _OF_POINT.items() if known or name != "old"}
+    values = {name: seen.cite(f"points.{at}.{field}") for name, field in fields.items()}
+    if seen.body.rate_per_s is not None:
+        values["rate"] = seen.cite("rate_per_s")
     said = (
         "By the model of a cache, with the workload's mix over {span}, a time to live of {life} is the least that "
-        "meets the target: {would} of the reads would hit."
+        "meets the target: {would} of the reads would hit within that record."
         if seen.body.advised is not None
         else "By the model of a cache, with the workload's mix over {span}, no time to live meets the target: with "
-        "{life}, {would} of the reads would hit."
+        "{life}, {would} of the reads would hit within that record."
     )
-    aged = "Of the hits, {old} would be older than a write." if seen.body.writes_count else ""
-    text = write(f"{said} {aged}".strip(), {**values, "span": seen.cite("span_s")})
+    text = write(
+        f"{said} {_assumed(seen.body)} {_aged(seen.body, known)}".strip(), {**values, "span": seen.cite("span_s")}
+    )
     return Advice(text, seen.evidence, _table(seen.body))
+
+
+def _assumed(body: TtlCurve) -> str:
+    if body.rate_per_s is None or not body.assumed_rate:
+        return ""
+    return "It takes {rate}, a part of the capacity as measured: `peak_rps` was not given."
+
+
+def _aged(body: TtlCurve, known: bool) -> str:
+    if not known:
+        return "How many of the hits would be older than a write is not known: no write was seen."
+    end = "" if body.deletes else ", at most"
+    return f"Of the hits, {{old}} would be older than a write{end}."
 
 
 _OF_POINT = {"life": "ttl_s", "would": "hit_share", "old": "stale_share"}
 
 
 def _table(body: TtlCurve) -> str:
-    rows = [f"{p.ttl_s:>12.3g} s {p.hit_share:>10.1%} {p.stale_share:>10.1%} {p.peak_bytes:>12}" for p in body.points]
+    rows = [f"{p.ttl_s:>12.3g} s {p.hit_share:>10.1%} {_stale(p.stale_share)} {p.peak_bytes:>12}" for p in body.points]
     head = f"{'time to live':>14} {'hits':>10} {'stale':>10} {'bytes':>12}"
     return "\n\nAs the model has it:\n\n```text\n" + "\n".join([head, *rows]) + "\n```"
+
+
+def _stale(share: float | None) -> str:
+    return f"{'not known':>10}" if share is None else f"{share:>10.1%}"
 
 
 def where(one: Cached) -> str:

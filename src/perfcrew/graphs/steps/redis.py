@@ -15,7 +15,7 @@ from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
 from perfcrew.instruments.combine import share
 from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, forget, measure_redis
 from perfcrew.instruments.sealing import words
-from perfcrew.instruments.ttl import ttl_curves
+from perfcrew.instruments.ttl import Record, ttl_curves
 
 NAME = "redis"
 _ROUNDS = 3
@@ -32,7 +32,8 @@ async def redis(context: Context) -> None:
     application, project = scenes.application(context.ledger, context.run), context.project
     rate = project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    curves = ttl_curves(application.scenes, project.workload.shares, rate, target, context.root)
+    record = Record(project.workload.shares, rate, assumed=project.workload.peak_rps is None)
+    curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
             method = context.method("perfcrew cache model", rate_per_s=rate, shares=project.workload.shares)
@@ -83,11 +84,14 @@ async def counted(context: Context, instance: Instance) -> Counters:
 
 
 def hit_ratio(context: Context, runs: Sequence[Counters]) -> None:
-    """That of all runs of the workload together, where each of them asked."""
+    """That of all runs of the workload together, warm-up left out, where each of them asked.
+
+    The server counts whatever finds or misses a key: EXISTS and TTL too.
+    """
     asked = [run.hits + run.misses for run in runs]
-    if asked and all(asked):
+    if asked and all(count > 0 for count in asked):
         body = share("cache.hit_ratio", "", [run.hits for run in runs], sum(asked), "warm").measurement
-        context.put("workload/hit ratio", body, context.method("Redis INFO", runs=len(runs)))
+        context.put("workload/hit ratio", body, context.method("Redis INFO", runs=len(runs), since="the warm-up"))
 
 
 async def emptied(context: Context, instance: Instance, plan: Plan, traces: Sequence[Trace]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfcrew.graphs.context import Context
+from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps import redis
 from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
 from perfcrew.instruments.load import Driver
@@ -25,6 +25,11 @@ async def workload(context: Context) -> None:
         for index in range(measuring.runs):
             progress.note(f"the mix at {', '.join(f'{s:g}' for s in steps)} x {peak:.3g}/s", index, measuring.runs)
             async with context.started(f"workload-{index}") as instance:
+                since: list[Counters] = []
+
+                async def warmed(instance: Instance = instance, since: list[Counters] = since) -> None:
+                    since.append(await redis.counted(context, instance))
+
                 runs.append(
                     await measure_workload(
                         instance.running,
@@ -35,9 +40,10 @@ async def workload(context: Context) -> None:
                         steps=steps,
                         seconds=measuring.workload_seconds,
                         driver=driver,
+                        warmed=warmed,
                     )
                 )
-                counted.append(await redis.counted(context, instance))
+                counted.append((await redis.counted(context, instance)).since(since[0]))
                 if index + 1 == measuring.runs:
                     await redis.look(context, instance, "workload")
     progress.note("", measuring.runs, measuring.runs)
