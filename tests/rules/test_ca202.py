@@ -33,6 +33,8 @@ def shop(
     latency: float | None = None,
     requests: int = 1,
     command: str = "GET",
+    size: int = 50,
+    endpoint: str = "GET /books/{id}",
 ) -> Scene:
     """A request a letter, a second apart: `h` a hit, `m` a miss that is filled. The first one is cold."""
     app.write("books.py", SOURCE)
@@ -41,16 +43,16 @@ def shop(
     for number, letter in enumerate(hits):
         key = keys[number % len(keys)]
         shot = Shot(repeat=number // requests, request=number % requests)
-        shot.cache(command, key, [read], hit=letter == "h", size=5)
+        shot.cache(command, key, [read], hit=letter == "h", size=size)
         if letter == "m":
             shot.wait(work)
             if fills:
-                shot.cache("SET", key, [write], size=5, ttl=ttl)
+                shot.cache("SET", key, [write], size=size, ttl=ttl)
         if drops:
             shot.cache("DEL", key, [delete])
         shots.append(shot.wait(2))
     rest = {} if latency is None else {"measurements": (measured("latency", latency),)}
-    return scene(app, traced(shots), key="GET /books/{id}", **rest)
+    return scene(app, traced(shots), key=endpoint, **rest)
 
 
 def with_curve(app: App, **more: object) -> Scene:
@@ -94,6 +96,8 @@ FOUND["no time to live would do"] = Found(
 )
 
 SILENT: dict[str, Silent] = {
+    "marks of what was done": lambda app: shop(app, "m" * 8, keys=pages(8), size=1),
+    "a key for each payment": lambda app: shop(app, "m" * 8, keys=pages(8), endpoint="POST /payments"),
     "it hits": lambda app: shop(app, "mhhhhhhhh"),
     "it hits often enough": lambda app: shop(app, "mhhhhmhhhhh", ttl=4.0),
     "cold requests alone": lambda app: shop(app, "mmmmmmmm", keys=pages(8), requests=8),

@@ -25,6 +25,7 @@ def written(
     ttl: float | None = None,
     command: str = "SET",
     ended: str = "",
+    missed: bool = True,
 ) -> Scene:
     """Each request writes a key of its own."""
     app.write("books.py", SOURCE)
@@ -32,7 +33,10 @@ def written(
     shots = []
     for number in range(count):
         key = pattern.replace("{}", str(number))
-        shot = Shot(repeat=number // 2, request=number % 2).cache(command, key, frames, size=100, ttl=ttl)
+        shot = Shot(repeat=number // 2, request=number % 2)
+        if missed:
+            shot.cache("HGET" if command.startswith("H") else "GET", key, frames, hit=False)
+        shot.cache(command, key, frames, size=100, ttl=ttl)
         if ended:
             shot.cache(ended, key.split(" ")[0], ends, ttl=60 if ended == "EXPIRE" else None)
         shots.append(shot)
@@ -59,6 +63,9 @@ FOUND = {
 }
 
 SILENT: dict[str, Silent] = {
+    "data that are kept in hashes": lambda app: written(app, "cart:{} items", command="HSET", missed=False),
+    "data that are kept as text": lambda app: written(app, missed=False),
+    "a time that is kept": lambda app: written(app, command="SET KEEPTTL"),
     "with a time to live": lambda app: written(app, ttl=60),
     "given one later": lambda app: written(app, ended="EXPIRE"),
     "deleted": lambda app: written(app, ended="DEL"),

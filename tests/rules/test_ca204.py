@@ -78,6 +78,8 @@ def at_two_lines(app: App) -> Scene:
 
 
 SILENT: dict[str, Silent] = {
+    "one key that is waited for": lambda app: shelf(app, pattern="book:7"),
+    "one counter": lambda app: shelf(app, command="INCR", pattern="views"),
     "one MGET": lambda app: shelf(app, command="MGET", together=True),
     "a pipeline": lambda app: shelf(app, together=True),
     "four": lambda app: shelf(app, 4),
@@ -98,3 +100,18 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("CA204", app, build(app)) == []
+
+
+def test_who_follows_a_list_from_key_to_key_is_less_sure(app: App) -> None:
+    app.write("nodes.py", "def last(r, key):\n    while key:\n        key = r.hget(key, 'next')  # follow\n")
+    frames = [app.frame("nodes.py", "# follow", "last")]
+
+    def one() -> Shot:
+        shot = Shot()
+        for number in range(10):
+            shot.cache("HGET", f"node:{number} next", frames, hit=True, ms=1.0)
+        return shot.wait(5)
+
+    (found,) = run("CA204", app, scene(app, traced(warm(one, 5))))
+    assert found.confidence == 0.6
+    assert run("CA204", app, shelf(app))[0].confidence == 0.9

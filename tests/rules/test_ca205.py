@@ -26,6 +26,7 @@ def asked(
     hits: int = 0,
     fills: bool = True,
     latency: float = 50.0,
+    size: int = 50,
 ) -> Scene:
     """So many requests begin at the same time, or `apart` milliseconds; `hits` of them find it there."""
     app.write("books.py", SOURCE)
@@ -35,10 +36,10 @@ def asked(
         shot = Shot(repeat=0).wait(number * apart)
         one = key.replace("{}", str(number))
         if number >= callers - hits:
-            shots.append(shot.wait(work + 5).cache("GET", one, [read], hit=True, size=5))
+            shots.append(shot.wait(work + 5).cache("GET", one, [read], hit=True, size=size))
             continue
         shot.cache("GET", one, [read], hit=False).wait(work)
-        shots.append(shot.cache("SET", one, [write], size=5, ttl=60) if fills else shot)
+        shots.append(shot.cache("SET", one, [write], size=size, ttl=60) if fills else shot)
     return scene(app, traced([Shot()]), at_once=together(app, shots), measurements=(measured("latency", latency),))
 
 
@@ -54,7 +55,7 @@ def in_one_request(app: App, apart: float) -> Scene:
     shot = Shot(repeat=0)
     for number in range(4):
         shot.cache("GET", "ranking", [read], hit=False, at_ms=1 + number * apart)
-    shot.wait(30).cache("SET", "ranking", [write], size=5)
+    shot.wait(30).cache("SET", "ranking", [write], size=50)
     return scene(app, traced([shot, Shot(), Shot()]))
 
 
@@ -67,6 +68,7 @@ FOUND = {
 
 SILENT: dict[str, Silent] = {
     "one makes it, the others wait": lambda app: asked(app, hits=4),
+    "the window of a rate limit": lambda app: asked(app, key="limit:10.1.2.3", size=2),
     "two": lambda app: asked(app, callers=2),
     "each asks for a key of its own": lambda app: asked(app, key="book:{}"),
     "one after the other": lambda app: asked(app, apart=100),

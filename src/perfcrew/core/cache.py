@@ -16,7 +16,9 @@ from perfcrew.core.trace import Span
 
 READS = frozenset(["GET", "MGET", "HGET", "HMGET", "HGETALL", "GETEX", "GETRANGE", "LRANGE", "SMEMBERS", "ZRANGE"])
 """Commands that give values of a cache; the others that read (EXISTS) only ask whether there are any."""
-WRITES = frozenset(["SET", "SETEX", "PSETEX", "SETNX", "GETSET", "MSET", "MSETNX", "HSET", "HSETNX", "HMSET"])
+KEEPING = frozenset(["HSET", "HMSET", "HSETNX", "SET KEEPTTL"])
+"""Writes after which a key lives as long as it would have; the probe names the last one so."""
+WRITES = KEEPING | frozenset(["SET", "SETEX", "PSETEX", "SETNX", "GETSET", "MSET", "MSETNX"])
 REMOVALS = frozenset(["DEL", "UNLINK", "GETDEL", "HDEL"])
 EXPIRIES = frozenset(["EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "GETEX"])
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Literal, NamedTuple
 
-from perfcrew.core.cache import EXPIRIES, READS, REMOVALS, WRITES, Operation, operations, patterns
+from perfcrew.core.cache import EXPIRIES, KEEPING, READS, REMOVALS, WRITES, Operation, operations, patterns
 from perfcrew.core.trace import Frame, Span, Trace
 
 Reason = Literal["expired", "new key", "not filled", "removed", "lost"]
@@ -107,7 +107,7 @@ def _after(before: _Kept | None, one: Access) -> _Kept | None:
     """The key as the command left it; None where it wrote nothing."""
     command, ttl, now = one.operation.command, one.operation.ttl_s, one.span.end_ns
     if command in WRITES:
-        keeps = before.ttl_s if before and command in ("HSET", "HMSET", "HSETNX") else None
+        keeps = before.ttl_s if before and command in KEEPING else None
         return _Kept(now, ttl if ttl is not None else keeps)
     if command in EXPIRIES and before is not None and ttl is not None:
         return before._replace(at_ns=now, ttl_s=ttl)
@@ -168,7 +168,7 @@ def lasting(found: Sequence[Access]) -> set[str]:
     keys: set[str] = set()
     for one in found:
         key, command = one.operation.key.split(" ")[0], one.operation.command
-        if command in WRITES and one.operation.ttl_s is None:
+        if command in WRITES and one.operation.ttl_s is None and command != "SET KEEPTTL":
             keys.add(key)
     ended = {a.operation.key.split(" ")[0] for a in found if a.operation.command in (*EXPIRIES, *REMOVALS)}
     return keys - ended

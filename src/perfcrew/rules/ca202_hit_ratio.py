@@ -5,7 +5,8 @@ Seen as: warm requests that read keys of one pattern from one line at least `rea
 `hit_ratio`. The reason is told: the time to live was over, each request asks for another key, nobody keeps an answer
 for some keys, keys are deleted before they are read again, or they were gone before their time.
 Not this: the first request (a cache fills itself), flags and locks that are looked up and mostly absent (nobody writes
-keys of that pattern), a queue, reads that hit often enough.
+keys of that pattern), marks and counts (what is written is no larger than one), a key for each request that changes
+something (idempotency keys), a queue, reads that hit often enough.
 Instead: a longer time to live, with invalidation where the data are written; a key without what does not change the
 answer; an entry for "there is none"; more memory, or smaller values.
 Confidence: 0.9 where all misses have one reason, 0.75 else.
@@ -64,7 +65,14 @@ def recognise_application(app: ApplicationScene, limits: Limits) -> list[Finding
     """One finding a pattern and line that reads it."""
     found = [one for scene in app.scenes for one in cached(scene) if one.site is not None]
     written = {one.pattern for one in found if one.group.writes_count}
-    return [_finding(one, limits) for one in found if one.pattern in written and _poor(one.group, limits)]
+    poor = [one for one in found if one.pattern in written and _poor(one.group, limits)]
+    return [_finding(one, limits) for one in poor if not one.is_flag and not _is_once(one)]
+
+
+def _is_once(one: Cached) -> bool:
+    """Whether each of its keys is for one request that changes something, as an idempotency key is."""
+    changes = one.scene.endpoint.method not in ("GET", "HEAD")
+    return changes and not one.group.hits_count and reason(one.group) == "new key"
 
 
 def _poor(group: CacheGroup, limits: Limits) -> bool:

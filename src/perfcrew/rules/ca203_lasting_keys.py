@@ -2,9 +2,11 @@
 
 What it costs: memory that only grows; when the server is full it refuses writes, or drops what is still needed.
 Seen as: keys of one pattern with a changing part (an id, a hash), written without a time to live from one line, at
-least `keys` different ones in the traced requests, none of them given a time later or deleted.
+least `keys` different ones in the traced requests, none of them given a time later or deleted; and keys of that pattern
+are a cache: a request was seen to miss one, and to write it then.
 Not this: a fixed set of keys, keys that get a time by a later EXPIRE, keys that are deleted when their row is written,
-counters, lists and sets (they hold data, and are no cache), a hash with a bounded number of fields.
+counters, lists, sets, and what is written without a miss before (they hold data, as a cart does, and are no cache), a
+`SET … KEEPTTL`, a hash with a bounded number of fields.
 Instead: a time to live on every key of a cache, at the write itself; a `maxmemory` with an LRU policy as the net.
 Confidence: 0.9 where the keys were found on the server without a time, 0.8 by the writes alone.
 Limits: whether production's server has a limit and a policy that drops them is not known. Keys that another process
@@ -27,12 +29,14 @@ ID = "CA203"
 
 def recognise_application(app: ApplicationScene, limits: Limits) -> list[Finding]:
     """One finding a pattern and line that writes it."""
+    every = [one for scene in app.scenes for one in cached(scene)]
+    filled = {one.pattern for one in every if one.group.work_ms is not None}
     return [
         _finding(app, one, limits)
-        for scene in app.scenes
-        for one in cached(scene)
-        if "{" in one.pattern and one.group.without_ttl_count >= limits.keys and one.site is not None
-    ]
+        for one in every
+        if "{" in one.pattern and one.pattern in filled and one.site is not None
+        and one.group.without_ttl_count >= limits.keys
+    ]  # fmt: skip
 
 
 def _finding(app: ApplicationScene, one: Cached, limits: Limits) -> Finding:

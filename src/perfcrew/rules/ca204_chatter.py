@@ -3,22 +3,24 @@
 What it costs: a round trip each; within one host some tenths of a millisecond, across a network a millisecond or more.
 Seen as: at least `trips` commands for one key alone (GET, HGET, SET, EXISTS …) on keys of one pattern from one line
 within one request, one after the other, in at least `traces_share` of the requests.
-Not this: MGET, a pipeline, a script; commands of different lines; fewer; those that run at the same time; commands
-that wait for something (BLPOP), or whose answer decides the next key in a list or a stream.
+Not this: MGET, a pipeline, a script; the same key again (who waits for it, or counts); commands of different lines;
+fewer; those that run at the same time; commands that wait for something (BLPOP), or whose answer decides the next key
+in a list or a stream.
 Instead: `MGET` for values, `HMGET` for fields of one hash, a pipeline for anything else.
-Confidence: 0.9; 0.6 where the keys could come out of the answers before, as when the pattern changes on the way.
+Confidence: 0.9; 0.6 where the keys could come out of the answers before, as in a `while` loop.
 Limits: the server is on the same host here, so the time that is saved in production is longer than the share says.
 """
 
 from __future__ import annotations
 
+import ast
 from typing import NamedTuple
 
 from perfcrew.core.cache_use import Access, alone
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.scene import Scene
 from perfcrew.core.trace import Trace
-from perfcrew.rules import calls
+from perfcrew.rules import calls, source
 from perfcrew.rules.caching import Cached, cached, hypothesis, where
 from perfcrew.rules.costs import (
     busy_ms,
@@ -42,6 +44,7 @@ SINGLE = frozenset(
         *("SET", "SETEX", "PSETEX", "SETNX", "HSET", "DEL", "UNLINK", "EXPIRE", "INCR", "INCRBY", "SADD", "ZADD"),
     )
 )
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _RECIPES = {
     "GET": "values = await redis.mget(keys)          # one round trip; None for those that are not there\n"
     "found = dict(zip(keys, values))",
@@ -77,9 +80,19 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
 
 def _chatter(one: Cached, trace: Trace, limits: Limits) -> Chatter | None:
     each = [a for a in one.of(trace) if alone(a.span) and a.operation.command in SINGLE]
-    if len(each) < limits.trips or not calls.sequential([a.span] for a in each):
+    if len({a.operation.key for a in each}) < limits.trips or not calls.sequential([a.span] for a in each):
         return None
     return Chatter(one, len(each), fraction(busy_ms(a.span for a in each), request_ms(trace)), _usual(each))
+
+
+def _follows(one: Cached) -> bool:
+    """Whether its line goes on by a condition, as who follows a list from key to key does."""
+    text = source.read(one.scene.root / one.site.place.file) if one.site else None
+    if text is None or one.site is None:
+        return False
+    line = one.site.place.line
+    loops = [n for n in ast.walk(text.tree) if isinstance(n, _LOOPS) and source.covers(n, line)]
+    return bool(loops) and isinstance(max(loops, key=lambda n: (n.lineno, n.col_offset)), ast.While)
 
 
 def _usual(each: list[Access]) -> str:
@@ -96,7 +109,7 @@ def _finding(one: Cached, groups: list[Chatter], limits: Limits) -> Finding:
         level(part, part * latency_ms(one.scene), limits),
         one.site,
         latency_share(part, 1.0, "time of these round trips over the traced request"),
-        0.9 if "{" in one.pattern else 0.6,
+        0.6 if "{" not in one.pattern or _follows(one) else 0.9,
         one.pattern,
     )
     prose = sentences(

@@ -4,7 +4,8 @@ What it costs: when a popular key ends, all who ask for it do its work together,
 Seen as: the same request sent several times at once on an empty cache, and at least `misses` of them missed one key and
 did its work, which takes `min_ms` or more, before anybody had filled it. Within one request, likewise for tasks.
 Not this: one that makes the answer while the others wait (a lock, `SET NX`, a shared task), work that is cheaper than
-waiting, requests that ask for different keys, the cold start of one request alone.
+waiting, requests that ask for different keys, the cold start of one request alone, a count or a mark (the window of a
+rate limit: what is written is no answer, and the whole request lies between).
 Instead: let one caller make it and the others wait or take the old one; renew before the end, at a random moment.
 Confidence: 0.9: it was seen to happen.
 Limits: only endpoints that filled the cache in their first request are asked at once; how many ask in production is
@@ -40,7 +41,7 @@ async def kept(key, make, ttl=60):
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     """One finding a pattern and line that reads it; where requests were sent at once, these are looked at."""
     traced = scene.at_once or observed(scene)
-    crowded = [one for one in cached(scene, traced) if one.group.stampede_count >= limits.misses]
+    crowded = [o for o in cached(scene, traced) if o.group.stampede_count >= limits.misses and not o.is_flag]
     return [_finding(one, limits) for one in crowded if (one.group.work_ms or 0.0) >= limits.min_ms and one.site]
 
 

@@ -18,6 +18,8 @@ from perfcrew.rules.costs import observed
 from perfcrew.rules.places import Site, place
 from perfcrew.rules.write import code, traced_values
 
+FLAG_BYTES = 16
+"""What is kept in so little says that something was, or how often; it is no answer that took work."""
 Values = Mapping[str, Cited | str | None]
 _CITED = {
     "reads": "reads_count",
@@ -54,6 +56,12 @@ class Cached:
     @property
     def pattern(self) -> str:
         return self.use.pattern
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether what is written under its keys is too little to be an answer: a mark, a count, a lock."""
+        sizes = [g.largest_bytes for g in self.traced.seen.body.cache if g.pattern == self.pattern and g.writes_count]
+        return bool(sizes) and max(sizes) <= FLAG_BYTES
 
     def of(self, trace: Trace) -> list[Access]:
         return [a for a in self.use.accesses if self.traced.traces[a.trace] is trace]

@@ -53,7 +53,9 @@ def _one(name: str, given: tuple[Any, ...]) -> list[Any]:
         return _new(name, given[0], ttl=_seconds(name, given[1]))
     if name in ("SET", "GETEX"):
         size = size_of(given[1]) if name == "SET" and len(given) > 1 else 0
-        return _new(name, given[0], size=size, ttl=_option(given[2 if name == "SET" else 1 :]))
+        rest = given[2 if name == "SET" else 1 :]
+        keeps = any(plain(word).upper() == "KEEPTTL" for word in rest if isinstance(word, (str, bytes)))
+        return _new("SET KEEPTTL" if keeps else name, given[0], size=size, ttl=_option(rest))
     size = sum(size_of(value) for value in given[1:]) if name in ("SETNX", "GETSET", "APPEND") else 0
     return _new(name, given[0], size=size)
 
