@@ -53,6 +53,7 @@ OPERATIONS: dict[str, list[list[object]]] = {
     "async_pipeline": [["SET", "a", None, 1, None], ["GET", "nothing", False, 0, None]],
     "setex": [["SETEX", "short", None, 5, 30]],
     "set_px": [["SET", "shorter", None, 7, 1.5]],
+    "set_keepttl": [["SET KEEPTTL", "shorter", None, 2, None]],
     "expire": [["EXPIRE", "greeting", None, 0, 60]],
     "hset": [["HSET", "user:7 name", None, 3, None], ["HSET", "user:7 age", None, 2, None]],
     "hget": [["HGET", "user:7 name", True, 3, None]],

@@ -18,6 +18,7 @@ with client.pipeline() as pipe:
     pipe.execute()  # mark: pipeline
 client.setex("short", 30, "12345")  # mark: setex
 client.set("shorter", b"1234567", px=1500, nx=True)  # mark: set_px
+client.set("shorter", "12", keepttl=True)  # mark: set_keepttl
 client.expire("greeting", 60)  # mark: expire
 client.hset("user:7", mapping={"name": "Ada", "age": 36})  # mark: hset
 client.hget("user:7", "name")  # mark: hget
