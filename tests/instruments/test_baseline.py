@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -170,9 +171,15 @@ async def test_a_workload_is_borne_at_each_step(tmp_path: Path, driver: Driver) 
     for _ in range(2):
         with serving(tmp_path, ROUTES) as server:
             plans = [await server.tried("/fast"), await server.tried("/sleeps")]
+            warmed: list[float] = []
+
+            async def at(warmed: list[float] = warmed) -> None:
+                warmed.append(time.monotonic())
+
             steps = await measure_workload(
-                server, plans, Aim(server.base_url), shares={}, peak_rps=40, seconds=0.5, driver=driver
+                server, plans, Aim(server.base_url), shares={}, peak_rps=40, seconds=0.5, driver=driver, warmed=at
             )
+            assert len(warmed) == 1 and time.monotonic() - warmed[0] >= 1.4, "before the first step"
             assert [s.result.asked_count for s in steps] == [10, 20, 40]
             runs.append(steps)
     found = [c.measurement for c in combine_workload(runs)]

@@ -9,7 +9,7 @@ import pytest
 from perfcrew.core.errors import ToolMissing, UsageError
 from perfcrew.instruments.manifests import manifest, names, program, version
 
-NEEDED = {"load", "baseline", "workload", "traces", "scaling", "py-spy", "profile", "memory", "neighbour"}
+NEEDED = {"load", "baseline", "workload", "traces", "scaling", "py-spy", "profile", "memory", "neighbour", "redis"}
 
 
 def test_the_instruments_of_the_policies_have_manifests() -> None:

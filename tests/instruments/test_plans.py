@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perfcrew.core.errors import ToolFailed, Unmeasurable
 from perfcrew.instruments.binding import bind
-from perfcrew.instruments.index_trial import try_index
+from perfcrew.instruments.index_advice import Asked, advise
 from perfcrew.instruments.plan_nodes import of_postgres, without_values
 from perfcrew.instruments.plans import explain
 from tests.instruments.clone_fixtures import clone as clone
@@ -181,7 +181,7 @@ def test_a_function_of_the_application_is_planned_and_not_run(clone: TestClone) 
     plan = explain(clone, statement, ["day", 5])
     assert [n.operation for n in plan.nodes] == ["SCAN", "USE TEMP B-TREE FOR ORDER BY"]
     assert plan.execution_ms is None
-    reason = try_index(clone, statement, ["day", 5], plan)
+    reason = advise(clone, [Asked(statement, [["day", 5]])]).trials[0]
     assert reason == "the statement can't be timed: no such function: django_date_trunc"
 
 

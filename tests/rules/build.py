@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,12 +13,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from perfcrew.core.evidence import Counts, Estimate, Measurement, Scaling, Traces
+from perfcrew.core.evidence import Counts, Estimate, Measurement, Scaling, Traces, TtlCurve, TtlPoint
 from perfcrew.core.findings import Finding, Level
 from perfcrew.core.project import Project
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.trace import Block, Frame, LoadedEntity, Span, Trace
 from perfcrew.core.web import Endpoint, Place, Plan, Request
+from perfcrew.instruments.cached import cache_groups
+from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.repeats import groups
 from perfcrew.rules import book
 from perfcrew.rules.limits import Limits
@@ -106,6 +109,33 @@ class Shot:
             **more,
         )
 
+    def cache(
+        self,
+        command: str,
+        keys: str | Sequence[str],
+        stack: Sequence[Frame],
+        hit: bool | None = None,
+        size: int = 0,
+        ttl: float | None = None,
+        ms: float = 0.5,
+        at_ms: float | None = None,
+        commands: int = 1,
+    ) -> Shot:
+        """A round trip to Redis; several keys: an MGET or a pipeline of them."""
+        each = [keys] if isinstance(keys, str) else list(keys)
+        told = json.dumps([[command, key, hit, size, ttl] for key in each])
+        return self.span(
+            "cache",
+            ms,
+            stack,
+            at_ms,
+            db__operation__name=command,
+            perfcrew__cache__key=each[0],
+            perfcrew__cache__commands=commands,
+            perfcrew__cache__operations=told,
+            perfcrew__cache__hit=hit,
+        )
+
     def http(self, url: str, stack: Sequence[Frame], ms: float = 20.0, **more: Any) -> Shot:
         host = url.split("/")[2]
         more = {"http__request__method": "GET", "http__response__status_code": 200, **more}
@@ -180,7 +210,13 @@ def traced(shots: Sequence[Shot], size: int | None = None, instrumented: bool = 
 
 def grouped(app: App, one: Traced) -> Traced:
     """With the groups that the instrument makes of these traces."""
-    body = one.seen.body.model_copy(update={"groups": groups(one.traces, app.root)})
+    made = {
+        "groups": groups(one.traces, app.root),
+        "cache": cache_groups(one.traces, app.root),
+        "connections": connections(one.traces),
+        "transactions": transactions(one.traces, app.root),
+    }
+    body = one.seen.body.model_copy(update=made)
     return Traced(Seen(one.seen.evidence, body), one.traces)
 
 
@@ -191,6 +227,26 @@ def scaling(
         metric=metric, by=by, sizes=tuple(sizes), values=tuple(values), growth=growth, slope=1.0, fit_share=0.99
     )  # type: ignore[arg-type]
     return Seen(f"scaling-{metric}", body)
+
+
+def lives(group: str, advised: int | None = 1, of: str = "cache", writes: int = 0) -> Seen[TtlCurve]:
+    """What the model says of times to live of one group of reads."""
+    points = tuple(
+        TtlPoint(ttl_s=ttl, hit_share=hits, stale_share=0.1 if writes else None, peak_bytes=1000)
+        for ttl, hits in ((1.0, 0.3), (30.0, 0.82), (600.0, 0.95))
+    )
+    body = TtlCurve(
+        of=of,  # type: ignore[arg-type]
+        group=group,
+        reads_count=400,
+        keys_count=4,
+        writes_count=writes,
+        span_s=3600.0,
+        target_share=0.8,
+        points=points,
+        advised=advised,
+    )
+    return Seen("ttl-curve", body)
 
 
 def measured(metric: str, value: float, unit: str = "ms") -> Seen[Measurement]:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from perfcrew.core.scene import ApplicationScene, Scene
+from perfcrew.core.sql import shape
 
-from .build import App, Found, Shot, Silent, application, check_found, measured, run, scene, traced
+from .build import App, Found, Shot, Silent, application, check_found, lives, measured, run, scene, traced
 
 SERVICE = """
 async def bestsellers(session):
@@ -60,6 +61,13 @@ FOUND = {
 }
 
 
+def kept_for(app: App) -> Scene:
+    return ranking(app, ttl=(lives(shape(TEXT), of="statement"),))
+
+
+FOUND["with what times to live would give"] = Found(kept_for, "ranking.py", "# ranking", "medium")
+
+
 def with_writes(app: App) -> ApplicationScene:
     """Another endpoint writes to the table between the reads."""
     home = ranking(app)
@@ -99,3 +107,11 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("CA201", app, build(app)) == []
+
+
+def test_where_it_is_written_is_where_it_has_to_end(app: App) -> None:
+    home = ranking(app)
+    write = Shot().sql("UPDATE book SET title = ?", "x", [app.frame("ranking.py", "# me", "me")])
+    shop = application(app, home, scene(app, traced([write]), key="POST /books"))
+    (found,) = run("CA201", app, shop)
+    assert "`ranking.py:6 (me)`" in found.hypotheses[0].recipe

@@ -66,6 +66,7 @@ FOUND = {
     "a report": Found(lambda app: slow(app, 150), "reporting.py", "# report", "medium", None, "JOIN line AS b"),
     "a slow report": Found(lambda app: slow(app, 900), "reporting.py", "# report", "high"),
     "with its plan": Found(with_plan, "reporting.py", "# report", "medium"),
+    "with a plan that spills": Found(lambda app: spilling(app), "reporting.py", "# report", "medium"),
     "time grows with the data": Found(lambda app: sizes(app, 15, 30, 60), "reporting.py", "# report", "high"),
 }
 
@@ -88,3 +89,25 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("DB104", app, build(app)) == []
+
+
+def spilling(app: App) -> Scene:
+    nodes = (
+        PlanNode(depth=0, operation="Sort", rows=50_000, own_ms=80.0, method="external merge", disk_bytes=4_194_304),
+        PlanNode(depth=1, operation="Seq Scan", relation="line", rows=50_000, read_rows=90_000, own_ms=30.0),
+    )
+    plan = QueryPlan(engine="postgresql", shape="", statement=TEXT, nodes=nodes, execution_ms=140.0)
+    return scene(app, traced(shots(app, 150)), plans=(Seen("plan-1", plan),))
+
+
+def test_it_says_what_the_plan_spends_on(app: App) -> None:
+    (found,) = run("DB104", app, spilling(app))
+    assert "`Sort` does not fit into memory and writes 4.19 MB to disk." in found.prose.text
+    assert "reads `line` from end to end: 90,000 rows looked at, of which 55.6 % are kept." in found.prose.text
+    assert found.hypotheses[0].id == "DB104-plan"
+    assert "work_mem" in found.hypotheses[0].recipe
+
+
+def test_without_a_plan_it_says_nothing_of_one(app: App) -> None:
+    (found,) = run("DB104", app, slow(app, 150))
+    assert [h.id for h in found.hypotheses] == ["DB104-rewrite", "DB104-keep"]

@@ -27,10 +27,12 @@ def cases() -> list[tuple[str, str, Found]]:
 def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     """Every body that the scene holds, by its id."""
     scenes = over.scenes if isinstance(over, ApplicationScene) else (over,)
-    found: list[Seen] = [s for s in (over.startup,) if s] if isinstance(over, ApplicationScene) else []
+    whole = (over.startup, over.index_usage, over.advice) if isinstance(over, ApplicationScene) else (over.advice,)
+    found: list[Seen] = [s for s in whole if s]
+    found += over.caches if isinstance(over, ApplicationScene) else ()
     for scene in scenes:
-        found += [t.seen for t in scene.traced]
-        found += [*scene.measurements, *scene.scaling, *scene.plans]
+        found += [t.seen for t in (*scene.traced, *([scene.at_once] if scene.at_once else []))]
+        found += [*scene.measurements, *scene.scaling, *scene.plans, *scene.ttl, *scene.vectors]
         found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
     return {seen.evidence: seen.body for seen in found}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfcrew.core.errors import Unmeasurable
-from perfcrew.stats import growth, slope, warmup_end
+from perfcrew.stats import growth, likeliest, slope, warmup_end
 
 GROWTHS = {
     "the same at each size": ((200, 400, 800), (4, 4, 4), "constant"),
@@ -24,6 +24,24 @@ GROWTHS = {
     "falling": ((200, 400, 800), (30, 20, 10), "unclear"),
     "up and down": ((200, 400, 800), (10, 50, 10), "unclear"),
 }
+
+
+MEASURED = {
+    "a scan": ((3e3, 6e3, 12e3, 24e3), (0.61, 0.98, 2.1, 3.9), "linear"),
+    "a scan beside a fixed cost": ((3e3, 6e3, 12e3, 24e3), (0.5, 0.8, 1.4, 2.6), "linear"),
+    "pages of a graph": ((3e3, 6e3, 12e3, 24e3), (400, 440, 470, 520), "logarithmic"),
+    "lists by the root": ((3e3, 6e3, 12e3, 24e3), (0.30, 0.42, 0.62, 0.85), "logarithmic"),
+    "the same but for noise": ((3e3, 6e3, 12e3, 24e3), (0.30, 0.31, 0.29, 0.31), "constant"),
+    "up and down": ((3e3, 6e3, 12e3, 24e3), (0.3, 0.9, 0.2, 0.5), "unclear"),
+    "falling": ((3e3, 6e3, 12e3, 24e3), (0.9, 0.7, 0.5, 0.3), "unclear"),
+    "two sizes": ((3e3, 6e3), (0.3, 0.6), "unclear"),
+    "nothing": ((3e3, 6e3, 12e3), (0.0, 0.0, 0.0), "unclear"),
+}
+
+
+@pytest.mark.parametrize(("sizes", "values", "kind"), MEASURED.values(), ids=MEASURED.keys())
+def test_likeliest(sizes: tuple[float, ...], values: tuple[float, ...], kind: str) -> None:
+    assert likeliest(sizes, values) == kind
 
 
 @pytest.mark.parametrize(("sizes", "values", "kind"), GROWTHS.values(), ids=GROWTHS.keys())

@@ -453,3 +453,31 @@ def test_only_databases_of_our_own_are_dropped(server: str) -> None:
         postgres.drop(url, "shop3")
     assert "is not a database" in clone.postgres.dropper([url])(url, "shop3")
     assert "shop3" in _databases(server)
+
+
+@pytest.mark.postgres
+async def test_a_role_that_may_make_no_database_is_told_what_to_do(shop: Shop, server: str) -> None:
+    url = _make(server, "shop4", 3)
+    before = _databases(server)
+    with psycopg.connect(server, autocommit=True) as db:
+        db.execute("CREATE ROLE guest LOGIN")
+    theirs = url.replace("postgres:@", "guest:@")
+    with pytest.raises(UsageError, match="the role guest may not make a clone") as refused:
+        await shop.prepare(shop.project(database_url=theirs, database_variable="SHOP_DB"))
+    assert "ALTER ROLE guest CREATEDB" in refused.value.do
+    assert _databases(server) == before
+
+
+@pytest.mark.postgres
+async def test_the_original_is_there_to_be_read_under_our_name(shop: Shop, server: str) -> None:
+    url = _make(server, "shop5", 3)
+    async with await shop.prepare(shop.project(database_url=url, database_variable="SHOP_DB")) as template:
+        original = template.original
+        assert original is not None and original.url == url
+        with original.connect() as db:
+            assert db.execute("SELECT current_setting('application_name')").fetchone() == ("perfcrew",)
+
+
+async def test_there_is_no_original_to_be_read_of_sqlite(shop: Shop) -> None:
+    async with await shop.prepare(shop.project()) as template:
+        assert template.original is None

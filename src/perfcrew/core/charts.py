@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perfcrew.core.base import Noun
+from perfcrew.core.vectors import VectorSetting
 
 
 class Distribution(Noun):
@@ -64,8 +65,35 @@ class ScalingPlot(Noun):
     growth: str
 
 
+class Frontier(Noun):
+    """Recall against time of the ways to answer one search for nearest neighbours."""
+
+    endpoint: str
+    evidence: str
+    search: str
+    """`items.embedding <=>`."""
+    asked_share: float
+    settings: tuple[VectorSetting, ...]
+    recommended: VectorSetting | None
+
+
+class TtlPlot(Noun):
+    """Hit ratio and staleness against the time to live, by the model; `advised` is an index of the points."""
+
+    endpoint: str
+    evidence: str
+    group: str
+    ttls_s: tuple[float, ...]
+    hits: tuple[float, ...]
+    stale: tuple[float, ...]
+    target: float
+    advised: int | None = None
+
+
 class Charts(Noun):
     distributions: tuple[Distribution, ...] = ()
     waterfalls: tuple[Waterfall, ...] = ()
     flames: tuple[Flame, ...] = ()
     scaling: tuple[ScalingPlot, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
+    ttl: tuple[TtlPlot, ...] = ()

@@ -10,16 +10,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.base import Noun
 from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
 from perfcrew.core.targets import Profile, Target
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Fingerprint, Place
 from perfcrew.core.web import Plan as RequestPlan
 
@@ -151,6 +154,95 @@ class TraceGroup(Noun):
     """Time in which at least one of them was open, as traced."""
 
 
+class CacheGroup(Noun):
+    """Commands on keys of one pattern from one line. Reads are those of warm requests, all else of every request."""
+
+    pattern: str
+    place: Place | None
+    """The innermost line, which may be a library's."""
+    commands: tuple[str, ...]
+    reads_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    writes_count: int
+    without_ttl_count: int
+    """Keys that were written without a time to live, and neither given one later nor deleted."""
+    keys_count: int
+    trips_count: float
+    """Round trips for one key alone, a request: the median of those that have any."""
+    total_ms: float
+    """A request's time in them, the median likewise."""
+    largest_bytes: int
+    ttl_s: float | None = None
+    """As written, the median."""
+    hit_ms: float | None = None
+    """A round trip that hit, the median."""
+    work_ms: float | None = None
+    """From a miss to the write of the same key: what a hit saves."""
+    stampede_count: int = 0
+    """The most reads of one key that missed before anybody had filled it."""
+    expired_count: int = 0
+    new_keys_count: int = 0
+    not_filled_count: int = 0
+    removed_count: int = 0
+    lost_count: int = 0
+    """Reads that missed, by why: these five add up to `misses_count`."""
+
+
+class Connections(Noun):
+    """What one request does with connections to its databases: medians over the traced warm requests."""
+
+    connects_count: float
+    """Opened within the request, those to a SQLite file left out."""
+    connect_ms: float
+    checkouts_count: float
+    """Taken from a pool."""
+    wait_ms: float
+    """For a pool to give one, without the opening."""
+    at_once_count: float
+    """The most that the request held at the same time."""
+    commits_count: float
+    pool_size_count: float | None = None
+    """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
+    pool_overflow_count: float | None = None
+    """Those that it opens beyond."""
+
+
+class Crowd(Noun):
+    """Copies of one request, sent at the same moment, with the probe in the target."""
+
+    copies_count: int
+    answered_count: int
+    """With a status below 400."""
+    wait_ms: float
+    """For a connection of the pool: the median over the copies."""
+    wait_max_ms: float
+    request_ms: float
+    connects_count: int
+    """Opened by all of them."""
+
+
+class HeldTransaction(Noun):
+    """A transaction by the line of its first statement: medians over the warm requests in which it occurs."""
+
+    digest: str
+    """Of the first statement's shape."""
+    place: Place | None
+    requests_count: int
+    held_ms: float
+    """From its begin to its commit or rollback, or to the end of the request."""
+    statements_ms: float
+    calls_ms: float
+    """HTTP and model calls that were waited for meanwhile."""
+    calls_count: float
+    idle_ms: float
+    """Neither: the connection is idle in a transaction."""
+    writes_count: float
+    ended: bool
+    """Whether its end was seen within the request."""
+
+
 class Traces(Noun):
     """Traced requests of one endpoint at one size of data. The spans are in the blob `traces` (JSON lines, gzip)."""
 
@@ -164,6 +256,14 @@ class Traces(Noun):
     stages: tuple[Stage, ...] = ()
     groups: tuple[TraceGroup, ...] = ()
     """Those that repeat most and those that take longest, not all."""
+    cache: tuple[CacheGroup, ...] = ()
+    """Likewise."""
+    at_once: int = 1
+    """Requests under way at the same time, on a cache that was empty before."""
+    connections: Connections | None = None
+    crowd: Crowd | None = None
+    transactions: tuple[HeldTransaction, ...] = ()
+    """Those held longest."""
     notes: tuple[str, ...] = ()
 
 
@@ -194,14 +294,33 @@ class PlanNode(Noun):
     estimated_rows: float | None = None
     removed_rows: float | None = None
     own_ms: float | None = None
+    read_rows: float | None = None
+    """Rows that a scan looked at: those it gave and those it threw away."""
+    loops_count: float | None = None
+    """How often it was run."""
+    method: str = ""
+    """How it sorted or hashed, in the engine's words: `external merge`."""
+    disk_bytes: float | None = None
+    """What a sort or a hash wrote to disk, for want of memory."""
+    batches_count: float | None = None
+    """Parts that a hash was split into; one where it fitted into memory."""
+    heap_fetches_count: float | None = None
+    """Rows that an index alone should have answered, and that were looked up in the table all the same."""
+    lossy_count: float | None = None
+    """Pages of which a bitmap kept no single rows, for want of memory: all their rows are checked again."""
+    hit_count: float | None = None
+    """Pages found in the server's cache, those of the nodes below among them."""
+    read_count: float | None = None
+    """Pages that were not."""
 
 
 class IndexTrial(Noun):
-    """An index that was built on a clone, and what it did."""
+    """An index that was built on a clone, and what it did for one statement, with all others of the advice."""
 
     ddl: str
     table: str
     columns: tuple[str, ...]
+    """Its keys: columns, or expressions as SQL."""
     before_ms: tuple[float, ...]
     after_ms: tuple[float, ...]
     before_median_ms: float
@@ -209,6 +328,50 @@ class IndexTrial(Noun):
     size_bytes: int | None
     used: bool
     after_nodes: tuple[PlanNode, ...] = ()
+    index: IndexSpec | None = None
+    """The whole of it, where it is more than its columns."""
+    verdict: str = ""
+    """Of the paired blocks of this statement; empty where they were too few."""
+
+    @property
+    def spec(self) -> IndexSpec:
+        """The index, whatever its kind."""
+        return self.index or IndexSpec(table=self.table, keys=self.columns)
+
+
+class PageTrial(Noun):
+    """The first page of a statement with an OFFSET, and one far behind it, timed in turn on a clone."""
+
+    result_rows: int
+    """What the statement gives without a page."""
+    skipped_rows: int
+    """The offset of the later page."""
+    first_ms: tuple[float, ...]
+    later_ms: tuple[float, ...]
+    first_median_ms: float
+    later_median_ms: float
+    later_read_rows: float | None = None
+    """Rows that the scans of the later page looked at, where the engine counts them."""
+
+
+class ExpressionTrial(Noun):
+    """A column that is compared through an expression, and an index on that expression, built on a clone."""
+
+    table: str
+    column: str
+    expression: str
+    implicit: bool
+    """The server put the cast in, since the value has another type than the column."""
+    ddl: str
+    """Empty where the engine refuses such an index."""
+    defeated: str | None = None
+    """An index that the plan uses once the column stands alone."""
+    used: bool
+    before_ms: tuple[float, ...]
+    after_ms: tuple[float, ...]
+    before_median_ms: float
+    after_median_ms: float
+    size_bytes: int | None = None
 
 
 class QueryPlan(Noun):
@@ -223,6 +386,8 @@ class QueryPlan(Noun):
     execution_ms: float | None = None
     trial: IndexTrial | None = None
     trial_refused: str = ""
+    pages: PageTrial | None = None
+    expression: ExpressionTrial | None = None
 
 
 class ProfileLine(Noun):
@@ -329,6 +494,94 @@ class Payload(Noun):
     streamed: bool = False
 
 
+class KeyGroup(Noun):
+    """Keys of one pattern in a sample of a cache. Times to live are what was left of them."""
+
+    pattern: str
+    keys_count: int
+    estimated_count: int
+    """Of them on the whole server, by the sample's share."""
+    without_ttl_count: int
+    ttl_median_s: float | None = None
+    ttl_max_s: float | None = None
+    median_bytes: float | None = None
+    largest_bytes: int | None = None
+    total_bytes: int | None = None
+    """Of the sample, with what the server needs beside the value."""
+    type: str = ""
+    encoding: str = ""
+
+
+class SlowCommand(Noun):
+    """An entry of the server's log of slow commands, by command and the pattern of its first key."""
+
+    command: str
+    pattern: str
+    times_count: int
+    longest_ms: float
+
+
+class CacheServer(Noun):
+    """A Redis after a stage of the run: what it counted meanwhile, its memory, and a sample of its keys."""
+
+    kind: Literal["cache server"] = "cache server"
+    version: str
+    keys_count: int
+    sampled_count: int
+    hits_count: int
+    misses_count: int
+    hit_share: float | None = None
+    evicted_count: int
+    expired_count: int
+    commands_count: int
+    used_bytes: int
+    peak_bytes: int
+    resident_bytes: int
+    fragmentation_share: float
+    """Resident over used memory, as the server tells it; of a nearly empty one it means nothing."""
+    limit_bytes: int
+    """`maxmemory`; 0: none."""
+    policy: str
+    groups: tuple[KeyGroup, ...] = ()
+    """The largest first, not all."""
+    slow: tuple[SlowCommand, ...] = ()
+    refused: dict[str, str] = {}
+    """What could not be read, and why."""
+
+
+class TtlPoint(Noun):
+    """What one time to live gives by the model. `stale_share` is of the hits; None where no write was seen."""
+
+    ttl_s: float
+    hit_share: float
+    stale_share: float | None
+    peak_bytes: int
+
+
+class TtlCurve(Noun):
+    """Hit ratio and staleness of one group of reads against their time to live, predicted from the workload's mix."""
+
+    kind: Literal["ttl curve"] = "ttl curve"
+    of: Literal["cache", "statement"]
+    group: str
+    """A pattern of keys, or the shape of a statement that is not cached yet."""
+    place: Place | None = None
+    reads_count: int
+    keys_count: int
+    writes_count: int
+    span_s: float
+    rate_per_s: float | None = None
+    """Of all requests together."""
+    assumed_rate: bool = False
+    """Whether nobody named a peak, and the rate is a part of the capacity as measured."""
+    deletes: bool = False
+    """Whether the application deletes what it wrote before: then the model does."""
+    target_share: float
+    points: tuple[TtlPoint, ...]
+    advised: int | None = None
+    """Index of the smallest time to live that meets the target; None where none does."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -409,11 +662,14 @@ Body = Annotated[
     | Traces
     | Scaling
     | QueryPlan
+    | VectorSearch
     | CpuProfile
     | Memory
     | Startup
     | Neighbour
     | Payload
+    | CacheServer
+    | TtlCurve
     | Log
     | Failure
     | NotMeasured
@@ -421,6 +677,8 @@ Body = Annotated[
     | Instance
     | Timing
     | Published
+    | IndexAdvice
+    | IndexUsage
     | Comparison
     | Proposals
     | Trial
@@ -503,8 +761,10 @@ def _scaling_unit(scaling: Scaling, name: str) -> str:
 _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_bytes", "bytes"),
     ("_ms", "ms"),
+    ("_per_s", "1/s"),
     ("_s", "s"),
     ("_share", "fraction"),
+    ("_ratio", "ratio"),
     ("_count", "count"),
     ("rows", "rows"),
     ("fraction", "fraction"),

@@ -92,6 +92,27 @@ class DataPlan(Noun):
     rows: int = 2000
 
 
+RedisPart = Literal["url", "host", "port", "password", "user", "tls", "socket"]
+"""What one variable tells of a Redis."""
+
+
+class RedisAddress(Noun):
+    """A Redis that the source of the target names, and how the target is told of another one."""
+
+    url: str | None = None
+    """Where it is when nothing else is set, without a password; None where the source has no default."""
+    source: str
+    variables: dict[str, RedisPart] = {}
+    """Those of the environment that carry it. None: it is written out in the source, or Django's settings hold it."""
+    settings: bool = False
+    """Whether Django's settings hold it, which are ours to overlay."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the target can't be told of another."""
+        return not self.variables and not self.settings
+
+
 class Project(Noun):
     """The target as a whole. Paths are absolute, commands are argument lists with `{port}` and `{host}`."""
 
@@ -114,6 +135,10 @@ class Project(Noun):
     database_variable: str | None = None
     """The environment variable that carries the database URL, so that a clone's can be put there."""
     database_files: tuple[Path, ...] = ()
+    redis: tuple[RedisAddress, ...] = ()
+    """What the source says of Redis. Variables that carry the URL of one are seen at the start besides."""
+    shared_redis: bool = False
+    """Whether the target may use the user's own Redis instead of one of its own."""
     tests: tuple[str, ...] = ()
     frontend: Path | None = None
     auth: Auth = Auth()

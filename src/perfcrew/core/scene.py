@@ -7,7 +7,9 @@ from dataclasses import field as default
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Measurement,
@@ -18,12 +20,14 @@ from perfcrew.core.evidence import (
     Scaling,
     Startup,
     Traces,
+    TtlCurve,
     unit_of,
 )
 from perfcrew.core.evidence import field as read_field
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Cited, Ref, cite
 from perfcrew.core.trace import Trace
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Endpoint, Plan
 
 B = TypeVar("B")
@@ -70,12 +74,19 @@ class Scene:
     measurements: tuple[Seen[Measurement], ...] = ()
     scaling: tuple[Seen[Scaling], ...] = ()
     plans: tuple[Seen[QueryPlan], ...] = ()
+    vectors: tuple[Seen[VectorSearch], ...] = ()
     profile: Seen[CpuProfile] | None = None
     memory: Seen[Memory] | None = None
     neighbour: Seen[Neighbour] | None = None
     payload: Seen[Payload] | None = None
+    ttl: tuple[Seen[TtlCurve], ...] = ()
+    """What times to live would give, for groups of reads that this endpoint sends most of."""
+    at_once: Traced | None = None
+    """The same request several times at once on an empty cache, where the endpoint fills one."""
     data: Seen[Data] | None = None
     """The rows that it was measured on, None where the application has no database."""
+    advice: Seen[IndexAdvice] | None = None
+    """Indexes for all statements of the run together, None where none were tried."""
 
     def measured(self, metric: str, phase: str = "warm") -> Seen[Measurement] | None:
         """The measurement of a metric, None where it was not measured."""
@@ -94,5 +105,9 @@ class ApplicationScene:
     project: Project
     scenes: tuple[Scene, ...]
     startup: Seen[Startup] | None = None
+    caches: tuple[Seen[CacheServer], ...] = ()
+    """The target's own Redis, after each stage that it was looked at."""
     environment: str | None = None
+    advice: Seen[IndexAdvice] | None = None
+    index_usage: Seen[IndexUsage] | None = None
     notes: tuple[str, ...] = default(default=())

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from perfcrew.core import engines
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
@@ -27,6 +29,10 @@ _PIECES = re.compile(
     re.DOTALL,
 )
 _TAG = "perfcrew_value"
+_DISTANCES = re.compile(
+    r"""(?P<keep>'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/)|(?<![.(])(?P<operator><=>|<#>|<\+>|<~>)""", re.DOTALL
+)
+_NAMED = re.compile(r"OPERATOR\((?:\w+\.)?(<->|<=>|<#>|<\+>|<~>)\)")
 _READS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(SELECT|VALUES|SHOW|EXPLAIN|WITH|TABLE|DESCRIBE|PRAGMA)\b", re.I | re.S
 )
@@ -40,10 +46,12 @@ def shape(statement: str) -> str:
 
     A text that sqlglot can't read is evened out by regular expressions; the shape is never empty for a statement.
     """
+    if engines.is_elsewhere(statement):
+        return engines.shape(statement)
     tree = parse(statement)
     if tree is None:
         return _shape_of_text(statement)
-    return str(_without_values(tree).sql(comments=False))
+    return _NAMED.sub(r"\1", str(_without_values(tree).sql(comments=False)))
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
@@ -76,6 +84,8 @@ def aliases(statement: str) -> Mapping[str, str]:
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def is_read(statement: str) -> bool:
     """Whether it changes nothing, by its text: a SELECT that calls a function which writes counts as a read."""
+    if engines.is_elsewhere(statement):
+        return engines.is_read(statement)
     if not _READS.match(statement):
         return False
     bare = _STRINGS.sub("''", statement)
@@ -104,16 +114,22 @@ def parse(statement: str, dialect: str | None = None) -> exp.Expr | None:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    if not statement.strip() or len(statement) > LONGEST_PARSED:
+    if not statement.strip() or len(statement) > LONGEST_PARSED or engines.is_elsewhere(statement):
         return None
     text = with_marks(statement, lambda number, mark: f":{_TAG}")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it takes as it is
     told = "mysql" if "`" in statement else "sqlite" if re.search(r"\[[A-Za-z_]\w*\]", statement) else "postgres"
+    told = dialect or told
     try:
-        tree = sqlglot.parse_one(text, dialect=dialect or told)
+        tree = sqlglot.parse_one(with_named_distances(text) if told == "postgres" else text, dialect=told)
     except (SqlglotError, RecursionError):
         return None
     return None if isinstance(tree, exp.Command) else tree
+
+
+def with_named_distances(statement: str) -> str:
+    """pgvector's operators as `OPERATOR(<=>)`, the same to PostgreSQL: sqlglot takes the bare ones for others."""
+    return _DISTANCES.sub(lambda m: m["keep"] or f"OPERATOR({m['operator']})", statement)
 
 
 def with_marks(statement: str, replace: Callable[[int, str], str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from perfcrew.core.indexes import is_expression
 from perfcrew.core.sql import parse
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LEAST_ROWS = 200
 MOST_COLUMNS = 4
 
 Engine = Literal["sqlite", "postgresql"]
-_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
+DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class TableFacts:
     rows: int
     indexes: tuple[tuple[str, ...], ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Column → its type, in the engine's words."""
 
 
 class Candidate(NamedTuple):
@@ -43,7 +46,7 @@ class Candidate(NamedTuple):
     columns: tuple[str, ...]
 
 
-class _At(NamedTuple):
+class At(NamedTuple):
     """One mention of a table: two aliases of one table are two."""
 
     scope: int
@@ -52,7 +55,7 @@ class _At(NamedTuple):
 
 
 @dataclass
-class _Use:
+class Use:
     """What a statement asks of one mention of a table: columns by how they are compared, in order of their mention."""
 
     fixed: list[str] = field(default_factory=list)
@@ -70,7 +73,7 @@ class _Use:
         return 1 if self.joined else 2 if self.ranged else 3
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """A candidate before it is held against the table: its equality columns, and what follows."""
 
     equal: tuple[str, ...]
@@ -84,28 +87,28 @@ def candidate_indexes(statement: str, schema: Mapping[str, TableFacts], dialect:
     index serves already, tables under 200 rows, columns inside functions, expression and partial and covering indexes.
     Directions of an ORDER BY don't matter where they are the same; it is used up to where they change.
     """
-    tree = parse(statement, _DIALECTS[dialect])
+    tree = parse(statement, DIALECTS[dialect])
     if tree is None:
         return []
-    uses = _Reader(schema, dialect).read(tree)
+    uses = Reader(schema, dialect).read(tree)
     ranked = sorted(uses.items(), key=lambda item: (item[1].rank, -schema[item[0].table].rows))
     found = (c for at, use in ranked for c in _candidates(at.table, use, schema[at.table]))
     return list(dict.fromkeys(found))
 
 
-def _candidates(table: str, use: _Use, facts: TableFacts) -> Iterator[Candidate]:
-    for parts in _orders(use):
+def _candidates(table: str, use: Use, facts: TableFacts) -> Iterator[Candidate]:
+    for parts in ways(use):
         columns = tuple(dict.fromkeys((*parts.equal, *parts.tail)))[:MOST_COLUMNS]
-        wide = _Parts(parts.equal[:MOST_COLUMNS], columns[len(parts.equal) :])
-        if not columns or not _is_new(wide, facts):
+        wide = Parts(parts.equal[:MOST_COLUMNS], columns[len(parts.equal) :])
+        if not columns or not is_new(wide, facts):
             continue
         yield Candidate(table, columns)
-        narrow = _Parts(columns[:1], ()) if wide.equal else _Parts((), columns[:1])
-        if len(columns) > 1 and _is_new(narrow, facts):
+        narrow = Parts(columns[:1], ()) if wide.equal else Parts((), columns[:1])
+        if len(columns) > 1 and is_new(narrow, facts):
             yield Candidate(table, columns[:1])
 
 
-def _orders(use: _Use) -> Iterator[_Parts]:
+def ways(use: Use) -> Iterator[Parts]:
     """The table read first (by given values), then the table looked into for each row of another."""
     given = _once(use.fixed, use.listed)
     ordered = tuple(c for c in use.ordered if c not in given)
@@ -113,12 +116,12 @@ def _orders(use: _Use) -> Iterator[_Parts]:
     by_range = _along(ranged, ordered)
     tails = [ordered, by_range] if use.limited and ordered else [by_range, ordered if given else ()]
     if given or not use.joined:
-        yield from (_Parts(given, tail) for tail in dict.fromkeys(tails) if tail)
+        yield from (Parts(given, tail) for tail in dict.fromkeys(tails) if tail)
         if given:
-            yield _Parts(given, ())
+            yield Parts(given, ())
     if use.joined:
         inner = _once(use.joined, use.fixed, use.listed)
-        yield _Parts(inner, tuple(c for c in ranged if c not in inner))
+        yield Parts(inner, tuple(c for c in ranged if c not in inner))
 
 
 def _along(ranged: tuple[str, ...], ordered: tuple[str, ...]) -> tuple[str, ...]:
@@ -130,29 +133,30 @@ def _once(*columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(c for some in columns for c in some))
 
 
-def _is_new(parts: _Parts, facts: TableFacts) -> bool:
+def is_new(parts: Parts, facts: TableFacts) -> bool:
+    """Whether keys for this way are worth having: of a table of some size, and served by no index of it yet."""
     equal, columns = set(parts.equal), {*parts.equal, *parts.tail}
-    if facts.rows < LEAST_ROWS or not columns <= set(facts.columns):
+    if facts.rows < LEAST_ROWS or not {c for c in columns if not is_expression(c)} <= set(facts.columns):
         return False
     if any(key and set(key) <= equal for key in facts.unique):  # one row at most, and found already
         return False
     return not any(_serves(index, parts) for index in facts.indexes)
 
 
-def _serves(index: tuple[str, ...], parts: _Parts) -> bool:
+def _serves(index: tuple[str, ...], parts: Parts) -> bool:
     n = len(parts.equal)
     return set(index[:n]) == set(parts.equal) and index[n : n + len(parts.tail)] == parts.tail
 
 
-class _Reader:
+class Reader:
     """Reads what each mention of a table is asked for, through aliases, labels and derived tables."""
 
     def __init__(self, schema: Mapping[str, TableFacts], dialect: Engine) -> None:
         self.schema, self.dialect = schema, dialect
         self.names = {name.lower(): name for name in schema}
-        self.uses: dict[_At, _Use] = {}
+        self.uses: dict[At, Use] = {}
 
-    def read(self, tree: exp.Expr) -> dict[_At, _Use]:
+    def read(self, tree: exp.Expr) -> dict[At, Use]:
         from sqlglot import exp
         from sqlglot.errors import SqlglotError
         from sqlglot.optimizer.scope import traverse_scope
@@ -163,14 +167,22 @@ class _Reader:
             return {}
         for scope in scopes:
             if isinstance(scope.expression, exp.Select):
-                for condition in _conditions(scope.expression):
-                    self._condition(condition, scope)
-                for column in _shared(scope.expression):
-                    self._using(column, scope)
-                self._order(scope.expression, scope)
+                self.scope(scope)
         return self.uses
 
-    def _condition(self, node: exp.Expr, scope: Scope) -> None:
+    def scope(self, scope: Scope) -> None:
+        """Note what one SELECT asks for."""
+        from sqlglot import exp
+
+        select = scope.expression
+        assert isinstance(select, exp.Select)
+        for condition in _conditions(select):
+            self.condition(condition, scope)
+        for column in _shared(select):
+            self._using(column, scope)
+        self._order(select, scope)
+
+    def condition(self, node: exp.Expr, scope: Scope) -> None:
         from sqlglot import exp
 
         if node.args.get("negate"):
@@ -188,10 +200,10 @@ class _Reader:
     def _comparison(self, node: exp.Expr, side: exp.Expr, other: exp.Expr, scope: Scope) -> None:
         from sqlglot import exp
 
-        at = self._find(side, scope)
+        at = self.find(side, scope)
         if at is None or isinstance(other, exp.Not):
             return
-        others = [found for column in other.find_all(exp.Column) if (found := self._find(column, scope))]
+        others = [found for column in other.find_all(exp.Column) if (found := self.find(column, scope))]
         if any(found[0] == at[0] for found in others):  # compared with its own row: no index finds that
             return
         if isinstance(node, (exp.EQ, exp.Is)):
@@ -202,21 +214,21 @@ class _Reader:
 
     def _using(self, column: str, scope: Scope) -> None:
         for at, name in (found for alias in scope.selected_sources if (found := self._within(alias, column, scope))):
-            self.uses.setdefault(at, _Use()).joined.append(name)
+            self.uses.setdefault(at, Use()).joined.append(name)
 
     def _order(self, select: exp.Select, scope: Scope) -> None:
         """The leading columns of the ORDER BY that one index can give: of one table, in one direction."""
         order = select.args.get("order")
         if not order or select.args.get("group") or select.args.get("distinct"):
             return
-        first: tuple[_At, bool] | None = None
+        first: tuple[At, bool] | None = None
         for item in order.expressions:
-            found = self._find(_labelled(item.this, select), scope)
+            found = self.find(_labelled(item.this, select), scope)
             down = bool(item.args.get("desc"))
             if found is None or not self._plain_nulls(item, down) or (first and first != (found[0], down)):
                 return
             first = (found[0], down)
-            use = self.uses.setdefault(found[0], _Use())
+            use = self.uses.setdefault(found[0], Use())
             use.limited = use.limited or bool(select.args.get("limit"))
             use.ordered.append(found[1])
 
@@ -225,13 +237,13 @@ class _Reader:
         return bool(item.args.get("nulls_first")) == (down if self.dialect == "postgresql" else not down)
 
     def _add(self, kind: str, node: exp.Expr, scope: Scope) -> None:
-        found = self._find(node, scope)
+        found = self.find(node, scope)
         if found is not None:
-            columns: list[str] = getattr(self.uses.setdefault(found[0], _Use()), kind)
+            columns: list[str] = getattr(self.uses.setdefault(found[0], Use()), kind)
             if found[1] not in columns:
                 columns.append(found[1])
 
-    def _find(self, node: exp.Expr, scope: Scope) -> tuple[_At, str] | None:
+    def find(self, node: exp.Expr, scope: Scope) -> tuple[At, str] | None:
         """The mention and column of a bare column; None for anything else, and for columns of an outer statement."""
         from sqlglot import exp
 
@@ -244,24 +256,28 @@ class _Reader:
         found = [f for alias in scope.selected_sources if (f := self._within(alias, node.name, scope))]
         return found[0] if len(found) == 1 else None
 
-    def _within(self, alias: str, column: str, scope: Scope) -> tuple[_At, str] | None:
+    def _within(self, alias: str, column: str, scope: Scope) -> tuple[At, str] | None:
         from sqlglot import exp
 
         source = scope.selected_sources[alias][1]
         if not isinstance(source, exp.Table):
             return self._through(source, column)
-        table = self.names.get(f"{source.db}.{source.name}".lower()) or self.names.get(source.name.lower())
+        table = self.table_of(source)
         name = _like(column, self.schema[table].columns) if table else None
-        return (_At(id(scope), alias, table), name) if table and name else None
+        return (At(id(scope), alias, table), name) if table and name else None
 
-    def _through(self, inner: Scope, column: str) -> tuple[_At, str] | None:
+    def table_of(self, source: exp.Table) -> str | None:
+        """The table by its name in the schema."""
+        return self.names.get(f"{source.db}.{source.name}".lower()) or self.names.get(source.name.lower())
+
+    def _through(self, inner: Scope, column: str) -> tuple[At, str] | None:
         """A column of a derived table, where engines may push conditions into it."""
         from sqlglot import exp
 
         select = inner.expression
         if not isinstance(select, exp.Select) or any(select.args.get(k) for k in ("group", "limit", "distinct")):
             return None
-        return next((self._find(p.unalias(), inner) for p in select.selects if p.alias_or_name == column), None)
+        return next((self.find(p.unalias(), inner) for p in select.selects if p.alias_or_name == column), None)
 
 
 def _conditions(select: exp.Select) -> Iterator[exp.Expr]:

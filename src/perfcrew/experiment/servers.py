@@ -277,7 +277,7 @@ async def _started(
     host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
 ) -> AsyncIterator[Started]:
     async with _launched(host, name, workspace, registry) as running:
-        found = await auth.credentials(host.project, running.base_url)
+        found = await auth.credentials(host.project, running.base_url, told=running.redis.environment)
         yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))
 
 

@@ -1,12 +1,13 @@
 """The project's own tests, run in a worktree: how each ended, and what is new among those that did not pass.
 
 Refuses: to count a suite that is not there, can't run or does not end in time as passed, and to run tests on the
-user's PostgreSQL database: they get a clone.
+user's PostgreSQL database: they get a clone; and a Redis of their own, where the project uses one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,9 @@ from perfcrew.experiment.scratch_databases import announced
 from perfcrew.experiment.verdicts import Cases, Ended, Tested, worse
 from perfcrew.target import spawn
 from perfcrew.target.clone import Clone
-from perfcrew.target.environment import BYTECODE, command_of, environment_of
+from perfcrew.target.environment import BYTECODE, command_of, environment_of, layered
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.redis.private import private
 
 __all__ = ["Cases", "Tested", "run_suite", "worse"]
 
@@ -51,17 +53,19 @@ async def run_suite(
     place.mkdir(parents=True)
     kind = kind_of(project.tests)
     given = {**(environment or {}), **_told(project, place, only)}
+    told = _environment(project, data, given, workspace)
     try:
-        with announced(data, registry):
-            ran = await spawn.ran(
-                _command(project, kind),
-                cwd=project.workdir,
-                environment=_environment(project, data, given, workspace),
-                log=place / "suite.log",
-                registry=registry,
-                what="the project's tests",
-                timeout_s=timeout_s,
-            )
+        async with private(project, told, workspace=place, registry=registry, name="suite") as redis:
+            with announced(data, registry):
+                ran = await spawn.ran(
+                    _command(project, kind),
+                    cwd=project.workdir,
+                    environment=layered(told, redis.environment),
+                    log=place / "suite.log",
+                    registry=registry,
+                    what="the project's tests",
+                    timeout_s=timeout_s,
+                )
     except TargetFailed as error:
         return _not_run(f"{error.what}: {error.do}" if error.do else error.what, commit, project.tests)
     return _tested(ran, cases_of(place / "cases.jsonl"), kind, commit)
@@ -108,8 +112,11 @@ def _environment(project: Project, data: Clone | None, given: Mapping[str, str],
     if data is not None and data.source_root is not None:
         data = None  # a clone that is a copy of the tree; the worktree has a copy of the database file itself
     made = environment_of(project, data, given, bytecode=workspace / BYTECODE)
-    if "DJANGO_SETTINGS_MODULE" in _ini(project.workdir) + _ini(project.root):
+    named = re.search(r"DJANGO_SETTINGS_MODULE\s*=?\s*[\"']?([\w.]*)", _ini(project.workdir) + _ini(project.root))
+    if named:
         made.pop("DJANGO_SETTINGS_MODULE", None)  # the variable would win over the settings that the tests name
+        if named[1] and kind_of(project.tests) == "pytest":
+            made["DJANGO_SETTINGS_MODULE"] = named[1]
     return made
 
 

@@ -122,11 +122,10 @@ async def survey(host: Host, keys: Sequence[str], place: Place, tell: Tell) -> t
             environment=dict(host.environment),
             name="survey",
         ) as running:
-            found = await auth.credentials(host.project, running.base_url)
+            found = await auth.credentials(host.project, running.base_url, told=running.redis.environment)
             async with Client(running.base_url, found.headers, found.cookies, 30.0) as client:
-                listed = await routes(
-                    host.project, client, clone=clone, environment=environment_of(host.project, clone)
-                )
+                told = environment_of(host.project, clone, running.redis.environment)
+                listed = await routes(host.project, client, clone=clone, environment=told)
                 limits = requests.Limits(per_endpoint=3, only=frozenset(keys) or None)
                 plans = await requests.plan(host.project, listed.endpoints, client, limits)
     finally:

@@ -99,7 +99,8 @@ def _interval(cell: Reading, ref: Ref) -> Iterator[str]:
 
 def _there(wanted: Column, subject: str, held: Held) -> bool:
     if wanted.counts:
-        last = [e.body for e in held.of("traces", subject) if isinstance(e.body, Traces) and e.body.size is None][-1:]
+        found = [e.body for e in held.of("traces", subject) if isinstance(e.body, Traces)]
+        last = [body for body in found if body.size is None and body.at_once == 1][-1:]
         return any(body.instrumented for body in last)
     if wanted.body and held.of(wanted.body[0], subject):
         return True

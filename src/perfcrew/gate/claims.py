@@ -14,7 +14,7 @@ from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Repo
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
 
-_SEEN_BY = ("traces", "profile", "plan", "memory", "startup", "neighbour", "payload")
+_SEEN_BY = ("traces", "profile", "plan", "vectors", "memory", "startup", "neighbour", "payload", "index usage")
 """Kinds of evidence that show where a cost lies; a measurement alone shows only that there is one."""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from perfcrew.core.charts import Distribution, ScalingPlot
+from perfcrew.core.charts import Distribution, Frontier, ScalingPlot
 from perfcrew.core.evidence import Measurement, Published, Scaling
 from perfcrew.core.prose import Prose
 from perfcrew.core.report import CheckResult, FindingSection, Report, digest
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.gate.held import Held, Limits, result
 
 _PLACEHOLDER = re.compile(
@@ -74,6 +75,7 @@ def check_drawings(report: Report, held: Held, limits: Limits) -> CheckResult:
     charts = report.charts
     reasons = [f"{d.evidence} is not the distribution drawn" for d in charts.distributions if not _drawn(d, held)]
     reasons += [f"{s.evidence} is not the growth that is drawn" for s in charts.scaling if not _grown(s, held)]
+    reasons += [f"{f.evidence} is not the frontier that is drawn" for f in charts.frontiers if not _swept(f, held)]
     pairs = [(c.evidence, c.endpoint) for c in charts.waterfalls] + [(c.evidence, c.endpoint) for c in charts.flames]
     reasons += [f"{e} is no evidence of {of}" for e, of in pairs if e not in held.items or held.items[e].subject != of]
     return result("drawings", reasons)
@@ -92,6 +94,14 @@ def _grown(plot: ScalingPlot, held: Held) -> bool:
     if item is None or item.subject != plot.endpoint or not isinstance(item.body, Scaling):
         return False
     return (plot.sizes, plot.values, plot.growth) == (item.body.sizes, item.body.values, item.body.growth)
+
+
+def _swept(plot: Frontier, held: Held) -> bool:
+    item = held.items.get(plot.evidence)
+    if item is None or item.subject != plot.endpoint or not isinstance(item.body, VectorSearch):
+        return False
+    drawn = sorted(map(repr, plot.settings)) == sorted(map(repr, item.body.settings))
+    return drawn and (plot.recommended, plot.asked_share) == (item.body.recommended, item.body.asked_share)
 
 
 def check_published(report: Report, held: Held, limits: Limits) -> CheckResult:

@@ -257,7 +257,7 @@ class Context:
         return False
 
     async def _login(self, running: Running, other: bool = False) -> auth.Credentials:
-        credentials = await auth.credentials(self.project, running.base_url, other)
+        credentials = await auth.credentials(self.project, running.base_url, other, running.redis.environment)
         carried = (*credentials.headers.values(), *credentials.cookies.values())
         self._carried |= {value.split()[-1] for value in carried if value.strip()}  # `Bearer TOKEN`: the token alone
         return credentials

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from perfcrew.core.evidence import Data as DataEvidence
 from perfcrew.core.project import Project
 from perfcrew.target import rows
-from perfcrew.target.clone import Clone, Template, prepare
+from perfcrew.target.clone import Clone, Source, Template, prepare
 from perfcrew.target.rows import models
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class Data:
         """A fresh copy of a clone."""
         async with self._turn:
             return await (await self._prepared()).copy(base, name)
+
+    def original(self) -> Source | None:
+        """The user's own database, to be read only; None where it is no PostgreSQL that holds something."""
+        return self._template.original if self._template else None
 
     def drop(self) -> None:
         """Remove the template and what was grown from it."""

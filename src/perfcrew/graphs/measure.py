@@ -19,9 +19,11 @@ from perfcrew.graphs.steps import (
     neighbour,
     payload,
     plans,
+    redis,
     startup,
     survey,
     traced,
+    vectors,
     workload,
 )
 
@@ -48,12 +50,14 @@ OTHERS: dict[str, Step] = {
     "traces": traced.traces,
     "scaling": traced.scaling,
     "plans": plans.plans,
+    "vectors": vectors.vectors,
     "profile": cpu.profile,
     "memory": memory.memory,
     "neighbour": neighbour.neighbour,
     "payload": payload.payload,
     "startup": startup.startup,
     "workload": workload.workload,
+    "redis": redis.redis,
     "experiments": experiments.experiments,
 }
 STEPS: dict[str, Node] = {name: _node(name, step, name in NEEDED) for name, step in {**NEEDED, **OTHERS}.items()}

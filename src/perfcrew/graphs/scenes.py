@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from perfcrew.core.advice import IndexAdvice, IndexUsage
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
+    CacheServer,
     CpuProfile,
     Data,
     Evidence,
@@ -21,8 +24,10 @@ from perfcrew.core.evidence import (
     Startup,
     Survey,
     Traces,
+    TtlCurve,
 )
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Plan
 from perfcrew.instruments import traces
 from perfcrew.ledger import Ledger
@@ -36,14 +41,19 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
     startup = _last(_bodies(ledger.find(run_id, "startup"), Startup))
     root = frame.project.root
     data = max(_bodies(ledger.find(run_id, "data"), Data), key=lambda s: s.body.size or 0, default=None)
-    scenes = tuple(_scene(ledger, run_id, root, plan, data) for plan in in_scope(survey) if plan.measurable)
+    advice = _last(_bodies(ledger.find(run_id, "index advice"), IndexAdvice))
+    plans = (plan for plan in in_scope(survey) if plan.measurable)
+    scenes = tuple(replace(_scene(ledger, run_id, root, plan, data), advice=advice) for plan in plans)
     environment = ledger.slot(run_id, "environment")
     return ApplicationScene(
         root=root,
         project=frame.project,
         scenes=scenes,
         startup=startup,
+        caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
         environment=environment.id if environment else None,
+        advice=advice,
+        index_usage=_last(_bodies(ledger.find(run_id, "index usage"), IndexUsage)),
     )
 
 
@@ -62,14 +72,18 @@ def slot_body(ledger: Ledger, run_id: str, slot: str, kind: type[B]) -> B:
 
 def _scene(ledger: Ledger, run_id: str, root: Path, plan: Plan, data: Seen[Data] | None) -> Scene:
     found = ledger.find(run_id, subject=plan.endpoint.key)
+    traced = _traced(ledger, found)
     return Scene(
         root=root,
         endpoint=plan.endpoint,
         plan=plan,
-        traced=tuple(_traced(ledger, found)),
+        traced=tuple(t for t in traced if t.seen.body.at_once == 1),
+        ttl=_bodies(found, TtlCurve),
+        at_once=next((t for t in traced if t.seen.body.at_once > 1), None),
         measurements=_bodies(found, Measurement),
         scaling=_bodies(found, Scaling),
         plans=_bodies(found, QueryPlan),
+        vectors=_bodies(found, VectorSearch),
         profile=_last(_bodies(found, CpuProfile)),
         memory=_last(_bodies(found, Memory)),
         neighbour=_last(_bodies(found, Neighbour)),

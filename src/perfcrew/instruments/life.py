@@ -15,6 +15,8 @@ from perfcrew.core.evidence import Counts, Stage
 from perfcrew.core.trace import Span, Trace
 
 WAITING = "waiting"
+CONNECTING = "connections"
+"""Opening them, and waiting for a pool to give one."""
 _OUTSIDE = {"database": "SQL", "cache": "cache", "http": "HTTP", "model": "model calls"}
 _STAGES = {
     "fastapi.dependencies": "dependencies",
@@ -146,7 +148,12 @@ def _depths(server: Span, spans: Sequence[Span]) -> dict[str, int]:
     return {span: depth + (deepest if span in outside else 0) for span, depth in depths.items()}
 
 
+_CONNECTING = frozenset({"CONNECT", "CHECKOUT", "CHECKIN"})
+
+
 def _name(span: Span, trace: Trace) -> str:
+    if span.kind == "database" and span.attributes.get("db.operation.name") in _CONNECTING:
+        return CONNECTING
     if span.kind in _OUTSIDE:
         return _OUTSIDE[span.kind]
     if span.kind == "server":

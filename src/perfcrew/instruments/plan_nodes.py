@@ -29,14 +29,29 @@ _SQLITE = re.compile(
     r"(?: (?P<index>[^\s(]+))?)?(?P<rest>.*)\Z"
 )
 _OWN_SCANS = ("CONSTANT", "SUBQUERY")
+_KB = 1024.0
+_PAGE_BYTES = 8192.0
+"""PostgreSQL's block size, unless it was built with another."""
 
 
-def of_postgres(plan: Mapping[str, Any]) -> tuple[PlanNode, ...]:
-    """Nodes of the `Plan` of EXPLAIN's JSON, root first. Rows and times are of all loops together.
+def of_postgres(plan: Mapping[str, Any], triggers: Iterable[Mapping[str, Any]] = ()) -> tuple[PlanNode, ...]:
+    """Nodes of the `Plan` of EXPLAIN's JSON, root first, then its `Triggers`. Rows and times are of all loops together.
 
     The processes of a parallel part work side by side: their times are averaged, so that own times add up.
     """
-    return tuple(_postgres(plan, 0, 1))
+    return (*_postgres(plan, 0, 1), *map(_trigger, triggers))
+
+
+def _trigger(trigger: Mapping[str, Any]) -> PlanNode:
+    """What a write sets off: the check of a foreign key among them, which reads the other table once a row."""
+    constraint = trigger.get("Constraint Name")
+    return PlanNode(
+        depth=1,
+        operation=f"Trigger for constraint {constraint}" if constraint else f"Trigger {trigger.get('Trigger Name')}",
+        relation=trigger.get("Relation"),
+        own_ms=trigger.get("Time"),
+        loops_count=trigger.get("Calls"),
+    )
 
 
 def _postgres(plan: Mapping[str, Any], depth: int, processes: int) -> Iterator[PlanNode]:
@@ -53,6 +68,8 @@ def _postgres(plan: Mapping[str, Any], depth: int, processes: int) -> Iterator[P
         estimated_rows=_times(plan.get("Plan Rows"), loops or 1),
         removed_rows=_removed(plan, loops),
         own_ms=_own_ms(plan, children, processes, below),
+        loops_count=loops,
+        **_spent(plan, loops),
     )
     for child in children:
         yield from _postgres(child, depth + 1, below)
@@ -72,6 +89,33 @@ def _times(value: Any, loops: Any) -> float | None:
 def _removed(plan: Mapping[str, Any], loops: Any) -> float | None:
     removed = [plan[name] for name in _REMOVED if name in plan]
     return _times(sum(removed), loops) if removed else None
+
+
+def _spent(plan: Mapping[str, Any], loops: Any) -> dict[str, Any]:
+    """What it took beyond time; only what the engine told."""
+    removed, rows = _removed(plan, loops), _times(plan.get("Actual Rows"), loops)
+    scans = plan.get("Relation Name") is not None and rows is not None
+    told = {
+        "read_rows": (rows or 0.0) + (removed or 0.0) if scans else None,
+        "method": plan.get("Sort Method"),
+        "disk_bytes": _disk_bytes(plan),
+        "batches_count": plan.get("Hash Batches", plan.get("HashAgg Batches")),
+        "heap_fetches_count": _times(plan.get("Heap Fetches"), loops),
+        "lossy_count": plan.get("Lossy Heap Blocks") or None,
+        "hit_count": plan.get("Shared Hit Blocks"),
+        "read_count": plan.get("Shared Read Blocks"),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _disk_bytes(plan: Mapping[str, Any]) -> float | None:
+    """A sort's, an aggregate's or a hash's, those of the parallel workers among them; None where memory was enough."""
+    sorts = [plan, *(plan.get("Workers") or ())]
+    kb = sum(one.get("Sort Space Used", 0) for one in sorts if one.get("Sort Space Type") == "Disk")
+    kb += plan.get("Disk Usage") or 0
+    if plan["Node Type"] == "Hash" and (plan.get("Hash Batches") or 1) > 1:
+        return float(plan.get("Temp Written Blocks") or 0) * _PAGE_BYTES or None
+    return kb * _KB or None
 
 
 def _own_ms(plan: Mapping[str, Any], children: Iterable[Mapping[str, Any]], here: int, below: int) -> float | None:

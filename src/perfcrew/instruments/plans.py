@@ -6,7 +6,9 @@ runs, since EXPLAIN ANALYZE slows down what it looks at; its times by node say o
 
 from __future__ import annotations
 
+import re
 from statistics import median
+from typing import Literal
 
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import PlanNode, QueryPlan
@@ -17,13 +19,16 @@ from perfcrew.instruments.sessions import Clone, Refused, Session, TookTooLong, 
 _RUNS = 3
 _LONG_MS = 1000.0
 """Slower statements are run once."""
+_ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
+"""What these do, a transaction undoes; but for a sequence's next value, which a clone may lose."""
 
 
 def explain(clone: Clone, statement: str, parameters: object) -> QueryPlan:
     """The plan of a statement, with the rows of its tables and, for a read, its time in ms (median of 3 runs).
 
     `parameters` is what the probe recorded. Nodes have rows and times where the engine counts them (PostgreSQL).
-    Writes are planned and never run, as are reads whose values were not all recorded, or that take too long.
+    Writes of rows are run for their plan in a transaction that is rolled back, and never timed. What changes more
+    than rows is planned and not run, as are reads whose values were not all recorded, or that take too long.
     Raises ToolFailed, with the statement's shape and none of its values, where the engine refuses it.
     """
     bound = bind(statement, parameters, "postgresql" if clone.engine == "postgresql" else "sqlite")
@@ -31,7 +36,7 @@ def explain(clone: Clone, statement: str, parameters: object) -> QueryPlan:
         try:
             facts = db.facts(tables(statement))
             db.refresh(facts)
-            nodes, execution_ms = _planned(db, bound, run=is_read(statement) and not bound.doubt)
+            nodes, execution_ms = _planned(db, bound, _how(db, statement, bound))
         except Refused as error:
             raise _failed(statement, bound, error) from None  # the engine's own error quotes values
     return QueryPlan(
@@ -44,11 +49,23 @@ def explain(clone: Clone, statement: str, parameters: object) -> QueryPlan:
     )
 
 
-def _planned(db: Session, bound: Bound, *, run: bool) -> tuple[tuple[PlanNode, ...], float | None]:
-    if not run:
+_How = Literal["timed", "undone", "planned"]
+
+
+def _how(db: Session, statement: str, bound: Bound) -> _How:
+    """How far the statement may be run on the clone."""
+    if bound.doubt:
+        return "planned"
+    if is_read(statement):
+        return "timed"
+    return "undone" if db.engine == "postgresql" and _ROWS.match(statement) else "planned"
+
+
+def _planned(db: Session, bound: Bound, how: _How) -> tuple[tuple[PlanNode, ...], float | None]:
+    if how == "planned":
         return db.plan(bound, run=False), None
     try:
-        execution_ms = _median_ms(db, bound)
+        execution_ms = _median_ms(db, bound) if how == "timed" else None
         return db.plan(bound, run=True), execution_ms
     except (TookTooLong, Unknown):
         return db.plan(bound, run=False), None

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from perfcrew.core.engines import evened
 from perfcrew.core.trace import Block, Frame, Function, LoadedEntity, Span
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -57,7 +58,7 @@ class Records:
 
     def __init__(self, folder: Path, wanted: Collection[str] | None = None, *, beyond: bool = False) -> None:
         self._folder, self.wanted = folder, wanted
-        self._at = {path: path.stat().st_size for path in _files(folder)} if beyond else {}
+        self._at = {path: _whole(path) for path in _files(folder)} if beyond else {}
         self._left_bytes = MOST_BYTES
         self.traces: dict[str, OneTrace] = {}
         self.loose_blocks: list[Block] = []
@@ -144,6 +145,17 @@ def _hello(line: bytes) -> Hello | None:
         return None  # the last line of a process that was killed
 
 
+_TAIL_BYTES = 1_000_000
+
+
+def _whole(path: Path) -> int:
+    """Where its last whole line ends: one may be half written at this moment."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL_BYTES))
+        return file.tell() + file.read(_TAIL_BYTES).rfind(b"\n") + 1
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jsonl"))
 
@@ -168,7 +180,7 @@ def _take_span(trace: OneTrace, record: dict[str, Any]) -> None:
             name=str(record["name"]),
             start_ns=record["start_ns"],
             end_ns=record["end_ns"],
-            attributes=record.get("attributes") or {},
+            attributes=evened(record.get("attributes") or {}, str(record["name"])),
             stack=_stack(record),
         )
     except ValidationError as error:

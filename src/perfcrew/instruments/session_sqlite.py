@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from perfcrew.core.evidence import PlanNode
+from perfcrew.core.indexes import IndexSpec, is_expression
 from perfcrew.core.sql import aliases
 from perfcrew.core.sql_candidates import Engine, TableFacts
-from perfcrew.instruments import plan_nodes
+from perfcrew.instruments import plan_nodes, sqlite_writes
 from perfcrew.instruments.binding import Bound
-from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, Unknown, index_name
+from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, Unknown, Written, index_name
 
 _STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock, about 0.1 ms."""
@@ -34,6 +35,7 @@ class SqliteSession:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         db.isolation_level = None
+        db.execute("PRAGMA synchronous = OFF")  # of a clone: what a crash loses is made again
         self._db = db
         self._stood_in: set[str] = set()
 
@@ -67,6 +69,11 @@ class SqliteSession:
             self._db.execute(bound.text, bound.values).fetchall()
             return (time.perf_counter() - started) * 1000
 
+    def count(self, bound: Bound) -> int:
+        """With writing forbidden."""
+        with self._guarded(RUN_S), self._reading():
+            return int(self._db.execute(f"SELECT count(*) FROM ({bound.text})", bound.values).fetchone()[0])
+
     def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
         """Tables by their name, without views and virtual tables, which have no indexes of their own."""
         wanted = {name.lower() for name in names}
@@ -78,13 +85,56 @@ class SqliteSession:
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Nothing: SQLite has statistics only where its owner runs ANALYZE, and the clone has those."""
 
-    def index(self, table: str, columns: tuple[str, ...]) -> Index:
+    def extensions(self) -> frozenset[str]:
+        """None that matter to indexes."""
+        return frozenset()
+
+    def settle(self, facts: Mapping[str, TableFacts]) -> None:
+        """Nothing: SQLite has no upkeep of its own."""
+
+    def index(self, spec: IndexSpec) -> Index:
         """Its name and statement."""
         with self._guarded(RUN_S):
             taken = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master").fetchall()]
-        name = index_name(table, columns, taken)
-        path, listed = _quoted(name), ", ".join(map(_quoted, columns))
-        return Index(name, path, f"CREATE INDEX {path} ON {_quoted(table)} ({listed})")
+        name = index_name(spec, taken)
+        keys = ", ".join(k if is_expression(k) else _quoted(k) for k in (*spec.keys, *spec.include))
+        where = f" WHERE {spec.where}" if spec.where else ""
+        path = _quoted(name)
+        return Index(name, path, f"CREATE INDEX {path} ON {_quoted(spec.table)} ({keys}){where}")
+
+    def would_use(self, index: Index, bounds: Iterable[Bound]) -> bool | None:
+        """SQLite plans with real indexes only."""
+        return None
+
+    def twin(self, index: Index) -> str:
+        """By the text of its definition after its name."""
+        with self._guarded(RUN_S):
+            rows = self._db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+            mine = _defined(index.ddl)
+            return next((name for name, text in rows.fetchall() if name != index.name and _defined(text) == mine), "")
+
+    @contextmanager
+    def without(self, indexes: Iterable[Index]) -> Iterator[None]:
+        """A transaction that drops them and is rolled back."""
+        with self._guarded(RUN_S):
+            self._db.execute("BEGIN")
+        try:
+            with self._guarded(RUN_S):
+                for index in indexes:
+                    self._db.execute(f"DROP INDEX {index.path}")
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
+
+    def writes(self, table: str, columns: Iterable[str], rows: int) -> Written:
+        """Of new rows, known by their row ids; unique values are made up."""
+        with self._guarded(RUN_S):
+            self._db.execute("SAVEPOINT perfcrew_writes")
+            try:
+                return sqlite_writes.timed(self._db, table, tuple(columns), rows)
+            finally:
+                self._db.execute("ROLLBACK TO perfcrew_writes")
+                self._db.execute("RELEASE perfcrew_writes")
 
     def build(self, index: Index) -> None:
         """Build it, with statistics only where there are some: without them production has none either."""
@@ -123,6 +173,7 @@ class SqliteSession:
             rows=rows,
             indexes=tuple(keys[0] for keys, _ in indexes) + ((key,) if key else ()),
             unique=tuple(keys[1] for keys, unique in indexes if unique) + ((key,) if key else ()),
+            types={column: kind.lower() for column, _, kind in columns},
         )
 
     def _indexes(self, table: str) -> list[tuple[str, bool]]:
@@ -168,3 +219,8 @@ class SqliteSession:
 def _quoted(name: str) -> str:
     """An identifier as a person would write it: in quotes where it needs them."""
     return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _defined(ddl: str) -> str:
+    """What an index is, without its name."""
+    return " ".join(re.sub(r"^.*?\bON\b", "", ddl, count=1, flags=re.IGNORECASE | re.DOTALL).split()).lower()

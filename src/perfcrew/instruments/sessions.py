@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import PlanNode
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments.binding import Bound
 
@@ -36,6 +37,10 @@ class TookTooLong(Refused):
     """It was ended at its time-out."""
 
 
+class Gone(Refused):
+    """The connection was lost: nothing more can be asked on it."""
+
+
 class Unknown(Refused):
     """It calls what the application defines on its own connections: it can be planned, and not run."""
 
@@ -46,6 +51,14 @@ class Index(NamedTuple):
     name: str
     path: str
     ddl: str
+
+
+class Written(NamedTuple):
+    """Milliseconds for writing some rows; all is undone."""
+
+    insert_ms: float
+    update_ms: float
+    delete_ms: float
 
 
 class Session(Protocol):
@@ -59,14 +72,35 @@ class Session(Protocol):
     def run_ms(self, bound: Bound) -> float:
         """Run it once, fetch every row, undo what it did: milliseconds."""
 
+    def count(self, bound: Bound) -> int:
+        """The rows that it gives, counted by the engine."""
+
     def facts(self, names: Iterable[str]) -> Mapping[str, TableFacts]:
         """The tables of those plain names (in lower case or as they are), with rows and indexes."""
 
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Give the planner up-to-date statistics, where production would have them."""
 
-    def index(self, table: str, columns: tuple[str, ...]) -> Index:
+    def extensions(self) -> frozenset[str]:
+        """What is installed in the database."""
+
+    def settle(self, facts: Mapping[str, TableFacts]) -> None:
+        """Bring the tables to the state that the engine's own upkeep brings them to."""
+
+    def index(self, spec: IndexSpec) -> Index:
         """The index that `build` would make: a free name, and its statement."""
+
+    def would_use(self, index: Index, bounds: Iterable[Bound]) -> bool | None:
+        """Whether a plan would use it, were it there, without building it; None where that can't be asked."""
+
+    def twin(self, index: Index) -> str:
+        """The name of another index that is the same by its definition; empty where there is none."""
+
+    def without(self, indexes: Iterable[Index]) -> AbstractContextManager[None]:
+        """A transaction in which those indexes are dropped; it is rolled back, and they are there again."""
+
+    def writes(self, table: str, columns: Iterable[str], rows: int) -> Written:
+        """Insert copies of that many rows, change those columns of them, delete them, undo it all."""
 
     def build(self, index: Index) -> None:
         """Build it, with statistics where the planner goes by them."""
@@ -93,8 +127,8 @@ def session(clone: Clone) -> Iterator[Session]:
         yield SqliteSession(db) if clone.engine == "sqlite" else PostgresSession(db)
 
 
-def index_name(table: str, columns: Iterable[str], taken: Iterable[str], longest: int = 60) -> str:
+def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:
     """A name such as `ix_events_customer_id_happened_at` that is not taken."""
-    name = f"ix_{table.rpartition('.')[2]}_{'_'.join(columns)}"[:longest].lower()
+    name = f"ix_{spec.table.rpartition('.')[2]}_{'_'.join(spec.words)}"[:longest].lower()
     used = {one.lower() for one in taken}
     return next(n for n in (name, *(f"{name[: longest - 3]}_{i}" for i in range(2, len(used) + 3))) if n not in used)

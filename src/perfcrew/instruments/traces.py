@@ -5,6 +5,7 @@ Traced runs are for counts and places: the probe costs a fast endpoint half of i
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import secrets
 import zlib
@@ -18,9 +19,12 @@ from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Traces
 from perfcrew.core.trace import Function, Trace
 from perfcrew.core.web import Plan, Request
+from perfcrew.instruments.cached import cache_groups
+from perfcrew.instruments.connections import connections, transactions
 from perfcrew.instruments.life import median_counts, stages
 from perfcrew.instruments.probe_records import Records, hellos
 from perfcrew.instruments.repeats import groups
+from perfcrew.instruments.sealing import without_keys
 from perfcrew.target.client import Answer, fingerprint, json_keys
 
 SPANS_WAIT_S = 2.0
@@ -51,6 +55,7 @@ class TracedRun:
     body: Traces
     blob: bytes
     traces: tuple[Trace, ...]
+    """As they were seen: these alone hold the keys of a cache, which neither the body nor the blob does."""
 
 
 async def run_traced(
@@ -87,6 +92,27 @@ async def run_traced(
     notes = [f"{count} of {len(plan.requests) * (repeats + 1)} traced requests: {why}" for why, count in failed.items()]
     told = [*notes, *_notes(records)]
     return summarise_traces(_joined(records, sent), size, probe_dir=probe_dir, notes=told, root=root)
+
+
+async def run_at_once(
+    client: Sends, plan: Plan, probe_dir: Path, *, times: int, wait_s: float = SPANS_WAIT_S, root: Path | None = None
+) -> TracedRun:
+    """Send the plan's first request so many times at once, and collect the spans. Answers of another status are noted.
+
+    Raises what the client raises.
+    """
+    ids = [secrets.token_hex(16) for _ in range(times)]
+    request = plan.requests[0]
+    sent = {one: Sent(request=0, repeat=0) for one in ids}
+    records = Records(probe_dir, sent, beyond=True)
+    answers = await asyncio.gather(*(client.send(request, trace=one, index=0) for one in ids))
+    wrong = [why for answer in answers if (why := _wrong(plan, 0, answer))]
+    for one, answer in zip(ids, answers, strict=True):
+        if _wrong(plan, 0, answer):
+            del sent[one]
+    await records.wait(lambda: all(map(records.served, sent)), wait_s)
+    run = summarise_traces(_joined(records, sent), None, probe_dir=probe_dir, notes=wrong, root=root)
+    return TracedRun(run.body.model_copy(update={"at_once": times}), run.blob, run.traces)
 
 
 def _wrong(plan: Plan, index: int, answer: Answer) -> str:
@@ -160,6 +186,7 @@ def summarise_traces(
     not the same as nothing being there. How the probe stood is read from `probe_dir` where it is given.
     """
     said = hellos(probe_dir) if probe_dir else []
+    as_seen, traces = tuple(traces), without_keys(traces, root)
     served = [t for t in traces if t.server]
     cold, warm = [t for t in served if t.repeat == 0], [t for t in served if t.repeat > 0]
     missing = f"{len(traces) - len(served)} of {len(traces)} traced requests left no span"
@@ -175,9 +202,12 @@ def summarise_traces(
         cold=median_counts(cold) if cold else None,
         stages=stages(warm or cold),
         groups=groups(traces, root),
+        cache=cache_groups(traces, root or Path("/dev/null")),
+        connections=connections(traces),
+        transactions=transactions(traces, root),
         notes=tuple(dict.fromkeys([*notes, *told, *([missing] if len(served) < len(traces) else [])])),
     )
-    return TracedRun(body, dump(traces), tuple(traces))
+    return TracedRun(body, dump(traces), as_seen)
 
 
 def dump(traces: Iterable[Trace]) -> bytes:
@@ -201,4 +231,9 @@ def relocated(run: TracedRun, ran_in: Path, root: Path) -> TracedRun:
     text = gzip.decompress(run.blob).decode()
     blob = gzip.compress(text.replace(f'"{ran_in}/', f'"{root}/').encode(), compresslevel=6, mtime=0)
     traces = tuple(load(blob))
-    return TracedRun(run.body.model_copy(update={"groups": groups(traces, root)}), blob, traces)
+    again = {
+        "groups": groups(traces, root),
+        "cache": cache_groups(traces, root),
+        "transactions": transactions(traces, root),
+    }
+    return TracedRun(run.body.model_copy(update=again), blob, traces)

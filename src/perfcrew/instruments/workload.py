@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perfcrew.core.errors import Unmeasurable
@@ -39,10 +39,11 @@ class Mix:
     order: tuple[int, ...]
 
 
-def mix(plans: Sequence[Plan], shares: Mapping[str, float]) -> Mix:
+def mix(plans: Sequence[Plan], shares: Mapping[str, float], length: int | None = None) -> Mix:
     """The requests of all plans, and an order in which each endpoint comes as often as its share says, evenly spread.
 
-    Endpoints without a share have what is left in equal parts. Raises Unmeasurable where nothing has a share.
+    The order is one turn of the mix, or `length` requests of it. Endpoints without a share have what is left in equal
+    parts. Raises Unmeasurable where nothing has a share.
     """
     weights = _weights(plans, shares)
     starts, requests, expected = {}, list[Request](), list[Fingerprint]()
@@ -53,7 +54,7 @@ def mix(plans: Sequence[Plan], shares: Mapping[str, float]) -> Mix:
     complete = len(expected) == len(requests)
     order, turns, credit = list[int](), dict.fromkeys(weights, 0), dict.fromkeys(weights, 0.0)
     sizes = {p.endpoint.key: len(p.requests) for p in plans}
-    for _ in range(max(CYCLE, len(requests))):
+    for _ in range(max(CYCLE, len(requests)) if length is None else length):
         for key, weight in weights.items():
             credit[key] += weight
         key = max(credit, key=lambda k: credit[k])
@@ -85,11 +86,17 @@ async def measure_workload(
     steps: Sequence[float] = STEPS,
     seconds: float = 2.0,
     driver: Driver,
+    warmed: Callable[[], Awaitable[None]] | None = None,
 ) -> list[WorkloadStep]:
-    """Bear the mix at each step of `peak_rps` for `seconds`, after each endpoint was asked once to warm up."""
+    """Bear the mix at each step of `peak_rps` for `seconds`, after each endpoint was asked once to warm up.
+
+    `warmed` is called between the two.
+    """
     blend = mix(plans, shares)
     first = [plan.requests[0] for plan in plans if plan.requests]
     await closed_loop(aim, first, count=len(first), driver=driver)
+    if warmed is not None:
+        await warmed()
     found = []
     for step in steps:
         rate = step * peak_rps

@@ -34,7 +34,9 @@ class Book:
 
     def traces(self, subject: str) -> Evidence | None:
         """The traces at the size of data that the baseline was measured at: without a size, else the largest."""
-        sized = [(e.body.size, e) for e in self.of("traces", subject) if isinstance(e.body, Traces)]
+        sized = [
+            (e.body.size, e) for e in self.of("traces", subject) if isinstance(e.body, Traces) and e.body.at_once == 1
+        ]
         whole = [e for size, e in sized if size is None]
         return whole[-1] if whole else max(sized, key=lambda one: one[0] or 0, default=(None, None))[1]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from perfcrew.core.charts import Bar, Charts, Distribution, Flame, FlameFrame, ScalingPlot, Waterfall
+from perfcrew.core.charts import Bar, Charts, Distribution, Flame, FlameFrame, Frontier, ScalingPlot, TtlPlot, Waterfall
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Evidence, Measurement, Scaling
+from perfcrew.core.evidence import Evidence, Measurement, Scaling, TtlCurve
 from perfcrew.core.sql import shape
 from perfcrew.core.trace import Span, Trace
+from perfcrew.core.vectors import VectorSearch
 from perfcrew.report.book import Book
 from perfcrew.stats import decode
 
@@ -31,6 +32,8 @@ def charts(book: Book, endpoints: Sequence[str], with_findings: Sequence[str]) -
         waterfalls=tuple(w for key in with_findings if (w := _waterfall(book, key))),
         flames=tuple(f for key in with_findings if (f := _flame(book, key))),
         scaling=tuple(_scaling(e, e.body) for e in book.of("scaling") if isinstance(e.body, Scaling)),
+        frontiers=tuple(frontier(e, e.body) for e in book.of("vectors") if isinstance(e.body, VectorSearch)),
+        ttl=tuple(_ttl(e, e.body) for e in book.of("ttl curve") if isinstance(e.body, TtlCurve)),
     )
 
 
@@ -64,6 +67,31 @@ def _scaling(item: Evidence, body: Scaling) -> ScalingPlot:
         sizes=body.sizes,
         values=body.values,
         growth=body.growth,
+    )
+
+
+def frontier(item: Evidence, body: VectorSearch) -> Frontier:
+    """All that a sweep measured, the quickest first."""
+    return Frontier(
+        endpoint=item.subject,
+        evidence=item.id,
+        search=f"{body.table}.{body.column} {body.operator}",
+        asked_share=body.asked_share,
+        settings=tuple(sorted(body.settings, key=lambda s: -s.exact_ratio)),
+        recommended=body.recommended,
+    )
+
+
+def _ttl(item: Evidence, body: TtlCurve) -> TtlPlot:
+    return TtlPlot(
+        endpoint=item.subject,
+        evidence=item.id,
+        group=body.group,
+        ttls_s=tuple(p.ttl_s for p in body.points),
+        hits=tuple(p.hit_share for p in body.points),
+        stale=tuple(p.stale_share for p in body.points if p.stale_share is not None),
+        target=body.target_share,
+        advised=body.advised,
     )
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from perfcrew.core.charts import Distribution, ScalingPlot
+from perfcrew.core.charts import Distribution, ScalingPlot, TtlPlot
 from perfcrew.core.columns import COLUMNS, column
 from perfcrew.core.report import EndpointState, FindingSection, LoadState, Report
-from perfcrew.core.units import read
+from perfcrew.core.units import read, show
 from perfcrew.report import html_charts as drawn
 from perfcrew.report import html_text as told
 from perfcrew.report.recipes import alert_rule, regression_test
@@ -73,6 +73,9 @@ def _context(report: Report) -> dict[str, Any]:
         "multiples": [_multiple(d, axis, report) for d in report.charts.distributions] if axis else [],
         "grown": _grown(report),
         "grown_most": _GROWN,
+        "frontiers": [(plot, drawn.frontier(plot)) for plot in report.charts.frontiers if plot.settings],
+        "show": show,
+        "lives": _lives(report),
         "grouped": grouped(report.targets),
         "outcomes": outcomes,
         "worst_first": worst_first,
@@ -88,6 +91,12 @@ def _grown(report: Report) -> list[tuple[ScalingPlot, Markup]]:
     found = {s.endpoint for s in report.findings}
     grown = [p for p in report.charts.scaling if p.growth not in ("constant", "unclear")]
     return [(p, drawn.scaling(p)) for p in sorted(grown, key=lambda p: p.endpoint not in found)]
+
+
+def _lives(report: Report) -> list[tuple[TtlPlot, Markup]]:
+    """Times to live of what findings of caching are about, at endpoints with findings first."""
+    found = {s.finding.endpoint for s in report.findings if s.finding.rule.startswith("CA")}
+    return [(p, drawn.ttl(p)) for p in report.charts.ttl if p.endpoint in found][:_GROWN]
 
 
 def _loaded(report: Report) -> dict[str, dict[str, LoadState]]:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from perfcrew.core.base import Noun
-from perfcrew.core.charts import Bar, Distribution, FlameFrame, ScalingPlot, Waterfall
+from perfcrew.core.charts import Bar, Distribution, FlameFrame, Frontier, ScalingPlot, TtlPlot, Waterfall
 from perfcrew.core.metrics import METRICS
 from perfcrew.core.report import ChangedMetric
 from perfcrew.core.units import show
+from perfcrew.core.vectors import VectorSetting
 
 WIDTH, HEIGHT, BINS = 240.0, 56.0, 48
 
@@ -90,6 +91,99 @@ def scaling(plot: ScalingPlot) -> Markup:
         tl=_n(left - 5), h2=_n(height - 4), top=amount(plot.metric, most_y), most=_size(plot, most_x),
         path=path, dots=dots,
     )  # fmt: skip
+
+
+FRONTIER_WIDTH, FRONTIER_HEIGHT = 300.0, 190.0
+_LEFT, _BOTTOM = 40.0, 30.0
+
+
+def frontier(plot: Frontier) -> Markup:
+    """Recall upwards, times as fast as the exact search to the right (logarithmic); empty where nothing was tried."""
+    if not plot.settings:
+        return Markup("")
+    lowest = min(0.5, math.floor(10 * min(s.recall_share for s in plot.settings)) / 10)
+    axis = Axis(
+        low=min(0.8, *(s.exact_ratio for s in plot.settings)), high=1.15 * max(s.exact_ratio for s in plot.settings)
+    )
+
+    def at(ratio: float, recall: float) -> tuple[str, str]:
+        x = _LEFT + (FRONTIER_WIDTH - _LEFT - 10) * axis.at(ratio)
+        y = FRONTIER_HEIGHT - _BOTTOM - (FRONTIER_HEIGHT - _BOTTOM - 12) * (recall - lowest) / (1 - lowest)
+        return _n(x), _n(y)
+
+    best = sorted((s for s in plot.settings if s.frontier), key=lambda s: s.exact_ratio)
+    path = " ".join(",".join(at(s.exact_ratio, s.recall_share)) for s in best)
+    dots = Markup().join(_way(s, at(s.exact_ratio, s.recall_share), s == plot.recommended) for s in plot.settings)
+    right, asked = _n(FRONTIER_WIDTH - 10), at(1, plot.asked_share)[1]
+    return Markup(
+        '<svg class="plot frontier" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<path class="axis" d="M{l},8 V{b} H{r}"/><line class="asked" x1="{l}" x2="{r}" y1="{asked}" y2="{asked}"/>'
+        '<text x="{tl}" y="14" text-anchor="end">100 %</text><text x="{tl}" y="{b}" text-anchor="end">{low}</text>'
+        '<text x="{tl}" y="{asked}" text-anchor="end">{wanted}</text>'
+        '<text x="{r}" y="{h2}" text-anchor="end">{most}</text>'
+        '<text x="{one}" y="{h2}" text-anchor="middle">exact</text><polyline points="{path}"/>{dots}</svg>'
+    ).format(
+        w=_n(FRONTIER_WIDTH), h=_n(FRONTIER_HEIGHT), label=_swept_in_words(plot), l=_n(_LEFT), r=right,
+        b=_n(FRONTIER_HEIGHT - _BOTTOM), asked=asked, tl=_n(_LEFT - 5), low=show(lowest, "fraction"),
+        wanted=show(plot.asked_share, "fraction"), h2=_n(FRONTIER_HEIGHT - 14), one=at(1, 1)[0],
+        most=f"{show(max(s.exact_ratio for s in plot.settings), 'ratio')} as fast", path=path, dots=dots,
+    )  # fmt: skip
+
+
+def _way(one: VectorSetting, at: tuple[str, str], chosen: bool) -> Markup:
+    """A dot by the kind of index, hollow behind the frontier, ringed where it is recommended; its name on pointing."""
+    kind = f"{one.access}{'' if one.frontier else ' behind'}"
+    words = f"{one.said}: recall {show(one.recall_share, 'fraction')} in {show(one.median_ms, 'ms')}"
+    ring = Markup('<circle class="ring" cx="{}" cy="{}" r="7"/>').format(*at) if chosen else Markup("")
+    dot = Markup('<circle class="{}" cx="{}" cy="{}" r="3"><title>{}</title></circle>').format(kind, *at, words)
+    return ring + dot
+
+
+def _swept_in_words(plot: Frontier) -> str:
+    best = ", ".join(
+        f"{s.said} {show(s.recall_share, 'fraction')} at {show(s.exact_ratio, 'ratio')}"
+        for s in plot.settings
+        if s.frontier
+    )
+    chosen = f"; recommended: {plot.recommended.said}" if plot.recommended else "; none is recommended"
+    return f"Recall of {plot.search}, against how many times as fast as exact search: {best}{chosen}"
+
+
+def ttl(plot: TtlPlot) -> Markup:
+    """Hit ratio against the logarithm of the time to live, what is stale of the hits dashed, the target as a line."""
+    width, height, left, bottom = 240.0, 130.0, 34.0, 18.0
+    axis = Axis(low=min(plot.ttls_s), high=max(plot.ttls_s) * 1.001)
+
+    def line(values: Sequence[float]) -> str:
+        pairs = zip(plot.ttls_s, values, strict=True)
+        return " ".join(f"{_n(left + (width - left - 8) * axis.at(x))},{_n(_height(y))}" for x, y in pairs)
+
+    def _height(share: float) -> float:
+        return height - bottom - (height - bottom - 12) * share
+
+    at = plot.advised
+    chosen = Markup("")
+    if at is not None:
+        x = left + (width - left - 8) * axis.at(plot.ttls_s[at])
+        chosen = Markup('<circle cx="{}" cy="{}" r="3.5"/>').format(_n(x), _n(_height(plot.hits[at])))
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">'
+        '<path class="axis" d="M{l},8 V{b} H{r} M{l},{t} H{r}"/><text x="{tl}" y="16" text-anchor="end">100 %</text>'
+        '<text x="{tl}" y="{b}" text-anchor="end">0</text><text x="{l}" y="{h2}">{low}</text>'
+        '<text x="{r}" y="{h2}" text-anchor="end">{high}</text><polyline points="{hits}"/>'
+        '<polyline points="{stale}" stroke-dasharray="3 3"/>{chosen}</svg>'
+    ).format(
+        w=_n(width), h=_n(height), label=_ttl_in_words(plot), l=_n(left), b=_n(height - bottom), r=_n(width - 8),
+        t=_n(_height(plot.target)), tl=_n(left - 5), h2=_n(height - 4), low=show(min(plot.ttls_s), "s"),
+        high=show(max(plot.ttls_s), "s"), hits=line(plot.hits), chosen=chosen,
+        stale=line(plot.stale) if plot.stale else "",
+    )  # fmt: skip
+
+
+def _ttl_in_words(plot: TtlPlot) -> str:
+    pairs = ", ".join(f"{show(y, 'fraction')} at {show(x, 's')}" for x, y in zip(plot.ttls_s, plot.hits, strict=True))
+    advised = f"; {show(plot.ttls_s[plot.advised], 's')} meets the target" if plot.advised is not None else ""
+    return f"hit ratio of {plot.group} by time to live: {pairs}{advised}"
 
 
 def _size(plot: ScalingPlot, size: float) -> str:

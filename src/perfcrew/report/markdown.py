@@ -5,8 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
+from perfcrew.core.charts import Frontier
 from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import JudgedTarget, Quote, Reading, Report, RequestLife
+from perfcrew.core.units import show
+from perfcrew.core.vectors import VectorSetting
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table
@@ -17,6 +20,7 @@ LINES = 700
 _RESERVED = 30
 """Lines that are kept free for the verdict, which is written last."""
 _ROWS = 40
+_WAYS = 12
 _STATE = (*LATENCY, "throughput", "cpu", "rss_peak", "rss_average", "statements", "rows", "trips", "bytes")
 
 
@@ -63,6 +67,7 @@ def _head(report: Report) -> list[str]:
         *_targets(report.targets),
         *_workload(report),
         *_life(report),
+        *_frontiers(report),
         *(["## Each finding in full", ""] if report.findings else []),
     ]
 
@@ -138,6 +143,25 @@ def _life(report: Report) -> list[str]:
     rows = [[f"`{one.endpoint}`", _stages(one)] for one in report.life]
     head = ["## The request's life", "", "Own time of each stage, without what lies inside it, in traced requests.", ""]
     return [*head, *(table(["Endpoint", "Stages"], rows, _ROWS) if rows else ["No request could be traced.", ""])]
+
+
+def _frontiers(report: Report) -> list[str]:
+    """What nothing beats in both recall and time, of each search that was swept."""
+    said = []
+    for plot in report.charts.frontiers:
+        rows = [_way(plot, s) for s in plot.settings if s.frontier]
+        if rows:
+            heads = ["Setting", "Recall", "Time", "Against exact search", "Built in", "Size"]
+            said += [f"### Nearest neighbours: `{plot.search}` at `{plot.endpoint}`", "", *table(heads, rows, _WAYS)]
+    return said
+
+
+def _way(plot: Frontier, one: VectorSetting) -> list[str]:
+    name = f"`{one.said}`" + (" **recommended**" if one == plot.recommended else "")
+    build = show(one.build_ms, "ms") if one.build_ms is not None else ""
+    size = show(one.size_bytes, "bytes") if one.size_bytes is not None else ""
+    figures = [show(one.recall_share, "fraction"), show(one.median_ms, "ms"), show(one.exact_ratio, "ratio")]
+    return [name, *figures, build, size]
 
 
 def _stages(one: RequestLife) -> str:

@@ -7,7 +7,7 @@ import re
 from perfcrew.core.report import FindingSection
 from perfcrew.core.units import read
 
-COUNTED = ("DB101", "DB102", "HT401", "CA201")
+COUNTED = ("DB101", "DB102", "DB110", "HT401", "CA201")
 """Rules whose fault shows in counts, which a test can hold exactly, without a clock."""
 
 _COUNT_TEST = '''\

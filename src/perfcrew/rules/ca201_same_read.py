@@ -19,11 +19,12 @@ import re
 from typing import NamedTuple
 
 from perfcrew.core.findings import Finding, Hypothesis
-from perfcrew.core.prose import Cited, Prose
+from perfcrew.core.prose import Cited, Prose, join
 from perfcrew.core.scene import ApplicationScene, Scene, Traced
 from perfcrew.core.sql import is_read, shape, tables
 from perfcrew.core.trace import Span, Trace
 from perfcrew.rules import statements
+from perfcrew.rules.caching import ttl_advice
 from perfcrew.rules.costs import (
     fraction,
     latency_ms,
@@ -56,14 +57,26 @@ class Read(NamedTuple):
 def recognise_application(app: ApplicationScene, limits: Limits) -> list[Finding]:
     """Per endpoint, with the writes of all endpoints in view."""
     writes = [s for scene in app.scenes for t in scene.traced for trace in t.traces for s in _writes(trace)]
-    return [f for scene in app.scenes for f in _of_scene(scene, writes, limits)]
+    lines = _writing(app)
+    return [f for scene in app.scenes for f in _of_scene(scene, writes, lines, limits)]
+
+
+def _writing(app: ApplicationScene) -> dict[str, list[str]]:
+    """The lines that write to each table, in any trace: what is kept must end there."""
+    found: dict[str, dict[str, None]] = {}
+    for scene in app.scenes:
+        for span in (s for t in scene.traced for trace in t.traces for s in _writes(trace)):
+            at = site(scene.root, span.stack, scene.endpoint.handler)
+            for table in tables(statements.text_of(span)) if at else ():
+                found.setdefault(table, {})[str((at.trigger or at.place) if at else "")] = None
+    return {table: list(lines) for table, lines in found.items()}
 
 
 def _writes(trace: Trace) -> list[Span]:
     return [s for s in statements.sent(trace) if not is_read(statements.text_of(s))]
 
 
-def _of_scene(scene: Scene, writes: list[Span], limits: Limits) -> list[Finding]:
+def _of_scene(scene: Scene, writes: list[Span], lines: dict[str, list[str]], limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
@@ -73,7 +86,7 @@ def _of_scene(scene: Scene, writes: list[Span], limits: Limits) -> list[Finding]
         for key, read in _reads(scene, trace).items():
             found.setdefault(key, []).append(read)
     usual = [r for r in found.values() if len(r) >= max(limits.requests, limits.traces_share * len(traces))]
-    return [_finding(scene, traced, reads, limits) for reads in usual if _worth(scene, reads, writes, limits)]
+    return [_finding(scene, traced, reads, lines, limits) for reads in usual if _worth(scene, reads, writes, limits)]
 
 
 def _reads(scene: Scene, trace: Trace) -> dict[tuple[str, str], Read]:
@@ -123,7 +136,7 @@ def _written_between(reads: list[Read], writes: list[Span], names: frozenset[str
     return bool(pairs) and renewed * 2 >= len(pairs)
 
 
-def _finding(scene: Scene, traced: Traced, reads: list[Read], limits: Limits) -> Finding:
+def _finding(scene: Scene, traced: Traced, reads: list[Read], lines: dict[str, list[str]], limits: Limits) -> Finding:
     part = middle([fraction(r.spent_ms, request_ms(r.trace)) for r in reads])
     share = latency_share(part, 1.0, "time of the read over the traced request")
     at_line = reads[-1].site
@@ -132,8 +145,19 @@ def _finding(scene: Scene, traced: Traced, reads: list[Read], limits: Limits) ->
     at = level(part, part * latency_ms(scene), limits)
     title = f"The same expensive read in every request, in {code(where.place.function or where.place.file)}"
     case = Case(title, at, where, share, confidence, shape(statements.text_of(reads[0].span)))
-    prose = _prose(scene, traced, reads)
-    return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence], _hypotheses(where, part, confidence))
+    advice = ttl_advice(scene, case.subject)
+    prose = join([_prose(scene, traced, reads), advice.text])
+    ends = _ends({line for t in tables(statements.text_of(reads[0].span)) for line in lines.get(t, ())})
+    changes = _hypotheses(where, part, confidence, advice.table + ends)
+    return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence, advice.evidence], changes)
+
+
+def _ends(lines: set[str]) -> str:
+    """Where what is kept has to be deleted, as far as the run's requests wrote."""
+    if not lines:
+        return ""
+    listed = "\n".join(f"- {code(line)}" for line in sorted(lines))
+    return f"\n\nThese lines write to its tables; delete what is kept there:\n\n{listed}"
 
 
 def _prose(scene: Scene, traced: Traced, reads: list[Read]) -> Prose:
@@ -151,7 +175,7 @@ def _prose(scene: Scene, traced: Traced, reads: list[Read]) -> Prose:
     )
 
 
-def _hypotheses(where: Site, part: float, confidence: float) -> list[Hypothesis]:
+def _hypotheses(where: Site, part: float, confidence: float, more: str = "") -> list[Hypothesis]:
     keep = """
 class Kept:
     def __init__(self, seconds: float) -> None:
@@ -179,7 +203,8 @@ if (kept := await redis.get(key)) is None:
             recipe="In the process, one entry:\n\n"
             + python(keep)
             + "\n\nWith several processes, in Redis, with a time to live:\n\n"
-            + python(shared),
+            + python(shared)
+            + more,
             scores=scores(part, confidence, effort=4, risk=3, reversibility=5),
             alternatives=(
                 "a materialized view that is refreshed on a schedule",

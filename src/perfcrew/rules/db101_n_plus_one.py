@@ -2,11 +2,11 @@
 
 What it costs: every repeat pays a round trip, so the time grows with the rows of the page.
 Seen as: at least `repeats` statements of one shape from one call site within one request, their parameters
-differing; other statements may lie between them, and they may run at the same time. Reads and writes alike. Where
+differing; other statements may lie between them, and they may run at the same time. Where
 the data was measured at several sizes, a count that grows with it makes sure of it. An N+1 that shows only in the
 first request, before a cache is filled, is reported one level lower.
-Not this: the same parameters again (DB102), pages of one listing (bounded statements that each fetch many rows),
-batches (a long `IN (…)` or an executemany), one statement each from several lines.
+Not this: writes (DB110), the same parameters again (DB102), pages of one listing (bounded statements that each fetch
+many rows), batches (a long `IN (…)` or an executemany), one statement each from several lines.
 Instead: fetch the set in one statement, with `selectinload` or `prefetch_related`, or one `IN` over the keys.
 Confidence: 0.7; more where the count grows with the data or is high, less where it stays the same and is low.
 Limits: sees what the traced requests did on the data at hand; a loop over two rows is below the bound. Does not look
@@ -19,13 +19,13 @@ from perfcrew.core.findings import Finding, Hypothesis, Level
 from perfcrew.core.prose import Prose, join
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.sql import is_read
-from perfcrew.rules import repeats, statements
+from perfcrew.rules import repeats, rows, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
-from perfcrew.rules.recipes import FETCH_THE_SET, WRITE_THE_SET, flavour
+from perfcrew.rules.recipes import fetch_the_set, flavour
 from perfcrew.rules.statements import Seen
-from perfcrew.rules.write import Case, code, finding, grows, growth, sentences, traced_values
+from perfcrew.rules.write import Case, code, finding, growth, sentences, traced_values
 
 ID = "DB101"
 
@@ -56,36 +56,19 @@ def _repeats(seen: Seen, limits: Limits) -> bool:
     enough = (
         min(seen.repeats, seen.distinct) >= limits.repeats and seen.distinct >= seen.repeats * limits.distinct_share
     )
-    return enough and not _in_batches(seen, limits)
+    return enough and is_read(seen.group.text) and not _in_batches(seen, limits)
 
 
 def _in_batches(seen: Seen, limits: Limits) -> bool:
     text = seen.group.text
-    many = any((s.attributes.get("perfcrew.db.executemany") or 0) > 1 for s in seen.group.spans)
     pages = statements.is_bounded(text) and middle(seen.group.rows) >= limits.page_rows
-    return many or pages or statements.listed(text) >= limits.batch_values
-
-
-def _growing(scene: Scene, seen: Seen) -> bool | None:
-    """Whether the repeats grow with the data; None where only one size was seen."""
-    if grows(scene, "db.statements") in ("linear", "quadratic"):
-        return True
-    points = statements.by_size(scene, seen.group)
-    if len(points) < 2:
-        return None if grows(scene, "db.statements") in (None, "unclear") else False
-    return points[-1][1].repeats > points[0][1].repeats * 1.3
-
-
-def _confidence(seen: Seen, growing: bool | None, limits: Limits) -> float:
-    many = seen.repeats >= limits.sure_repeats
-    sure = 0.7 + (0.2 if growing else 0.0) + (0.08 if many else 0.0)
-    return sure - (0.2 if growing is False and not many else 0.0) - (0.0 if seen.group.spans[0].stack else 0.2)
+    return rows.in_batches(seen) or pages or statements.listed(text) >= limits.batch_values
 
 
 def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits, cold: bool) -> Finding:
-    growing = _growing(scene, seen)
+    growing = rows.growing(scene, seen)
     site = statements.with_loop(scene, seen.group)
-    confidence = _confidence(seen, growing, limits) - (0.1 if cold else 0.0)
+    confidence = rows.confidence(seen, growing, limits) - (0.1 if cold else 0.0)
     basis = "time from the first to the last of these statements, with the work a row, over the traced request"
     share = latency_share(seen.window_share, 1.0, basis)
     whole = seen.group.request_ms if cold else latency_ms(scene)
@@ -120,7 +103,9 @@ def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, gro
     }
     said = sentences(
         values,
-        "{line} sends {shape} once a row, each time with other parameters.",
+        "{line} sends {shape} once a row, each time with other parameters."
+        if any(s.attributes.get("perfcrew.db.parameters_digest") for s in seen.group.spans)
+        else "{line} sends {shape} once a row.",
         "It is reached from {loop}.",
         "It does so {repeats} times a request, for {own} of the {request} as traced, which is {own_share}.",
         "A request to {endpoint} sends {statements} statements in all and fetches {rows} with them"
@@ -132,18 +117,16 @@ def _prose(scene: Scene, traced: Traced, seen: Seen, site: Site, cold: bool, gro
 
 def _hypotheses(scene: Scene, seen: Seen, site: Site, confidence: float) -> list[Hypothesis]:
     kind = flavour(scene.root, site.place, seen.group.spans[0].stack)
-    read = is_read(seen.group.text)
     improvement = round(seen.window_share * (1 - 1 / max(seen.repeats, 1)), 3)
     return [
         Hypothesis(
             id=f"{ID}-set",
-            change=f"{'fetching' if read else 'writing'} the set in one statement rather than one row at a time in "
-            f"{code(str(site.place))}",
+            change=f"fetching the set in one statement rather than one row at a time in {code(str(site.place))}",
             metric="latency",
             improvement=improvement,
             because="all round trips but one go away; at most their share, since some work a row remains",
             kind="code",
-            recipe=(FETCH_THE_SET if read else WRITE_THE_SET)[kind],
+            recipe=fetch_the_set(kind, seen.group.spans[0]),
             scores=scores(seen.window_share, confidence, effort=4, risk=4, reversibility=5),
             alternatives=(
                 "join the relation into the first statement, where each row has one of it",

@@ -5,6 +5,10 @@ Seen as: one statement a request whose median time is at least `slow_ms` and `mi
 from `growing_ms` on, one whose time grows with the size of the data at least by `growth_ratio` a doubling.
 Not this: a statement that an index mends (DB103), one that is read again and again with equal parameters (CA201
 comes first: then keeping its answer is cheaper), many small ones (DB101), a large result (DB105), streams.
+Told with it, where its plan was taken: a table that is read from end to end and how much of it is kept, an estimate
+that is wrong `estimate_ratio` times, sorts and hashes that spill to disk, a nested loop of `plan_loops` turns, an index
+that finds rows of which at most `kept_share` are kept, heap fetches, triggers; nodes of fewer than `plan_rows` rows, or
+of less than `node_share` of the plan's time, are left out.
 Instead: let it touch fewer rows: aggregate before joining, replace correlated subqueries, keep totals in a table or
 a materialized view, move the report off the request.
 Confidence: 0.85 from `slow_ms` on; 0.7 where growth alone speaks.
@@ -15,13 +19,13 @@ from __future__ import annotations
 
 from perfcrew.core.evidence import QueryPlan
 from perfcrew.core.findings import Finding, Hypothesis
-from perfcrew.core.prose import Cited, Prose
+from perfcrew.core.prose import Cited, Prose, join
 from perfcrew.core.scene import Scene, Seen, Traced
 from perfcrew.core.sql import shape
-from perfcrew.rules import statements
+from perfcrew.rules import plan_reading, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores, streams
 from perfcrew.rules.limits import Limits
-from perfcrew.rules.recipes import sql
+from perfcrew.rules.recipes import SLOW_ELSEWHERE, engine, sql
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB104"
@@ -66,12 +70,24 @@ def _finding(scene: Scene, traced: Traced, group: statements.Seen, growing: bool
     confidence = 0.85 if slow else 0.7
     case = Case(title, raised(at) if growing else at, site, share, confidence, group.group.shape)
     plan = next((p for p in scene.plans if group.group.shape in (p.body.shape, shape(p.body.statement))), None)
-    prose = _prose(scene, traced, group, plan, growing)
+    prose = _prose(scene, traced, group, plan, growing, limits)
     evidence = [traced.seen.evidence, plan.evidence if plan else None]
-    return finding(ID, scene.endpoint.key, case, prose, evidence, _hypotheses(group, confidence))
+    mends = plan_reading.remedies(plan, limits) if plan else []
+    elsewhere = SLOW_ELSEWHERE.get(engine(group.group.spans[0]))
+    hypotheses = [*([_mending(group, mends)] if mends else []), *_hypotheses(group, confidence)]
+    if elsewhere:
+        hypotheses = [_elsewhere(group, elsewhere)]
+    return finding(ID, scene.endpoint.key, case, prose, evidence, hypotheses)
 
 
-def _prose(scene: Scene, traced: Traced, group: statements.Seen, plan: Seen[QueryPlan] | None, growing: bool) -> Prose:
+def _prose(
+    scene: Scene,
+    traced: Traced,
+    group: statements.Seen,
+    plan: Seen[QueryPlan] | None,
+    growing: bool,
+    limits: Limits,
+) -> Prose:
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(group.group.site.place)),
@@ -81,13 +97,47 @@ def _prose(scene: Scene, traced: Traced, group: statements.Seen, plan: Seen[Quer
         if plan and plan.body.trial_refused
         else None,
     }
-    return sentences(
+    said = sentences(
         values,
         "{line} sends {shape}.",
         "Statements take {spent} of the {request} of a traced request to {endpoint}, which is {share}.",
         "By itself the statement ran {planned} on the clone.",
+    )
+    rest = sentences(
+        values,
         "No index was found that mends it: {refused}.",
         "Its time grows with the data." if growing else "",
+    )
+    return join([said, plan_reading.told(plan, limits) if plan else Prose(text=""), rest])
+
+
+def _elsewhere(group: statements.Seen, recipe: str) -> Hypothesis:
+    return Hypothesis(
+        id=f"{ID}-explain",
+        change=f"what the engine's own plan shows for {code(str(group.group.site.place))}",
+        metric="latency",
+        improvement=None,
+        because="the request is most of the time; what it spends on, only the engine's own plan tells",
+        kind="schema",
+        recipe=recipe,
+        scores=scores(group.share, 0.5, effort=3, risk=3, reversibility=5),
+        trade_offs="An index costs its writes and its memory.",
+        rollback="Drop the index.",
+    )
+
+
+def _mending(group: statements.Seen, mends: list[str]) -> Hypothesis:
+    return Hypothesis(
+        id=f"{ID}-plan",
+        change=f"what the plan of {code(str(group.group.site.place))} spends on",
+        metric="latency",
+        improvement=None,
+        because="the plan names where its time goes; how much of it each of these saves is to be measured on a copy",
+        kind="schema",
+        recipe="By what the plan spends on:\n\n" + "\n".join(f"- {mend}" for mend in mends),
+        scores=scores(group.share, 0.5, effort=4, risk=4, reversibility=5),
+        trade_offs="Indexes cost writes and disk; memory is taken by each sort of each connection.",
+        rollback="Undo the one setting or drop the one index.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether awaits of one async function depend on each other, by the flow of data and of control in its source.
+"""Whether awaits (or calls) of one function depend on each other, by the flow of data and of control in its source.
 
 Careful by design: what can't be shown independent counts as dependent.
 """
@@ -9,8 +9,11 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from perfcrew.rules.source import dotted, names
+from perfcrew.rules.source import Function, dotted, names
+
+_Node = TypeVar("_Node", ast.Await, ast.Call)
 
 _SHARED_SESSION = re.compile(r"(session|conn|connection|cursor|transaction|uow|\bdb|\btx)$", re.IGNORECASE)
 _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
@@ -20,10 +23,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 @dataclass(frozen=True)
 class Step:
-    """An await: its line, its statement, and the list of statements that this is an element of."""
+    """An await, or a call: its line, its statement, and the list of statements that this is an element of."""
 
     line: int
-    node: ast.Await
+    node: ast.Await | ast.Call
     statement: ast.stmt
     block: tuple[ast.stmt, ...]
 
@@ -34,11 +37,14 @@ class Step:
         return frozenset(name for name in found if name and _SHARED_SESSION.search(name))
 
 
-def steps(function: ast.AsyncFunctionDef, lines: Iterable[int]) -> list[Step]:
-    """The awaits at these lines that run once a call: those in loops and comprehensions are left out."""
+def steps(function: Function, lines: Iterable[int]) -> list[Step]:
+    """The awaits at these lines that run once a call: those in loops and comprehensions are left out.
+
+    Of a function that is not async, the outermost calls.
+    """
     found: dict[int, Step] = {}
     for block, statement in _statements(function.body):
-        for node in _awaits(statement):
+        for node in _waited_for(function, statement):
             line = next((n for n in lines if node.lineno <= n <= (node.end_lineno or node.lineno)), None)
             if line is not None and id(node) not in found:
                 found[id(node)] = Step(line, node, statement, block)
@@ -58,14 +64,20 @@ def _statements(block: list[ast.stmt]) -> Iterable[tuple[tuple[ast.stmt, ...], a
             yield from _statements(each)
 
 
-def _awaits(node: ast.AST) -> Iterable[ast.Await]:
-    """Awaits within a statement. One inside another's arguments is the other's business: the outer one is given."""
-    if isinstance(node, ast.Await):
+def _waited_for(function: Function, statement: ast.stmt) -> Iterable[ast.Await | ast.Call]:
+    if isinstance(function, ast.AsyncFunctionDef):
+        return _outermost(statement, ast.Await)
+    return _outermost(statement, ast.Call)
+
+
+def _outermost(node: ast.AST, kind: type[_Node]) -> Iterable[_Node]:
+    """Within a statement. One inside another's arguments is the other's business: the outer one is given."""
+    if isinstance(node, kind):
         yield node
         return
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (*_REPEATS, *_FUNCTIONS)):
-            yield from _awaits(child)
+            yield from _outermost(child, kind)
 
 
 def independent(first: Step, later: Step) -> bool:

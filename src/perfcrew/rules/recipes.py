@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from perfcrew.core.trace import Frame
+from perfcrew.core.indexes import IndexSpec, is_expression
+from perfcrew.core.trace import Frame, Span
 from perfcrew.core.web import Place
 from perfcrew.rules import source
 
@@ -64,12 +66,189 @@ parents = Parent.objects.select_related("owner").prefetch_related("children")[:l
     + sql("SELECT … FROM child WHERE parent_id IN (:ids)  -- or = ANY(:ids) on PostgreSQL"),
 }
 
+FETCH_ELSEWHERE = {
+    "mongodb": python("found = {d['_id']: d for d in collection.find({'_id': {'$in': keys}})}")
+    + "\n\nWhat belongs to another collection comes with `$lookup` in one aggregation.",
+    "neo4j": "Hand all keys to one query:\n\n"
+    + python("session.run('UNWIND $keys AS key MATCH (b:Book {id: key})-[:BY]->(a) RETURN key, a', keys=keys)"),
+    "elasticsearch": python("found = client.mget(index='books', ids=keys)      # searches: client.msearch(searches=…)"),
+}
+WRITE_ELSEWHERE = {
+    "mongodb": python("collection.insert_many(rows)      # mixed: collection.bulk_write([UpdateOne(…), …])"),
+    "neo4j": python("session.run('UNWIND $rows AS row CREATE (b:Book) SET b = row', rows=rows)"),
+    "elasticsearch": python("helpers.bulk(client, ({'_index': 'books', '_source': row} for row in rows))"),
+}
+SLOW_ELSEWHERE = {
+    "mongodb": "Look at `.explain('executionStats')`: `totalDocsExamined` far above `nReturned` wants an index.",
+    "neo4j": "Look at `PROFILE <query>`: `NodeByLabelScan` and many db hits want an index on the property.",
+    "elasticsearch": 'Look at the Profile API (`"profile": true`): filters in `filter` context, fewer fields in '
+    "`_source`, `search_after` rather than deep `from`.",
+}
+_LIKE = {"opensearch": "elasticsearch", "memgraph": "neo4j"}
+
+
+def fetch_the_set(kind: Flavour, span: Span) -> str:
+    """For a set of rows in one request, in the words of its engine."""
+    return FETCH_ELSEWHERE.get(engine(span)) or FETCH_THE_SET[kind]
+
+
+def write_the_set(kind: Flavour, span: Span) -> str:
+    """As `fetch_the_set`, for writes."""
+    return WRITE_ELSEWHERE.get(engine(span)) or WRITE_THE_SET[kind]
+
+
+def engine(span: Span) -> str:
+    """The engine's name, "" where the span has none; those that speak alike by one name."""
+    name = str(span.attributes.get("db.system.name") or "")
+    return _LIKE.get(name, name)
+
+
 WRITE_THE_SET: dict[Flavour, str] = {
     "sqlalchemy": python("await session.execute(insert(Child), [{'parent_id': p, 'name': n} for p, n in rows])"),
     "django": python(
         "Child.objects.bulk_create(children, batch_size=1000)\nChild.objects.bulk_update(children, ['name'])"
     ),
-    "sql": sql("INSERT INTO child (parent_id, name) VALUES (…), (…), (…)"),
+    "sql": python("cursor.executemany('INSERT INTO child (parent_id, name) VALUES (%s, %s)', rows)")
+    + "\n\npsycopg2's `executemany` still sends a statement a row: use `psycopg2.extras.execute_values` there.",
+}
+
+TOGETHER: dict[Flavour, str] = {
+    "sqlalchemy": "Single values come in one statement:\n\n"
+    + python(
+        """
+books, authors = session.execute(
+    select(
+        select(func.count(Book.id)).scalar_subquery(),
+        select(func.count(Author.id)).scalar_subquery(),
+    )
+).one()
+"""
+    )
+    + "\n\nSets of rows in async code wait together, each on a session of its own; one `AsyncSession` is never "
+    "shared by tasks:\n\n"
+    + python(
+        """
+async def ask(statement):
+    async with sessions() as session:
+        return (await session.scalars(statement)).all()
+
+books, authors = await asyncio.gather(ask(select(Book)), ask(select(Author)))
+"""
+    ),
+    "django": python(
+        """
+figures = Author.objects.aggregate(
+    authors=Count("id", distinct=True), books=Count("books", distinct=True)
+)
+"""
+    )
+    + "\n\nor as subqueries of one queryset: `.annotate(latest=Subquery(…))`.",
+    "sql": sql("SELECT (SELECT count(*) FROM book) AS books, (SELECT count(*) FROM author) AS authors")
+    + "\n\nSets of rows: psycopg's `with connection.pipeline():` sends them without waiting for each answer.",
+}
+
+ESTIMATE: dict[Flavour, str] = {
+    "sqlalchemy": "Fetch one row more than the page holds: it says whether there is a next page.\n\n"
+    + python(
+        "rows = (await session.scalars(statement.limit(limit + 1))).all()\npage, more = rows[:limit], len(rows) > limit"
+    ),
+    "django": "A paginator that doesn't count:\n\n"
+    + python(
+        """
+class NextOnly(Paginator):
+    @cached_property
+    def count(self):
+        return sys.maxsize      # the template shows "next", no last page
+"""
+    )
+    + "\n\nIn Django REST framework `CursorPagination` never counts.",
+    "sql": "Fetch one row more than the page holds, or show an estimate:\n\n"
+    + sql("SELECT reltuples::bigint FROM pg_class WHERE oid = 'item'::regclass  -- as of the last ANALYZE"),
+}
+
+BY_KEY: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        """
+statement = select(Item).order_by(Item.created_at, Item.id).limit(limit)
+if after is not None:      # the last row of the page before: its order columns, ending with a unique one
+    statement = statement.where(tuple_(Item.created_at, Item.id) > after)
+"""
+    ),
+    "django": python(
+        """
+items = Item.objects.order_by("created_at", "id")
+if after:                  # the last row of the page before
+    items = items.filter(Q(created_at__gt=after.created_at) | Q(created_at=after.created_at, id__gt=after.id))
+page = items[:limit]
+"""
+    )
+    + "\n\nIn Django REST framework `CursorPagination` does it.",
+    "sql": sql("SELECT … FROM item WHERE (created_at, id) > (:created_at, :id) ORDER BY created_at, id LIMIT :limit"),
+}
+
+POOL: dict[Flavour, str] = {
+    "sqlalchemy": "One engine a process, made when it starts:\n\n"
+    + python("engine = create_async_engine(url, pool_size=10, max_overflow=5, pool_pre_ping=True)"),
+    "django": "Kept connections, or Django's own pool (psycopg, from 5.1 on):\n\n"
+    + python(
+        """
+DATABASES = {"default": {..., "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {"default": {..., "CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 2, "max_size": 10}}}}
+"""
+    ),
+    "sql": "One pool a process, opened when it starts:\n\n"
+    + python(
+        """
+pool = psycopg_pool.ConnectionPool(url, min_size=2, max_size=10)      # asyncpg: await asyncpg.create_pool(url)
+
+with pool.connection() as connection:
+    ...
+"""
+    ),
+}
+
+SHORT: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        """
+async with sessions.begin() as session:
+    order = await session.get(Order, key)
+    payload = order.as_payload()          # all that the call needs
+answer = await client.post(url, json=payload)      # no transaction is open
+async with sessions.begin() as session:
+    await session.execute(update(Order).where(Order.id == key, Order.version == payload["version"]).values(...))
+"""
+    ),
+    "django": python(
+        """
+with transaction.atomic():
+    order = Order.objects.get(pk=key)
+answer = client.post(url, json=payload)      # outside of the block; ATOMIC_REQUESTS wraps the whole view
+with transaction.atomic():
+    Order.objects.filter(pk=key, version=order.version).update(...)
+"""
+    )
+    + "\n\nWhat may happen later: `transaction.on_commit(lambda: send(key))`.",
+    "sql": python(
+        """
+row = connection.execute(...).fetchone()
+connection.commit()
+answer = client.post(url, json=payload)      # no transaction is open
+connection.execute("UPDATE ... WHERE id = %s AND version = %s", ...)
+connection.commit()
+"""
+    ),
+}
+
+COMMIT_ONCE: dict[Flavour, str] = {
+    "sqlalchemy": python(
+        "with session.begin():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
+    "django": python(
+        "with transaction.atomic():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
+    "sql": python(
+        "with connection.transaction():      # one commit, at the end of the block\n    for row in rows:\n        ..."
+    ),
 }
 
 ASK_ONCE: dict[Flavour, str] = {
@@ -126,20 +305,19 @@ def load_only(kind: Flavour, entity: str, columns: list[str]) -> str:
     return sql("SELECT id, title  -- the columns of the answer, by name, not *\nFROM …")
 
 
-def migration(kind: Flavour, ddl: str, table: str, columns: tuple[str, ...]) -> str:
+def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
     """An index as a reversible migration."""
-    name = f"ix_{table.rsplit('.', 1)[-1]}_{'_'.join(columns)}"
-    listed = ", ".join(repr(c) for c in columns)
+    name = f"ix_{index.table.rsplit('.', 1)[-1]}_{'_'.join(index.words)}"[:60]
     text = f"As tried on the clone:\n\n{sql(ddl)}"
-    if kind == "django":
-        index = f"models.Index(fields=[{listed}], name={name[:30]!r})"
+    if kind == "django" and index.is_plain:
+        made = f"models.Index(fields=[{', '.join(map(repr, index.keys))}], name={name[:30]!r})"
         text += "\n\nAs part of the model, then `manage.py makemigrations`:\n\n" + python(
-            f"class Meta:\n    indexes = [{index}]"
+            f"class Meta:\n    indexes = [{made}]"
         )
     if kind == "sqlalchemy":
         text += "\n\nAs an Alembic migration:\n\n" + python(
-            f"def upgrade() -> None:\n    op.create_index({name!r}, {table!r}, [{listed}])\n\n\n"
-            f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={table!r})"
+            f"def upgrade() -> None:\n    op.create_index({', '.join(alembic_arguments(index, name))})\n\n\n"
+            f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={index.table!r})"
         )
     return (
         text
@@ -147,3 +325,43 @@ def migration(kind: Flavour, ddl: str, table: str, columns: tuple[str, ...]) -> 
         "(`postgresql_concurrently=True` within `op.get_context().autocommit_block()`, or Django's "
         "`AddIndexConcurrently`)."
     )
+
+
+def alembic_arguments(index: IndexSpec, name: str, quote: str = "'") -> list[str]:
+    """What `op.create_index` is called with, `sa` being SQLAlchemy."""
+    texts = (sql_key(index, k) if is_expression(k) else k for k in index.keys)
+    keys = ", ".join(f"sa.text({quoted(t, quote)})" if is_expression(t) else quoted(t, quote) for t in texts)
+    more = [f"{name}={value}" for name, value in options(index, "sa.text", quote)]
+    return [quoted(name, quote), quoted(index.table.rpartition(".")[2], quote), f"[{keys}]", *more]
+
+
+def sql_key(index: IndexSpec, key: str) -> str:
+    """An expression as CREATE INDEX takes it, with its operator class."""
+    call = re.fullmatch(r"\w+\((?:[^()]|\([^()]*\))*\)", key)
+    return f"{key if call else f'({key})'} {index.opclass}".strip()
+
+
+def options(index: IndexSpec, text: str, quote: str = '"') -> list[tuple[str, str]]:
+    """The keywords of SQLAlchemy's Index for what it is beside its keys; `text` is the module's name for `text`."""
+    found: list[tuple[str, str]] = []
+    if index.include:
+        found.append(("postgresql_include", f"[{', '.join(quoted(c, quote) for c in index.include)}]"))
+    if index.where:
+        condition = f"{text}({quoted(index.where, quote)})"
+        found += [(f"{engine}_where", condition) for engine in ("postgresql", "sqlite")]
+    if index.using != "btree":
+        found.append(("postgresql_using", quoted(index.using, quote)))
+    if index.parameters:
+        given = ", ".join(f"{quoted(name, quote)}: {value}" for name, value in index.parameters)
+        found.append(("postgresql_with", f"{{{given}}}"))
+    if index.opclass and index.columns:
+        named = ", ".join(f"{quoted(k, quote)}: {quoted(index.opclass, quote)}" for k in index.columns)
+        found.append(("postgresql_ops", f"{{{named}}}"))
+    return found
+
+
+def quoted(text: str, quote: str) -> str:
+    """A Python string in these quotes, in others where it holds them."""
+    if quote in text or "\\" in text or "\n" in text:
+        return repr(text)
+    return f"{quote}{text}{quote}"

@@ -4,7 +4,7 @@ Refuses: a percentile or an interval that the samples do not carry, and to guess
 numpy and scipy are imported when a function is first called, since the command line must start without them.
 """
 
-from perfcrew.stats.growth import Growth, growth
+from perfcrew.stats.growth import Growth, growth, likeliest
 from perfcrew.stats.histogram import Bucket, decode, encode, merge
 from perfcrew.stats.slope import slope
 from perfcrew.stats.summary import PERCENTILES, Summary, quantile, summarise
@@ -18,6 +18,7 @@ __all__ = [
     "decode",
     "encode",
     "growth",
+    "likeliest",
     "merge",
     "quantile",
     "slope",

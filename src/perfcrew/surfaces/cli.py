@@ -58,6 +58,7 @@ def parser(first: str = "") -> argparse.ArgumentParser:
         "resume": _resume,
         "optimize": _optimize,
         "compare": _compare,
+        "vectors": _vectors,
         "init": _init,
         "rules": _rules,
         "evidence": _evidence,
@@ -169,6 +170,23 @@ def _compare(commands: Commands) -> None:
     showing.add_argument("--json", action="store_true", help="the result as one JSON object; its verdict is `verdict`")
     showing.add_argument("--plot", metavar="FILE.svg", help="write a forest plot")
     showing.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _vectors(commands: Commands) -> None:
+    sub = commands.add_parser("vectors", help="sweep a vector search: recall against time, by pgvector or FAISS")
+    sub.set_defaults(command=lambda options: _late("vectors")(options))
+    sub.add_argument("what", metavar="TABLE.COLUMN | FILE", help="a column of pgvector's; a FAISS index, or .npy")
+    sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
+    sub.add_argument("--database", metavar="URL", help="the database that is copied (default: the project's)")
+    sub.add_argument("--operator", default="<=>", choices=("<->", "<=>", "<#>", "<+>"), help="distance (<=>, cosine)")
+    sub.add_argument("--where", metavar="SQL", help="a condition of the search, such as 'shop_id = 3'")
+    sub.add_argument("--limit", type=int, default=10, help="neighbours that are asked for (10)")
+    sub.add_argument("--recall", type=float, default=0.95, help="of the exact answer's rows, that is asked for (0.95)")
+    sub.add_argument("--queries", type=int, default=40, help="query vectors (40)")
+    sub.add_argument("--budget", type=float, default=120.0, metavar="SECONDS", help="at most about this long (120)")
+    sub.add_argument("--python", metavar="PATH", help="the interpreter that has faiss (default: this one)")
+    sub.add_argument("--plot", metavar="FILE.svg", help="write the frontier as a plot")
+    sub.add_argument("--json", action="store_true", help="the result as one JSON object")
 
 
 def _init(commands: Commands) -> None:

@@ -24,6 +24,7 @@ from perfcrew.core.base import Noun
 from perfcrew.core.errors import TargetFailed, ToolFailed, UsageError
 from perfcrew.core.project import Auth, LoginRequest, Project
 from perfcrew.target.config import FILE, resolved
+from perfcrew.target.environment import layered
 
 REQUEST_TIMEOUT_S = 30.0
 SCRIPT_TIMEOUT_S = 60.0
@@ -45,8 +46,12 @@ class Credentials(Noun):
         return Credentials(headers={**other.headers, **self.headers}, cookies={**other.cookies, **self.cookies})
 
 
-async def credentials(project: Project, base_url: str, other: bool = False) -> Credentials:
+async def credentials(
+    project: Project, base_url: str, other: bool = False, told: Mapping[str, str] | None = None
+) -> Credentials:
     """The credentials for the running target at `base_url` (`http://127.0.0.1:8000`); `other`: of the other user.
+
+    `told` are the variables by which the target was told of its own data, for the login script.
 
     What is given in `[auth]` (or `[other_user]`) goes over a login's, that over a script's, that over a session's.
     Raises UsageError where a variable is missing or the login is refused, TargetFailed where the target does not
@@ -57,7 +62,7 @@ async def credentials(project: Project, base_url: str, other: bool = False) -> C
     if auth.session_file:
         found = recorded(project.root / auth.session_file)
     if auth.script:
-        found = (await _scripted(project, auth, base_url)).over(found)
+        found = (await _scripted(project, auth, base_url, told or {})).over(found)
     given = Credentials(
         headers={name: resolved(value, f"{FILE} [{table}] headers.{name}") for name, value in auth.headers.items()},
         cookies={name: resolved(value, f"{FILE} [{table}] cookies.{name}") for name, value in auth.cookies.items()},
@@ -103,12 +108,12 @@ def _of_json(text: str, where: str) -> Credentials:
     return Credentials(headers=headers or {}, cookies=cookies or {})
 
 
-async def _scripted(project: Project, auth: Auth, base_url: str) -> Credentials:
+async def _scripted(project: Project, auth: Auth, base_url: str, told: Mapping[str, str]) -> Credentials:
     """Run the login script in the target's folder, with the base URL as PERFCREW_BASE_URL and for `{base_url}`."""
     words = [word.replace("{base_url}", base_url) for word in auth.script]
     if words[0] in ("python", "python3"):
         words[0] = str(project.python)
-    said, complaint, status = await _run(words, project, base_url)
+    said, complaint, status = await _run(words, project, base_url, told)
     where = shown = list(auth.script)
     if status:
         raise ToolFailed(
@@ -117,8 +122,9 @@ async def _scripted(project: Project, auth: Auth, base_url: str) -> Credentials:
     return _of_json(said, f"the output of {' '.join(where)}")
 
 
-async def _run(words: list[str], project: Project, base_url: str) -> tuple[str, str, int]:
-    environment = {**os.environ, **project.environment, "PERFCREW_BASE_URL": base_url, "PYTHONDONTWRITEBYTECODE": "1"}
+async def _run(words: list[str], project: Project, base_url: str, told: Mapping[str, str]) -> tuple[str, str, int]:
+    ours = {"PERFCREW_BASE_URL": base_url, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**layered(os.environ, project.environment, told), **ours}
     try:
         process = await asyncio.create_subprocess_exec(
             *words,

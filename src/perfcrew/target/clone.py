@@ -18,11 +18,12 @@ from perfcrew.target import spawn
 from perfcrew.target.clones import django, postgres, sqlite, urls
 from perfcrew.target.clones.instance import DEFAULT, Clone, Source, file_of
 from perfcrew.target.clones.tellers import Teller, teller
-from perfcrew.target.environment import BYTECODE, command_of, environment_of
+from perfcrew.target.environment import BYTECODE, command_of, environment_of, layered
 from perfcrew.target.framework_tables import FRAMEWORK_TABLES
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.redis.private import private
 
-__all__ = ["Clone", "Template", "dropper", "prepare"]
+__all__ = ["Clone", "Source", "Template", "dropper", "prepare"]
 
 _SEED_S = 1800.0
 _MIGRATE_S = 600.0
@@ -45,6 +46,12 @@ class Template:
     @property
     def engine(self) -> str:
         return next((s.engine for s in self.sources if s.alias == DEFAULT), "none")
+
+    @property
+    def original(self) -> Source | None:
+        """The user's own default database, where it is a PostgreSQL that holds something."""
+        found = next((s for s in self.sources if s.alias == DEFAULT and s.engine == "postgresql"), None)
+        return found if found and found.present else None
 
     @property
     def seeds_sizes(self) -> bool:
@@ -186,15 +193,18 @@ class Template:
             await told._command(project.migrate, clone, "the migrations of the change", _MIGRATE_S)
 
     async def _command(self, command: Iterable[str], clone: Clone, what: str, timeout_s: float) -> None:
-        await spawn.run(
-            [clone.moved(word) for word in command_of(self.project, list(command))],
-            cwd=clone.workdir or self.project.workdir,
-            environment=environment_of(self.project, clone, bytecode=self.workspace / BYTECODE),
-            log=self.workspace / f"{_plain(what)}.log",
-            registry=self.registry,
-            what=what,
-            timeout_s=timeout_s,
-        )
+        place, name = self.workspace, _plain(what)
+        told = environment_of(self.project, clone, bytecode=place / BYTECODE)
+        async with private(self.project, told, workspace=place, registry=self.registry, name=name) as redis:
+            await spawn.run(
+                [clone.moved(word) for word in command_of(self.project, list(command))],
+                cwd=clone.workdir or self.project.workdir,
+                environment=layered(told, redis.environment),
+                log=place / f"{name}.log",
+                registry=self.registry,
+                what=what,
+                timeout_s=timeout_s,
+            )
 
 
 def _plain(name: str) -> str:

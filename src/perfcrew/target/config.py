@@ -58,6 +58,8 @@ class TargetKeys(Noun):
     database_url: str | None = None
     database_variable: str | None = None
     database_files: tuple[str, ...] | None = None
+    redis_variable: str | None = None
+    shared_redis: bool = False
     tests: Command | None = None
     frontend: str | None = None
     start_timeout_s: float | None = None

@@ -49,8 +49,7 @@ def environment_of(
     for layer in layers:
         merged.update(layer)
     merged.pop("PYTHONPATH", None)
-    paths = [layer.get("PYTHONPATH", "") for layer in (*reversed(layers), os.environ)]
-    if path := os.pathsep.join(dict.fromkeys(p for path in paths for p in path.split(os.pathsep) if p)):
+    if path := _paths(*reversed(layers), os.environ):
         merged["PYTHONPATH"] = path
     merged["PATH"] = f"{project.python.parent}{os.pathsep}{merged.get('PATH', os.defpath)}"
     merged["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -60,6 +59,17 @@ def environment_of(
     if port is not None:
         merged.update(_port_variables(project, merged, port))
     return merged
+
+
+def layered(*layers: Mapping[str, str]) -> dict[str, str]:
+    """One layer of several: what comes later wins, and its PYTHONPATH comes first."""
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    return {**merged, **({"PYTHONPATH": path} if (path := _paths(*reversed(layers))) else {})}
+
+
+def _paths(*layers: Mapping[str, str]) -> str:
+    paths = [layer.get("PYTHONPATH", "") for layer in layers]
+    return os.pathsep.join(dict.fromkeys(p for path in paths for p in path.split(os.pathsep) if p))
 
 
 def _port_variables(project: Project, environment: Mapping[str, str], port: int) -> dict[str, str]:

@@ -47,6 +47,9 @@ _TABLE: tuple[_Hint, ...] = tuple(
             lambda m, p: f"{m.group(1)}: check the database URL"),
         (r"(?i)(connection (?:to [^\n]* )?(?:was )?refused|ConnectionRefusedError)", lambda m, p:
             "a service that it needs is not running: start it (database, Redis, …), or point its address elsewhere"),
+        (r"(?i)(cluster mode is not enabled|cluster support disabled|unknown command [`']?sentinel)", lambda m, p:
+            "the Redis that it was given is one server, no cluster and no sentinel: turn that off for the review under "
+            "[target.environment] in perfcrew.toml, or let it use your own by `shared_redis = true` under [target]"),
         (r"PermissionError: [^\n]*: '([^']+)'", lambda m, p: f"it may not use {m.group(1)}: check who owns it"),
         (r"SyntaxError: ", lambda m, p: f"the code does not parse: is {p} the Python version that it is written for?"),
     )

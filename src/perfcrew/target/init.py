@@ -135,11 +135,19 @@ def _keys(project: Project) -> Iterable[tuple[str, object, object]]:
     yield "database_url", project.database_url, None
     yield "database_variable", project.database_variable, None
     yield "database_files", [_below(root, path) for path in project.database_files], []
+    yield "redis_variable", _redis_variable(project), None
+    yield "shared_redis", project.shared_redis, False
     yield "tests", plain(python, project.tests), ()
     yield "frontend", _below(root, project.frontend), None
     yield "start_timeout_s", project.start_timeout_s, 60.0
     yield "methods", list(project.methods), ["GET", "HEAD"]
     yield "exclude", list(project.exclude), []
+
+
+def _redis_variable(project: Project) -> str | None:
+    """The variable that the user gave; what is detected is detected anew."""
+    found = next((d for d in project.detected if d.key == "redis_variable"), None)
+    return found.value if found else None
 
 
 def _below(root: Path, path: Path | None) -> str | None:

@@ -18,8 +18,9 @@ import psutil
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.project import Project
 from perfcrew.target import hints, process
-from perfcrew.target.environment import BYTECODE, HOST, environment_of, start_command
+from perfcrew.target.environment import BYTECODE, HOST, environment_of, layered, start_command
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.redis.private import Private, private
 from perfcrew.target.spawn import Child, spawn, uninterrupted
 from perfcrew.target.startup import ask, until_up
 
@@ -45,6 +46,8 @@ class Running:
     notes: tuple[str, ...] = ()
     """What was odd about the start, such as a health path that answers 500."""
     data: Clone | None = None
+    redis: Private = field(default_factory=Private)
+    """What it was given for its Redis."""
     start_waited_ms: float | None = None
     _environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     _folder: str = ""
@@ -148,15 +151,20 @@ async def launch(
 
     `environment` wins over the clone's, which wins over the project's; PYTHONPATHs are joined in that order.
     `wrap` is put in front of the start command. The log is `<workspace>/<name>.log`.
+    Where it uses a Redis it gets one of its own (`Running.redis`). UsageError where it would use the user's.
     Raises TargetFailed with command, exit, tail of the log and what to do, when it does not come up.
     """
     os.makedirs(workspace, exist_ok=True)
-    settings = _Start(project, data, workspace, registry, environment or {}, tuple(wrap), name, core)
-    running = await _start(settings, port)
-    try:
-        yield running
-    finally:
-        await uninterrupted(running.stop())
+    extra = environment or {}
+    whole = environment_of(project, data, extra)
+    async with private(project, whole, workspace=workspace, registry=registry, name=name) as redis:
+        told = layered(extra, redis.environment)
+        running = await _start(_Start(project, data, workspace, registry, told, tuple(wrap), name, redis, core), port)
+        try:
+            yield running
+            await asyncio.to_thread(redis.refuse_strays, running.processes())
+        finally:
+            await uninterrupted(running.stop())
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,7 @@ class _Start:
     environment: Mapping[str, str]
     wrap: tuple[str, ...]
     name: str
+    redis: Private
     core: int | None = None
 
 
@@ -203,7 +212,17 @@ def _begin(start: _Start, port: int) -> Running:
         raise
     own = {**_environment(start, port, temporary), **start.project.environment}
     return Running(
-        start.project, child, port, 0.0, temporary, data=start.data, _environment=own, _folder=folder, _start=start
+        start.project,
+        child,
+        port,
+        0.0,
+        temporary,
+        notes=start.redis.notes,
+        data=start.data,
+        redis=start.redis,
+        _environment=own,
+        _folder=folder,
+        _start=start,
     )
 
 

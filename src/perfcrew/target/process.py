@@ -27,6 +27,8 @@ MARK = "PERFCREW_OWNED"
 CAN_PIN = hasattr(os, "sched_setaffinity")
 """Whether a process can be put on one core here."""
 
+_LISTENS = "0A"
+"""The state of a socket that listens, as the kernel's tables write it."""
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _UNSEEN = (*_GONE, psutil.AccessDenied)
 
@@ -248,6 +250,19 @@ def listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
             continue
         found += [Listener(c.laddr.port, process.pid) for c in connections if c.status == psutil.CONN_LISTEN]
     return found
+
+
+def listened() -> set[int]:
+    """The TCP ports that anybody on this machine listens on; empty where the system does not tell."""
+    tables = [path for name in ("tcp", "tcp6") if (path := Path("/proc/net") / name).is_file()]
+    if tables:
+        rows = (line.split() for path in tables for line in path.read_text().splitlines()[1:])
+        return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENS}
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return set()
+    return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
 
 
 def holder(port: int) -> int | None:

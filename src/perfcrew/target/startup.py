@@ -47,9 +47,10 @@ class _Elsewhere:
         self.times = 0
 
     def look(self) -> None:
-        """Raise TargetFailed once it was seen `_ELSEWHERE_LOOKS` times in a row."""
+        """Raise TargetFailed once it was seen `_ELSEWHERE_LOOKS` times in a row; or where it asks for another Redis."""
         if time.monotonic() < self.next_at:
             return
+        self.running.redis.refuse_strays(())
         others = {found.port for found in process.listeners(self.running.processes())}
         self.times = self.times + 1 if others and self.running.port not in others else 0
         self.next_at = time.monotonic() + _LOOK_EVERY_S
@@ -97,6 +98,7 @@ def _see_owner(running: Running) -> None:
         raise running.failed(f"port {running.port} (address already in use) is held by another process, pid {holder}")
     if running.data is not None:
         running.data.refuse_strays(running.processes())
+    running.redis.refuse_strays(running.processes())
 
 
 async def ask(port: int, path: str, timeout_s: float) -> int | None:

@@ -15,6 +15,7 @@ DEATHS = 3
 """After so many the stage is given up: the application can't bear it."""
 
 Work = Callable[[Instance, Plan], Awaitable[None]]
+Last = Callable[[Instance], Awaitable[None]]
 
 TIME_USED_UP = "the time for measuring was used up; raise [review] budget_s or --budget, or narrow the scope"
 
@@ -30,11 +31,13 @@ async def each(
     environment: Mapping[str, str] | None = None,
     until: float | None = None,
     say_late: bool = True,
+    last: Last | None = None,
 ) -> None:
     """Do the work for each plan. What fails for one endpoint is kept as evidence, and the others go on.
 
     `until`, on the monotonic clock, ends this stage's time (without it: the part that the budget gives the stage);
-    the plans left then are told in one failure, unless the caller tells of them (`say_late` off).
+    the plans left then are told in one failure, unless the caller tells of them (`say_late` off). `last` is done with
+    each instance that lives when its work is over.
 
     Raises TargetFailed where the application does not start at all, ToolMissing where the instrument can't run.
     """
@@ -44,7 +47,10 @@ async def each(
     while deaths < DEATHS and under_way.is_open():
         name = f"{stage}-{deaths}" if deaths else stage
         async with context.started(name, size=size, parts=parts, environment=environment) as instance:
-            deaths += not await under_way.through(work, instance)
+            lives = await under_way.through(work, instance)
+            deaths += not lives
+            if lives and last is not None:
+                await last(instance)
     if deaths >= DEATHS:
         _given_up(context, stage, under_way.left)
     elif under_way.left and say_late:

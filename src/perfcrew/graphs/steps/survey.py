@@ -59,9 +59,8 @@ def _changes(context: Context) -> Changes | None:
 
 async def _listed(context: Context, instance: Instance) -> RoutesFound:
     project = context.project
-    listed = await routes(
-        project, instance.client, clone=instance.clone, environment=environment_of(project, instance.clone)
-    )
+    told = environment_of(project, instance.clone, instance.running.redis.environment)
+    listed = await routes(project, instance.client, clone=instance.clone, environment=told)
     for note in listed.notes:
         context.progress("survey").note(note)
     return listed

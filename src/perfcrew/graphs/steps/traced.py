@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,14 +13,19 @@ from perfcrew.core.scene import ApplicationScene
 from perfcrew.core.web import Plan, Request
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps import redis
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments import scaling as instrument
-from perfcrew.instruments.traces import TracedRun, relocated, run_traced
+from perfcrew.instruments.connections import LONGEST_MS, run_crowd
+from perfcrew.instruments.traces import TracedRun, relocated, run_at_once, run_traced
 
 PARTS = ("spans", "watchdog", "orm")
 PAGE_SIZES = (5, 10, 20)
 """Asked of listings that take a page size: an N+1 within a page is constant in the rows, and grows with the page."""
 
+
+AT_ONCE = 5
+"""Requests for what was just taken out of the cache: as many as show whether each makes it for itself."""
 
 BLIND = "no call site in the project"
 UNHEARD = "no statement was seen"
@@ -92,12 +98,24 @@ async def _at(context: Context, size: int | None, plans: Sequence[Plan], until: 
         run = await run_traced(
             instance.client, asked, instance.probe_dir, repeats=repeats, size=size, root=context.root
         )
+        if largest and _crowds(run, plan):
+            crowd = await run_crowd(instance.client, plan.requests[0], instance.probe_dir)
+            run = replace(run, body=run.body.model_copy(update={"crowd": crowd}))
         _keep(context, instance, _slot(size, plan), run, plan)
         if largest and plan.page_size_parameter:
             await _pages(context, instance, plan)
+        if largest and await redis.emptied(context, instance, plan, run.traces):
+            _keep(context, instance, f"at once/{plan.endpoint.key}", await _at_once(context, instance, plan), plan)
 
     left = [p for p in plans if not context.has(_slot(size, p))]
-    await each(context, name, left, work, size=size, parts=PARTS, until=until)
+    last = redis.looking(context, "traces") if largest else None
+    await each(context, name, left, work, size=size, parts=PARTS, until=until, last=last)
+
+
+def _crowds(run: TracedRun, plan: Plan) -> bool:
+    """Whether many of them at once would tell something: they use a database, only read, and are quick enough."""
+    used = run.body.connections is not None and run.body.instrumented
+    return used and plan.endpoint.method in ("GET", "HEAD") and run.body.counts.request_ms <= LONGEST_MS
 
 
 def _slot(size: int | None, plan: Plan) -> str:
@@ -113,6 +131,11 @@ def _keep(context: Context, instance: Instance, slot: str, run: TracedRun, plan:
         run = relocated(run, instance.clone.source_root, context.root)
     method = context.method(f"probe ({run.body.mode})", parts=list(PARTS), notes=list(run.body.notes))
     context.put(slot, run.body, method, plan.endpoint.key, {"traces": run.blob})
+
+
+async def _at_once(context: Context, instance: Instance, plan: Plan) -> TracedRun:
+    assert instance.probe_dir is not None
+    return await run_at_once(instance.client, plan, instance.probe_dir, times=AT_ONCE, root=context.root)
 
 
 async def _pages(context: Context, instance: Instance, plan: Plan) -> None:

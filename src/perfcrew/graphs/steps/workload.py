@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from perfcrew.graphs.context import Context
+from perfcrew.graphs.context import Context, Instance
+from perfcrew.graphs.steps import redis
+from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
 from perfcrew.instruments.load import Driver
+from perfcrew.instruments.redis import Counters
 from perfcrew.instruments.workload import WorkloadStep, combine_workload, measure_workload
-
-ASSUMED_SHARE = 0.5
-"""Of the measured capacity, where nobody said what the peak is."""
 
 
 async def workload(context: Context) -> None:
@@ -15,15 +15,21 @@ async def workload(context: Context) -> None:
     if context.has("workload/0") or context.spent():
         return
     measuring, progress = context.settings.measuring, context.progress("workload")
-    peak = context.project.workload.peak_rps or ASSUMED_SHARE * _capacity(context)
+    peak = context.project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
     if not peak:
         return
     steps = context.policy.load_steps or measuring.load_steps
     runs: list[list[WorkloadStep]] = []
+    counted: list[Counters] = []
     async with Driver() as driver:
         for index in range(measuring.runs):
             progress.note(f"the mix at {', '.join(f'{s:g}' for s in steps)} x {peak:.3g}/s", index, measuring.runs)
             async with context.started(f"workload-{index}") as instance:
+                since: list[Counters] = []
+
+                async def warmed(instance: Instance = instance, since: list[Counters] = since) -> None:
+                    since.append(await redis.counted(context, instance))
+
                 runs.append(
                     await measure_workload(
                         instance.running,
@@ -34,17 +40,15 @@ async def workload(context: Context) -> None:
                         steps=steps,
                         seconds=measuring.workload_seconds,
                         driver=driver,
+                        warmed=warmed,
                     )
                 )
+                counted.append((await redis.counted(context, instance)).since(since[0]))
+                if index + 1 == measuring.runs:
+                    await redis.look(context, instance, "workload")
     progress.note("", measuring.runs, measuring.runs)
+    redis.hit_ratio(context, counted)
     for number, one in enumerate(combine_workload(runs)):
         method = context.method("perfcrew load", load=one.measurement.load, shares=context.project.workload.shares)
         blobs = {"histogram": one.histogram} if one.histogram is not None else {}
         context.put(f"workload/{number}", one.measurement, method, blobs=blobs)
-
-
-def _capacity(context: Context) -> float:
-    """Requests a second that the mix could reach, from each endpoint's own throughput: its harmonic mean."""
-    known = [context.baseline(p.endpoint.key, "throughput") for p in context.plans]
-    rates = [rate for rate in known if rate]
-    return len(rates) / sum(1 / rate for rate in rates) if rates else 0.0

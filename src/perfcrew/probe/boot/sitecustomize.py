@@ -15,8 +15,10 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def _hidden() -> ModuleSpec | None:
-    others = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != _HERE]
-    return PathFinder.find_spec("sitecustomize", others)
+    """The first behind this one: those before it have run, and went on to us."""
+    paths = [os.path.abspath(entry or os.curdir) for entry in sys.path]
+    behind = sys.path[paths.index(_HERE) + 1 :] if _HERE in paths else sys.path
+    return PathFinder.find_spec("sitecustomize", behind)
 
 
 def _go_on() -> None:

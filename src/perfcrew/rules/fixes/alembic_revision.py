@@ -7,13 +7,17 @@ import configparser
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from perfcrew.rules import source
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.wanted_index import Wanted
+from perfcrew.rules.recipes import alembic_arguments
 from perfcrew.rules.source import Source, dotted
+
+_WIDTH = 120
 
 
 class Revision(NamedTuple):
@@ -64,7 +68,7 @@ def revision(root: Path, index: Wanted) -> tuple[str, str] | None:
     head = heads[0]
     new = _next_id(head, known, index)
     slug = re.sub(r"\W+", "_", f"index {index.said}".lower())[:40].strip("_")
-    name = _file_name(head, new, slug)
+    name = _by_template(root, new, slug) or _file_name(head, new, slug)
     path = (versions / name).relative_to(root).as_posix()
     return path, _text(head, new, index)
 
@@ -101,6 +105,27 @@ def _next_id(head: Revision, known: Sequence[Revision], index: Wanted) -> str:
     return new
 
 
+def _by_template(root: Path, new: str, slug: str) -> str:
+    """As `file_template` in alembic.ini has it, by the clock of now; empty where there is none, or one that fails."""
+    for ini in sorted(root.rglob("alembic.ini")):
+        if not _ours(root, ini):
+            continue
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(ini.read_text(encoding="utf-8"))
+            template = parser.get("alembic", "file_template", fallback="").replace("%%", "%")
+            return f"{template % _named(new, slug)}.py" if template else ""
+        except (configparser.Error, UnicodeDecodeError, KeyError, ValueError, TypeError):
+            return ""  # the head's own name is followed instead
+    return ""
+
+
+def _named(new: str, slug: str) -> dict[str, object]:
+    now = datetime.now(UTC)
+    parts = {part: getattr(now, part) for part in ("year", "month", "day", "hour", "minute", "second")}
+    return {"rev": new, "slug": slug, "epoch": int(now.timestamp()), **parts}
+
+
 def _file_name(head: Revision, new: str, slug: str) -> str:
     """As the head's: its revision first, in between, or not at all in the name."""
     stem = head.text.path.stem
@@ -115,13 +140,12 @@ def _text(head: Revision, new: str, index: Wanted) -> str:
     typed = bool(re.search(r"^revision\s*:", old, re.M))
     returns = " -> None" if re.search(r"def upgrade\(\)\s*->\s*None", old) else ""
     quote = "'" if re.search(r"^revision(\s*:[^=]*)?\s*=\s*'", old, re.M) else '"'
-    columns = ", ".join(f"{quote}{c}{quote}" for c in index.columns)
-    schema = f", schema={quote}{index.schema}{quote}" if index.schema else ""
     q = quote
     return "\n".join(
         [
             f'"""index {index.said}"""',
             "",
+            *(["import sqlalchemy as sa"] if index.spec.expressions or index.spec.where else []),
             "from alembic import op",
             "",
             f"revision{': str' if typed else ''} = {q}{new}{q}",
@@ -131,11 +155,39 @@ def _text(head: Revision, new: str, index: Wanted) -> str:
             "",
             "",
             f"def upgrade(){returns}:",
-            f"    op.create_index({q}{index.name}{q}, {q}{index.table}{q}, [{columns}], unique=False{schema})",
+            *_lines(index, "op.create_index", _created(index, q)),
             "",
             "",
             f"def downgrade(){returns}:",
-            f"    op.drop_index({q}{index.name}{q}, table_name={q}{index.table}{q}{schema})",
+            *_lines(index, "op.drop_index", _dropped(index, q)),
             "",
         ]
     )
+
+
+def _lines(index: Wanted, called: str, arguments: Sequence[str]) -> list[str]:
+    """Outside of a transaction where it is built CONCURRENTLY; a line an argument where one line is too long."""
+    indent = " " * (8 if index.concurrently else 4)
+    opening = ["    with op.get_context().autocommit_block():"] if index.concurrently else []
+    line = f"{indent}{called}({', '.join(arguments)})"
+    if len(line) <= _WIDTH:
+        return [*opening, line]
+    return [*opening, f"{indent}{called}(", *(f"{indent}    {one}," for one in arguments), f"{indent})"]
+
+
+def _created(index: Wanted, quote: str) -> list[str]:
+    name, table, keys, *more = alembic_arguments(index.spec, index.name, quote)
+    return [name, table, keys, "unique=False", *_schema(index, quote), *more, *_without_locks(index)]
+
+
+def _dropped(index: Wanted, quote: str) -> list[str]:
+    named = [f"{quote}{index.name}{quote}", f"table_name={quote}{index.table}{quote}"]
+    return [*named, *_schema(index, quote), *_without_locks(index)]
+
+
+def _schema(index: Wanted, quote: str) -> list[str]:
+    return [f"schema={quote}{index.schema}{quote}"] if index.schema else []
+
+
+def _without_locks(index: Wanted) -> list[str]:
+    return ["postgresql_concurrently=True"] if index.concurrently else []

@@ -4,29 +4,67 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from perfcrew.rules import source
-from perfcrew.rules.fixes import declared
+from perfcrew.rules.fixes import declared, django_index, imports, project
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import put
 from perfcrew.rules.fixes.models import Model, app_label
 from perfcrew.rules.fixes.wanted_index import Wanted, shortened
+from perfcrew.rules.recipes import quoted
 from perfcrew.rules.source import Source, dotted
 
 _LONGEST_NAME = 30
 
 
 def files(case: Case, model: Model, index: Wanted) -> dict[str, str]:
-    """The model's file and the new migration. Raises Unwritable with what stands in the way."""
-    fields = [_field(model, c) for c in index.columns]
-    models = _models_name(model.text)
-    name = shortened(f"{model.name.lower()}_{'_'.join(fields)}_idx", _LONGEST_NAME)
-    listed = ", ".join(f'"{f}"' for f in fields)
-    made = f'{models}.Index(fields=[{listed}], name="{name}")'
-    path, text = _migration(case.root, model, made.replace(f"{models}.Index", "models.Index", 1), name)
-    return {model.text.path.relative_to(case.root).as_posix(): _model_text(model, made), path: text}
+    """The model's file and the new migration; the migration alone where a model can't say what the index is.
+
+    Raises Unwritable with what stands in the way.
+    """
+    said = django_index.said(model, index, lambda column: _field(model, column))
+    name = shortened(f"{model.name.lower()}_{'_'.join(_words(model, index))}_idx", _LONGEST_NAME)
+    if said is None:
+        operation = _by_sql(index, shortened(index.name, _LONGEST_NAME * 2))
+        path, text = _migration(case.root, model, operation, name, (), index.concurrently)
+        return {path: text}
+    safe = index.concurrently and not _runs_on_sqlite(case.root)
+    operation = _by_model(model, said.code(name, "models"), safe)
+    path, text = _migration(case.root, model, operation, name, said.imports, safe)
+    return {model.text.path.relative_to(case.root).as_posix(): _model_text(model, said, name), path: text}
+
+
+def _words(model: Model, index: Wanted) -> list[str]:
+    """Of its name: fields where columns are keys, then what kind it is."""
+    spec, words = index.spec, index.spec.words
+    keys = [_field(model, k) if k in spec.columns else w for k, w in zip(spec.keys, words, strict=False)]
+    return [*keys, *words[len(keys) :]]
+
+
+def _runs_on_sqlite(root: Path) -> bool:
+    """Whether some settings of the project use SQLite, which has no CONCURRENTLY."""
+    return any("django.db.backends.sqlite3" in text.text for text in project.sources(root))
+
+
+def _by_model(model: Model, made: str, concurrently: bool) -> str:
+    called = "AddIndexConcurrently" if concurrently else "migrations.AddIndex"
+    return f"""        {called}(
+            model_name="{model.name.lower()}",
+            index={made},
+        ),"""
+
+
+def _by_sql(index: Wanted, name: str) -> str:
+    made, dropped = (
+        text.replace(index.name, name) for text in (index.made(index.concurrently), index.dropped(index.concurrently))
+    )
+    return f"""        migrations.RunSQL(
+            sql={quoted(made, '"')},
+            reverse_sql={quoted(dropped, '"')},
+        ),"""
 
 
 def _field(model: Model, column: str) -> str:
@@ -46,8 +84,11 @@ def _models_name(text: Source) -> str:
     return "models"
 
 
-def _model_text(model: Model, made: str) -> str:
+def _model_text(model: Model, said: django_index.Said, name: str) -> str:
     edits = Edits(model.text)
+    for module, member in said.imports:
+        imports.bring(edits, module, member)
+    made = said.code(name, _models_name(model.text))
     meta = next((s for s in model.node.body if isinstance(s, ast.ClassDef) and s.name == "Meta"), None)
     if meta is None:
         last = [s for s in model.node.body if declared.assigned(s) or _is_docstring(s)]
@@ -85,7 +126,9 @@ def _append(edits: Edits, value: ast.List | ast.Tuple, made: str) -> None:
     put(edits, value, f"{inner}{apart}{made}{end}")
 
 
-def _migration(root: Path, model: Model, made: str, name: str) -> tuple[str, str]:
+def _migration(
+    root: Path, model: Model, operation: str, name: str, needed: Iterable[tuple[str, str]], concurrently: bool
+) -> tuple[str, str]:
     base = model.text.path.parent.parent if model.text.path.parent.name == "models" else model.text.path.parent
     folder = base / "migrations"
     found = {p.stem: p for p in folder.glob("*.py") if re.match(r"\d{4}_", p.name)}
@@ -95,19 +138,24 @@ def _migration(root: Path, model: Model, made: str, name: str) -> tuple[str, str
     leaf = _leaf(found, label)
     number = max(int(stem[:4]) for stem in found) + 1
     path = (folder / f"{number:04d}_{name}.py").relative_to(root).as_posix()
-    text = f'''from django.db import migrations, models
+    lines = [f"from {module} import {member}" for module, member in sorted(needed)]
+    if "AddIndexConcurrently" in operation:
+        lines.insert(0, "from django.contrib.postgres.operations import AddIndexConcurrently")
+    lines = sorted([*lines, f"from django.db import migrations{', models' if 'models.' in operation else ''}"])
+    apart = "    atomic = False\n" if concurrently else ""
+    text = (
+        "\n".join(lines)
+        + f'''
 
 
 class Migration(migrations.Migration):
-    dependencies = [("{label}", "{leaf}")]
+{apart}    dependencies = [("{label}", "{leaf}")]
 
     operations = [
-        migrations.AddIndex(
-            model_name="{model.name.lower()}",
-            index={made},
-        ),
+{operation}
     ]
 '''
+    )
     return path, text
 
 

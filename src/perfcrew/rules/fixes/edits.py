@@ -107,6 +107,18 @@ class Edits:
         new[0] = new[0].with_changes(leading_lines=[*kept, *_without_blank(new[0])])
         self._replaced[self.statement(node)] = new
 
+    def enclose(self, node: ast.stmt, head: str, last: str) -> None:
+        """Puts a statement, after the changes within it, into the block of a `with`, and `last` below it."""
+        around = cst.ensure_type(self.parse(f"{head}\n    {last}")[0], cst.With)
+        block = cst.ensure_type(around.body, cst.IndentedBlock)
+
+        def put(old: cst.CSTNode) -> cst.CSTNode:
+            inner = old.with_changes(leading_lines=[])
+            whole = block.with_changes(body=[inner, *block.body])
+            return around.with_changes(leading_lines=getattr(old, "leading_lines", ()), body=whole)
+
+        self.change(node, put)
+
     def remove(self, node: ast.stmt) -> None:
         """Takes a statement out, with the comments above it."""
         self._changes.setdefault(self.statement(node), []).append(lambda _: cst.RemoveFromParent())

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 import libcst as cst
 
+from perfcrew.core.indexes import is_expression
 from perfcrew.rules.fixes import declared, imports, project
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import put, width_of
 from perfcrew.rules.fixes.models import Column, Model
 from perfcrew.rules.fixes.wanted_index import Wanted
+from perfcrew.rules.recipes import options, quoted, sql_key
 from perfcrew.rules.source import dotted
+
+DOUBLE = '"'
 
 
 def sqlalchemy(case: Case, model: Model, index: Wanted) -> tuple[str, str]:
     """Path and new text of the class' file: `index=True` for one column, else an `Index`. Raises Unwritable."""
     edits = Edits(model.text)
-    names = [_column(model, c).name for c in index.columns]
-    if len(names) == 1 and not _named_by_convention(case):
-        _flag(edits, model, names[0])
+    names = {c: _column(model, c).name for c in (*index.spec.columns, *index.spec.include)}
+    if index.spec.is_plain and len(names) == 1 and not _named_by_convention(case):
+        _flag(edits, model, names[index.spec.keys[0]])
     else:
         _table_argument(case, edits, model, index, names)
     return model.text.path.relative_to(case.root).as_posix(), edits.result()
@@ -53,9 +58,8 @@ def _flag(edits: Edits, model: Model, name: str) -> None:
     put(edits, call, f"{code}{'' if code.endswith('(') else ', '}index=True)")
 
 
-def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names: list[str]) -> None:
-    listed = ", ".join(f'"{n}"' for n in names)
-    made = f'{_index_class(edits)}("{index.name}", {listed})'
+def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names: Mapping[str, str]) -> None:
+    made = _written(edits, index, names)
     given = next((s for s in model.node.body if declared.assigned(s) == "__table_args__"), None)
     if given is not None:
         _add_argument(edits, given, made)
@@ -71,16 +75,26 @@ def _table_argument(case: Case, edits: Edits, model: Model, index: Wanted, names
         edits.before(first, line)
 
 
-def _index_class(edits: Edits) -> str:
+def _written(edits: Edits, index: Wanted, names: Mapping[str, str]) -> str:
+    """The call, its keys by the columns' names; what is SQL in it is `text`."""
+    spec = index.spec
+    has_sql = bool(spec.expressions or spec.where)
+    called, text = _member(edits, "Index"), _member(edits, "text") if has_sql else "text"
+    keys = [f"{text}({quoted(sql_key(spec, k), DOUBLE)})" if is_expression(k) else f'"{names[k]}"' for k in spec.keys]
+    more = [f"{name}={value}" for name, value in options(spec, text, DOUBLE)]
+    return f"{called}({', '.join([quoted(index.name, DOUBLE), *keys, *more])})"
+
+
+def _member(edits: Edits, name: str) -> str:
     """`Index`, `sa.Index` or `db.Index`, as the module writes its columns."""
     text = edits.text
     whole = imports.bound(text, "sqlalchemy")
     named = any(isinstance(s, ast.ImportFrom) and s.module == "sqlalchemy" for s in imports.top(text))
     if whole and not named:
-        return f"{whole}.Index"
+        return f"{whole}.{name}"
     if not named and any(dotted(n) == "db.Column" for n in ast.walk(text.tree)):
-        return "db.Index"
-    return imports.bring(edits, "sqlalchemy", "Index")
+        return f"db.{name}"
+    return imports.bring(edits, "sqlalchemy", name)
 
 
 def _add_argument(edits: Edits, given: ast.stmt, made: str) -> None:

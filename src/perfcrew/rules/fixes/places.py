@@ -37,6 +37,14 @@ class Spot:
             found.append(node)
         return found
 
+    def around_all(self, node: ast.AST) -> list[ast.AST]:
+        """What is around the node, the innermost first, up to the module."""
+        found: list[ast.AST] = []
+        while node in self.parents:
+            node = self.parents[node]
+            found.append(node)
+        return found
+
     def at(self, line: int) -> Spot:
         """Another line of the same function."""
         return Spot(self.text, self.file, line, self.function)

@@ -14,9 +14,11 @@ _NUMBERED = re.compile(r"^(\d+)([_-])(.*?)((?:\.(?:up|down))?\.sql)$")
 
 
 def files(root: Path, index: Wanted) -> dict[str, str]:
-    """A migration beside the project's own numbered ones, or a script; and the schema file, where there is one."""
-    made = f"CREATE INDEX IF NOT EXISTS {index.name} ON {_table(index)} ({', '.join(index.columns)});"
-    dropped = f"DROP INDEX IF EXISTS {f'{index.schema}.' if index.schema else ''}{index.name};"
+    """A migration beside the project's own numbered ones, or a script; and the schema file, where there is one.
+
+    On PostgreSQL it is built and dropped CONCURRENTLY, alone in its file: that can't be done in a transaction.
+    """
+    made, dropped = f"{index.made(index.concurrently)};", f"{index.dropped(index.concurrently)};"
     found = list(_scripts(root))
     numbered = [p for p in found if _NUMBERED.match(p.name)]
     creating = [p for p in found if p not in numbered and _creates(p, index.table)]
@@ -25,12 +27,8 @@ def files(root: Path, index: Wanted) -> dict[str, str]:
         old = creating[0].read_text(encoding="utf-8")
         if index.name in old:
             raise Unwritable(f"{creating[0].name} makes {index.name} by now")
-        written[creating[0].relative_to(root).as_posix()] = f"{old.rstrip()}\n\n{made}\n"
+        written[creating[0].relative_to(root).as_posix()] = f"{old.rstrip()}\n\n{index.made()};\n"
     return written
-
-
-def _table(index: Wanted) -> str:
-    return f"{index.schema}.{index.table}" if index.schema else index.table
 
 
 def _scripts(root: Path) -> Iterator[Path]:
@@ -61,5 +59,7 @@ def _numbered(root: Path, numbered: list[Path], index: Wanted, made: str, droppe
     if match[4] in (".up.sql", ".down.sql"):
         return {f"{folder}/{stem}.up.sql": f"{made}\n", f"{folder}/{stem}.down.sql": f"{dropped}\n"}
     if "-- migrate:up" in text:
-        return {f"{folder}/{stem}.sql": f"-- migrate:up\n{made}\n\n-- migrate:down\n{dropped}\n"}
+        apart = " transaction:false" if index.concurrently else ""
+        text = f"-- migrate:up{apart}\n{made}\n\n-- migrate:down{apart}\n{dropped}\n"
+        return {f"{folder}/{stem}.sql": text}
     return {f"{folder}/{stem}.sql": f"{made}\n\n-- To roll back:\n-- {dropped}\n"}

@@ -16,6 +16,7 @@ from perfcrew.core.project import Project
 from perfcrew.target import spawn
 from perfcrew.target.environment import environment_of
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.redis.guard import guard
 
 MODULE = "perfcrew_settings"
 _ASK = """
@@ -48,7 +49,8 @@ async def databases(project: Project, workspace: Path, registry: Registry) -> di
     Raises TargetFailed where the settings can't be loaded, NotDetected where their module is not known.
     """
     answer = workspace / "django-databases.json"
-    environment = {**environment_of(project, None), "DJANGO_SETTINGS_MODULE": settings_module(project)}
+    kept = {} if project.shared_redis else guard(workspace, uses=bool(project.redis)).environment
+    environment = {**environment_of(project, None, kept), "DJANGO_SETTINGS_MODULE": settings_module(project)}
     try:
         await spawn.run(
             [str(project.python), "-c", _ASK, str(answer)],

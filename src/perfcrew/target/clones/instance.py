@@ -33,6 +33,10 @@ class Source:
         """Whether it exists and holds something."""
         return sqlite.exists(self.file) if self.file else postgres.exists(self.url)
 
+    def connect(self) -> Any:
+        """A psycopg connection to the user's own PostgreSQL, for reading: whoever asks sets the transaction so."""
+        return postgres.connect(self.url, name="perfcrew")
+
 
 @dataclass(frozen=True)
 class Clone:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from perfcrew.core.errors import TargetFailed, ToolFailed, UsageError
@@ -45,10 +45,14 @@ def plain(url: str) -> str:
     return f"postgresql://{parts.netloc}{parts.path}" + (f"?{urlencode(query)}" if query else "")
 
 
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
-    """A connection. Raises TargetFailed, naming server and database but no password, where there is none."""
+def connect(url: str, *, autocommit: bool = False, name: str = "") -> psycopg.Connection[Any]:
+    """A connection, under an application name of ours where one is given.
+
+    Raises TargetFailed, naming server and database but no password, where there is none.
+    """
     try:
-        return psycopg.connect(plain(url), connect_timeout=_CONNECT_S, autocommit=autocommit)
+        info = make_conninfo(plain(url), connect_timeout=_CONNECT_S, **({"application_name": name} if name else {}))
+        return psycopg.connect(info, autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise TargetFailed(
             f"no connection to PostgreSQL: {str(error).strip()}",

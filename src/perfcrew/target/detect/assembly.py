@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from perfcrew.core.project import Detected, Project
+from perfcrew.core.project import Detected, Project, RedisAddress
 from perfcrew.target.config import FILE, Config, resolved
-from perfcrew.target.detect import chores, database, django, health
+from perfcrew.target.detect import chores, database, django, health, redis
 from perfcrew.target.detect.apps import App, Apps
 from perfcrew.target.detect.chores import Chore
 from perfcrew.target.detect.environment import SECRET, Variable, without_services
@@ -19,10 +19,11 @@ from perfcrew.target.detect.launches import Launch
 from perfcrew.target.detect.packaging import project_name
 from perfcrew.target.detect.sources import compose_health
 from perfcrew.target.detect.tree import Tree
+from perfcrew.target.redis.address import without_password
 
 KEYS = (
     *("name", "framework", "python", "app", "settings", "manage", "workdir", "start", "migrate", "prepare", "seed"),
-    *("health", "database_url", "database_variable", "database_files", "tests", "frontend"),
+    *("health", "database_url", "database_variable", "database_files", "redis", "redis_variable", "tests", "frontend"),
 )
 HIDDEN = "(not shown)"
 Words = tuple[str, ...]
@@ -70,6 +71,7 @@ class Assembly:
             "environment": dict(self.environment),
             "health": self._health(),
             **self._database(),
+            "redis": self._redis(),
             "tests": self._chore("tests", target.tests, self._tests),
             "frontend": self._frontend(),
             **self._plain(),
@@ -81,7 +83,12 @@ class Assembly:
     def _plain(self) -> dict[str, object]:
         """What is only ever given."""
         config, target = self.survey.config, self.survey.config.target
-        given = {"methods": target.methods, "start_timeout_s": target.start_timeout_s, "profile": config.review.profile}
+        given = {
+            "methods": target.methods,
+            "start_timeout_s": target.start_timeout_s,
+            "profile": config.review.profile,
+            "shared_redis": target.shared_redis,
+        }
         seed = self._chore("seed", target.seed if target.seed is not None else config.data.seed or None, self._seed)
         return {
             "auth": config.auth.model_dump(),
@@ -313,6 +320,27 @@ class Assembly:
             files = tuple(Path(os.path.normpath(one.tree.home / name)) for name in target.database_files)
         return {"database_url": url, "database_variable": variable, "database_files": files}
 
+    def _redis(self) -> tuple[RedisAddress, ...]:
+        one, given = self.survey, self.survey.config.target.redis_variable
+        if given is not None:
+            self._given("redis_variable", given)
+        asked = one.launch.framework == "django" and self._settings and given is None
+        found = redis.find(one.tree, given, self._answer.redis if asked else ())
+        for address in found:
+            told = ", ".join(address.variables) or without_password(address.url or "")
+            why = "carries it" if address.variables else "written out in the source"
+            self._note("redis", told, address.source, "in Django's settings" if address.settings else why)
+        return found
+
+    @cached_property
+    def _answer(self) -> django.Answer:
+        """What Django's settings say; they are known to be there."""
+        one = self.survey
+        shared = bool(one.config.target.shared_redis)
+        return django.ask(
+            one.interpreter.path, one.launch.workdir, self._settings or "", self.environment, shared_redis=shared
+        )
+
     def _found_database(self) -> database.Database | None:
         one, launch = self.survey, self.survey.launch
         sources = {name: v.source for name, v in one.variables.items()}
@@ -320,7 +348,7 @@ class Assembly:
         written = database.find(one.tree, self._reads, launch.workdir, self.environment, sources, instance=instance)
         if launch.framework != "django" or not self._settings:
             return written
-        answer = django.ask(one.interpreter.path, launch.workdir, self._settings, self.environment)
+        answer = self._answer
         default = answer.databases.get("default")
         if default is None:
             why = f"{written.why if written else 'not known'}; the settings could not be asked: {answer.problem}"

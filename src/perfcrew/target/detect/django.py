@@ -9,8 +9,12 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from perfcrew.target.detect.tree import Tree
+from perfcrew.target.environment import layered
+from perfcrew.target.redis import overlay
+from perfcrew.target.redis.guard import guard
 
 ASK_TIMEOUT_S = 60.0
 _SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE[\"']?\s*[,=\]\)]+\s*[=]?\s*[\"']?([A-Za-z_][\w.]*)")
@@ -18,10 +22,15 @@ _ASK = """
 import json, sys
 sys.path.insert(0, "")
 from django.conf import settings
+from perfcrew_redis_turning import Turning
 kept = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
 databases = {k: {n: str(v.get(n) or "") for n in kept} for k, v in settings.DATABASES.items()}
+turning = Turning({"host": "", "port": 0, "password": "", "socket": ""})
+for name in [n for n in dir(settings) if n.isupper() and n != "DATABASES"]:
+    turning.setting(name, getattr(settings, name))
 wsgi, asgi = (getattr(settings, n, None) for n in ("WSGI_APPLICATION", "ASGI_APPLICATION"))
-print("\\n" + json.dumps({"databases": databases, "wsgi": wsgi, "asgi": asgi, "debug": bool(settings.DEBUG)}))
+print("\\n" + json.dumps({"databases": databases, "wsgi": wsgi, "asgi": asgi, "debug": bool(settings.DEBUG),
+                         "redis": sorted(set(turning.found))}))
 """
 SCHEMES = {"postgresql": "postgresql", "postgis": "postgresql", "mysql": "mysql", "oracle": "oracle"}
 
@@ -33,6 +42,8 @@ class Answer:
     databases: Mapping[str, Mapping[str, str]]
     problem: str = ""
     debug: bool = False
+    redis: tuple[str, ...] = ()
+    """Every URL of a Redis that stands in them."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,22 @@ def _exists(workdir: Path, module: str) -> bool:
     return not (workdir / module.partition(".")[0]).exists()
 
 
-def ask(python: Path, workdir: Path, settings: str, environment: Mapping[str, str]) -> Answer:
-    """DATABASES as the target's own interpreter reads them. Never raises: the answer carries the problem."""
+def ask(
+    python: Path, workdir: Path, settings: str, environment: Mapping[str, str], *, shared_redis: bool = False
+) -> Answer:
+    """DATABASES as the target's own interpreter reads them. Never raises: the answer carries the problem.
+
+    Settings that write to a Redis when they are loaded are kept from it, unless it is shared.
+    """
     ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    known = {**ours, **environment, "DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"}
+    with TemporaryDirectory(prefix="perfcrew-") as folder:
+        kept = {} if shared_redis else guard(Path(folder)).environment
+        overlay.write_module(Path(folder))
+        own = {"DJANGO_SETTINGS_MODULE": settings, "PYTHONDONTWRITEBYTECODE": "1"}
+        return _asked(python, workdir, {**layered(ours, environment, {"PYTHONPATH": folder}, kept), **own})
+
+
+def _asked(python: Path, workdir: Path, known: Mapping[str, str]) -> Answer:
     try:
         answer = subprocess.run(
             [python, "-c", _ASK],
@@ -85,7 +108,7 @@ def ask(python: Path, workdir: Path, settings: str, environment: Mapping[str, st
     if answer.returncode:
         return Answer({}, (answer.stderr.strip().splitlines() or ["no output"])[-1])
     said = json.loads(answer.stdout.strip().splitlines()[-1])
-    return Answer(said["databases"], debug=said["debug"])
+    return Answer(said["databases"], debug=said["debug"], redis=tuple(said["redis"]))
 
 
 def url_of(database: Mapping[str, str]) -> str | None:

@@ -15,8 +15,9 @@ from perfcrew.core.project import Project
 from perfcrew.target import spawn
 from perfcrew.target.clones import django
 from perfcrew.target.clones.instance import Clone
-from perfcrew.target.environment import BYTECODE, environment_of
+from perfcrew.target.environment import BYTECODE, environment_of, layered
 from perfcrew.target.leftovers import Registry
+from perfcrew.target.redis.private import private
 from perfcrew.target.rows.grow import Choices, Files
 
 _SCRIPT = Path(__file__).with_name("_models.py")
@@ -42,15 +43,16 @@ async def allowed(project: Project, clone: Clone, *, workspace: Path, registry: 
     module = "" if project.framework == "django" or not project.app else project.app.partition(":")[0]
     answer = workspace / "models.json"
     try:
-        await spawn.run(
-            [str(project.python), str(_SCRIPT), str(answer), module],
-            cwd=clone.workdir or project.workdir,
-            environment=environment,
-            log=workspace / "models.log",
-            registry=registry,
-            what="reading the models' enumerations",
-            timeout_s=_TIMEOUT_S,
-        )
+        async with private(project, environment, workspace=workspace, registry=registry, name="models") as redis:
+            await spawn.run(
+                [str(project.python), str(_SCRIPT), str(answer), module],
+                cwd=clone.workdir or project.workdir,
+                environment=layered(environment, redis.environment),
+                log=workspace / "models.log",
+                registry=registry,
+                what="reading the models' enumerations",
+                timeout_s=_TIMEOUT_S,
+            )
         found = json.loads(answer.read_text())
     except TargetFailed as error:
         last = error.tail.splitlines()[-1] if error.tail else error.what

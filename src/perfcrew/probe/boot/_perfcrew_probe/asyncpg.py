@@ -93,6 +93,7 @@ def _sent(protocol: Any, sent: Statement | None, given: dict[str, Any], result: 
     if sent is None:
         return
     columns = _columns(given.get("state"))
+    sent.leaves_open(protocol.is_in_transaction())
     portal = given.get("portal_name")
     if portal:
         protocol.perfcrew_portals[portal] = sent

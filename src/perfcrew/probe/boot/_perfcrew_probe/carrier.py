@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
@@ -18,7 +19,10 @@ class Identity(NamedTuple):
 class Span:
     """One piece of work under way. `attributes` may be changed until the end."""
 
-    __slots__ = ("attributes", "carrier", "ended", "identity", "kind", "name", "native", "parent", "stack", "start_ns")
+    __slots__ = (
+        *("attributes", "carrier", "ended", "identity", "kept", "kind", "name", "native", "parent", "stack"),
+        "start_ns",
+    )
 
     def __init__(self, carrier: Carrier, kind: str, name: str, attributes: dict[str, Any], start_ns: int) -> None:
         self.carrier, self.kind, self.name, self.attributes = carrier, kind, name, attributes
@@ -27,6 +31,8 @@ class Span:
         self.parent: int | None = None
         self.stack: callsite.Stack = []
         self.native: Any = None
+        # What a hook needs again at the end, such as the commands of a pipeline.
+        self.kept: Any = None
         self.ended = False
 
     def fail(self, error: BaseException) -> None:
@@ -98,6 +104,7 @@ def record(
 
 _stdlib = Carrier()
 _chosen: Carrier | None = None
+_choosing = threading.RLock()
 _wanted_deps: str | None = None
 
 
@@ -111,8 +118,11 @@ def choose(mode: str, deps: str) -> None:
 def current() -> Carrier:
     global _chosen
     if _chosen is None:
-        _chosen = _opentelemetry() or _stdlib
-        writer.mode(_chosen.name)
+        # Two threads may begin the first two spans at once.
+        with _choosing:
+            if _chosen is None:
+                _chosen = _opentelemetry() or _stdlib
+                writer.mode(_chosen.name)
     return _chosen
 
 

@@ -24,6 +24,9 @@ _FASTAPI = "fastapi"
 # What it is its attributes tell, and those are often set at the end only.
 _BREADTH = "breadth"
 breadth_scopes: set[str] = set()
+_ELSEWHERE = frozenset(
+    ["mongodb", "neo4j", "memgraph", "elasticsearch", "opensearch", "couchdb", "dynamodb", "aws.dynamodb", "cosmosdb"]
+)
 
 
 def make(deps: str) -> Carrier | None:
@@ -163,7 +166,8 @@ class _Open:
 
     def write(self, span: Any) -> None:
         attributes = dict(span.attributes or {})
-        kind = attributes.pop(_KIND, None) or (_by_convention(attributes) if self.kind == _BREADTH else self.kind)
+        told = self.kind == _BREADTH or _is_elsewhere(attributes)
+        kind = attributes.pop(_KIND, None) or (_by_convention(attributes) if told else self.kind)
         identity = Identity(self.trace, span.get_span_context().span_id)
         record(identity, self.parent, kind, span.name, (span.start_time, span.end_time), attributes, self.stack)
 
@@ -173,6 +177,11 @@ def _foreign_kind(scope: str, span: Any) -> str:
     if scope == _FASTAPI and span.name.startswith("fastapi."):
         return "stage"
     return _BREADTH if scope in breadth_scopes else "internal"
+
+
+def _is_elsewhere(attributes: Any) -> bool:
+    """A span of the target's own instrumentation, of a database that no hook of ours covers."""
+    return (attributes.get("db.system.name") or attributes.get("db.system")) in _ELSEWHERE
 
 
 def _by_convention(attributes: Any) -> str:

@@ -130,6 +130,8 @@ def _sent(cursor: Any, sent: Statement | None) -> None:
     if sent is None:
         return
     columns = columns_of(cursor.description)
+    # 2 and 3 are INTRANS and INERROR.
+    sent.leaves_open(cursor.connection.info.transaction_status in (2, 3))
     if cursor.name:
         # A named cursor knows its columns at the first fetch only.
         cursor.perfcrew_statement = sent

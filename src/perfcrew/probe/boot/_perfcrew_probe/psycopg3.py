@@ -29,6 +29,7 @@ def install() -> None:
     for name in ("psycopg.server_cursor", "psycopg._server_cursor", "psycopg._server_cursor_async"):
         when_imported(name, _hook_server_side)
     when_imported("psycopg.connection", _hook_connection)
+    when_imported("psycopg.transaction", _hook_transaction)
     when_imported("psycopg.connection_async", _hook_async_connection)
 
 
@@ -104,6 +105,8 @@ def _sent(cursor: Any, sent: Statement | None) -> None:
     result = cursor.pgresult
     if server_side:
         _open[cursor] = sent
+    # 2 and 3 are INTRANS and INERROR.
+    sent.leaves_open(cursor.connection.info.transaction_status in (2, 3))
     sent.sent(columns, None if server_side else (result.ntuples if result is not None else 0))
 
 
@@ -151,8 +154,30 @@ def _hook_async_connection(module: Any) -> None:
         wrap_async(module.AsyncConnection, name, functools.partial(_boundary, name.upper()))
 
 
-def _boundary(name: str, connection: Any) -> Any:
+def _hook_transaction(module: Any) -> None:
+    """`with connection.transaction()` sends its BEGIN and COMMIT past `commit()`; an inner one is a savepoint."""
+    wrap(module.Transaction, "__enter__", _begins, _begun)
+    wrap(module.Transaction, "__exit__", _ends)
+    wrap_async(module.AsyncTransaction, "__aenter__", _begins, _begun)
+    wrap_async(module.AsyncTransaction, "__aexit__", _ends)
+
+
+def _begins(transaction: Any) -> Any:
+    return _boundary("BEGIN", transaction.connection, begins=True)
+
+
+def _begun(span: Any, result: Any, transaction: Any) -> None:
+    span.attributes["perfcrew.db.in_transaction"] = True
+
+
+def _ends(transaction: Any, kind: Any = None, *_: Any) -> Any:
+    if not getattr(transaction, "_outer_transaction", False):
+        return None
+    return _boundary("COMMIT" if kind is None else "ROLLBACK", transaction.connection)
+
+
+def _boundary(name: str, connection: Any, *, begins: bool = False) -> Any:
     # 0 is IDLE: there is no transaction to end, and no round trip.
-    if connection.info.transaction_status == 0:
+    if (connection.info.transaction_status == 0) is not begins:
         return None
     return statement.operation(_SYSTEM, name, connection, connection.info.dbname)

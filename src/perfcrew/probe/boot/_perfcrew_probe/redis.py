@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from typing import Any
 
-from . import carrier
+from . import carrier, redis_operations
 from .around import wrap, wrap_async
 from .carrier import Span
 from .imports import when_imported
+from .redis_operations import plain as _plain
 
+_MOST = redis_operations.MOST
 _KEY_CHARS = 200
 _LAYER = "redis"
 _READS = frozenset(
@@ -75,12 +77,11 @@ def _wrap_command(client: Any, wrapping: Any) -> None:
 
 def _begin(client: Any, *command: Any, **options: Any) -> Span:
     name, key = _parts(command)
-    return _start(client, name, key, commands=1)
+    return _start(client, name, key, [command])
 
 
 def _finish(span: Span, result: Any, client: Any, *command: Any, **options: Any) -> None:
-    name, _ = _parts(command)
-    _answered(span, [name], [result])
+    _answered(span, [result])
 
 
 def _begin_pipeline(pipeline: Any, *_: Any, **__: Any) -> Span | None:
@@ -89,17 +90,17 @@ def _begin_pipeline(pipeline: Any, *_: Any, **__: Any) -> Span | None:
         return None
     names = sorted({_parts(command)[0] for command in commands})
     first_key = next((key for key in (_parts(command)[1] for command in commands) if key), None)
-    span = _start(pipeline, names[0] if len(names) == 1 else "PIPELINE", first_key, commands=len(commands))
-    # The stack is empty when the pipeline comes back.
+    span = _start(pipeline, names[0] if len(names) == 1 else "PIPELINE", first_key, commands)
     span.attributes["perfcrew.cache.pipeline"] = [_parts(command)[0] for command in commands[:100]]
     return span
 
 
 def _finish_pipeline(span: Span, result: Any, *_: Any, **__: Any) -> None:
-    _answered(span, span.attributes["perfcrew.cache.pipeline"], result if isinstance(result, list) else [])
+    _answered(span, result if isinstance(result, list) else [])
 
 
-def _start(client: Any, name: str, key: str | None, commands: int) -> Span:
+def _start(client: Any, name: str, key: str | None, commands: list[tuple[Any, ...]]) -> Span:
+    """Its operations are kept command by command: a pipeline's stack is empty when it comes back."""
     pool = getattr(client, "connection_pool", None)
     settings = getattr(pool, "connection_kwargs", {})
     attributes = {
@@ -109,21 +110,34 @@ def _start(client: Any, name: str, key: str | None, commands: int) -> Span:
         "server.address": settings.get("host") or settings.get("path"),
         "server.port": settings.get("port"),
         "perfcrew.cache.key": key,
-        "perfcrew.cache.commands": commands,
+        "perfcrew.cache.commands": len(commands),
     }
-    return carrier.current().start("cache", name, attributes)
+    span = carrier.current().start("cache", name, attributes)
+    span.kept = [(n, redis_operations.operations(c, k)) for c in commands[:_MOST] for n, k in [_parts(c)]]
+    _tell(span)
+    return span
 
 
-def _answered(span: Span, names: list[str], results: Iterable[Any]) -> None:
+def _answered(span: Span, results: list[Any]) -> None:
     hits: list[bool] = []
     size = 0
-    for name, result in zip(names, results):
-        size += _bytes(result)
+    for (name, found), result in zip(span.kept, results):
         if name in _READS:
             hits.append(_is_hit(result))
+        redis_operations.answered(found, _READS, result, _is_hit)
+    for result in results:
+        size += _bytes(result)
     span.attributes["perfcrew.cache.bytes"] = size
     if hits:
         span.attributes["perfcrew.cache.hit"] = all(hits)
+    _tell(span)
+
+
+def _tell(span: Span) -> None:
+    """As one text: OpenTelemetry's attributes hold no lists of lists."""
+    each = [one for _, found in span.kept for one in found][:_MOST]
+    if each:
+        span.attributes["perfcrew.cache.operations"] = json.dumps(each, separators=(",", ":"))
 
 
 def _is_hit(result: Any) -> bool:
@@ -157,7 +171,3 @@ def _parts(command: tuple[Any, ...]) -> tuple[str, str | None]:
     if not words or words[0] in _NO_KEY or len(command) < 2:
         return name, None
     return name, _plain(command[1])[:_KEY_CHARS]
-
-
-def _plain(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -200,6 +200,7 @@ def _sent(cursor: Any, sent: Statement | None, many: int | None) -> None:
         # The rows came from an iterator, which is the target's to read; the driver counted them.
         sent.span.attributes["perfcrew.db.executemany"] = max(cursor.rowcount, 0)
     cursor.perfcrew_statement = sent
+    sent.leaves_open(cursor.connection.in_transaction)
     sent.sent(columns_of(cursor.description))
 
 

@@ -76,6 +76,11 @@ class Statement:
             self.rows = rows or 0
             self.end()
 
+    def leaves_open(self, transaction: bool) -> None:
+        """Say whether the connection is within a transaction now that the statement was sent."""
+        if transaction:
+            self.span.attributes["perfcrew.db.in_transaction"] = True
+
     def failed(self, error: BaseException) -> None:
         self._busy_ns = clock.now_ns() - self.span.start_ns
         self.span.fail(error)

@@ -1,0 +1,327 @@
+"""Indexes for a workload on real clones: found, built, measured in turns, chosen, and gone again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+import pytest
+
+from perfcrew.core.errors import ToolFailed
+from perfcrew.core.evidence import IndexTrial
+from perfcrew.instruments import index_advice
+from perfcrew.instruments.index_advice import NO_CANDIDATE, Asked, advise
+from tests.instruments.clone_fixtures import clone as clone
+from tests.instruments.database_clones import TestClone
+
+BOOKSHOP = Path(__file__).parents[2] / "examples" / "bookshop"
+
+HELPED: dict[str, tuple[str, Any, tuple[str, ...]]] = {
+    "equality and order": (
+        "SELECT * FROM events WHERE customer_id = %s ORDER BY happened_at DESC LIMIT %s",
+        [5, 10],
+        ("customer_id",),
+    ),
+    "the inner side of a join": (
+        "SELECT e.kind FROM customers c JOIN events e ON e.customer_id = c.id WHERE c.email = $1",
+        ["reader7@example.org"],
+        ("customer_id",),
+    ),
+    "a time as recorded": (
+        "SELECT count(*) FROM events WHERE customer_id = $1 AND happened_at > $2",
+        [5, "2026-01-20 00:00:00"],
+        ("customer_id",),
+    ),
+}
+PLACEHOLDERS: dict[str, tuple[str, Any]] = {
+    "psycopg2 by position": ("SELECT kind FROM events WHERE customer_id = %s", [5]),
+    "psycopg2 by name": ("SELECT kind FROM events WHERE customer_id = %(who)s", {"who": 5}),
+    "psycopg2's tuple": ("SELECT kind FROM events WHERE customer_id IN %s", [[5, 6]]),
+    "psycopg 3, a cast": ("SELECT kind FROM events WHERE customer_id = %(who)s::INTEGER", {"who": 5}),
+    "asyncpg": ("SELECT kind FROM events WHERE customer_id = $1", [5]),
+    "asyncpg as SQLAlchemy sends it": ("SELECT kind FROM events WHERE events.customer_id = $1::INTEGER", [5]),
+    "sqlite3 by position": ("SELECT kind FROM events WHERE customer_id = ?", [5]),
+    "sqlite3 by name": ("SELECT kind FROM events WHERE customer_id = :who", {"who": 5}),
+    "Django": ('SELECT "events"."kind" FROM "events" WHERE "events"."customer_id" = %s LIMIT 21', [5]),
+}
+WITHOUT = {
+    "served already": ("SELECT * FROM customers WHERE email = %s", ["reader7@example.org"], NO_CANDIDATE),
+    "a small table": ("SELECT * FROM settings WHERE value = %s", ["EUR"], NO_CANDIDATE),
+    "a write": ("DELETE FROM events WHERE customer_id = %s", [5], "writes"),
+    "null or not recorded": ("SELECT * FROM events WHERE customer_id = %s", [None], "not recorded"),
+    "cut": ("SELECT * FROM events WHERE kind = %s", ["x" * 200], "cut at 200"),
+    "a value that is missing": ("SELECT * FROM events WHERE customer_id = %s", [], "no execution|timed|recorded"),
+    "what the engine refuses": ("SELECT nonsense FROM events WHERE customer_id = %s", [5], "can't be timed: "),
+    "a function that nobody knows": (
+        "SELECT * FROM events WHERE mystery(kind) = %s",
+        ["view"],
+        "timed|defines",
+    ),
+    "several statements": ("SELECT 1; SELECT 2", [], "several statements"),
+}
+
+
+def tried(clone: TestClone, statement: str, parameters: Any) -> IndexTrial | str:
+    return advise(clone, [Asked(statement, [parameters])]).trials[0]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few pairs as give a verdict at all, for what is not about the verdict."""
+    monkeypatch.setattr("perfcrew.instruments.index_times.MOST_PAIRS", 10)
+
+
+@pytest.mark.parametrize(("statement", "parameters", "columns"), HELPED.values(), ids=HELPED.keys())
+def test_an_index_that_helps(clone: TestClone, statement: str, parameters: Any, columns: tuple[str, ...]) -> None:
+    before = clone.indexes()
+    trial = tried(clone, statement, parameters)
+    assert isinstance(trial, IndexTrial)
+    assert trial.table == "events" and trial.used and trial.verdict == "improved"
+    assert trial.columns[: len(columns)] == columns
+    assert trial.ddl.split()[2] in {n.index for n in trial.after_nodes}
+    assert len(trial.before_ms) == len(trial.after_ms) >= 6
+    assert trial.before_median_ms == median(trial.before_ms) > trial.after_median_ms == median(trial.after_ms)
+    assert trial.size_bytes is not None and trial.size_bytes > 100_000
+    assert clone.indexes() == before
+
+
+@pytest.mark.parametrize(("statement", "parameters"), PLACEHOLDERS.values(), ids=PLACEHOLDERS.keys())
+def test_placeholders_of_each_driver(quick: None, clone: TestClone, statement: str, parameters: Any) -> None:
+    if clone.engine == "sqlite" and "::" in statement:
+        pytest.skip("SQLite has no such cast")
+    if clone.engine == "postgresql" and "?" in statement:
+        pytest.skip("no driver of PostgreSQL has it")
+    trial = tried(clone, statement, parameters)
+    assert isinstance(trial, IndexTrial)
+    assert trial.columns[:1] == ("customer_id",)
+
+
+@pytest.mark.parametrize(("statement", "parameters", "why"), WITHOUT.values(), ids=WITHOUT.keys())
+def test_no_trial_and_why(clone: TestClone, statement: str, parameters: Any, why: str) -> None:
+    reason = tried(clone, statement, parameters)
+    assert isinstance(reason, str)
+    assert any(word in reason for word in why.split("|")), reason
+
+
+def test_an_index_that_the_planner_leaves_aside(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite without statistics takes any index")
+    before = clone.indexes()
+    reason = tried(clone, "SELECT * FROM events WHERE happened_at > %s", ["2025-01-01"])
+    assert reason == "indexes were tried in vain: events (happened_at): not used by the planner"
+    assert clone.indexes() == before
+
+
+WORKLOAD = [
+    Asked("SELECT * FROM events WHERE customer_id = %s ORDER BY happened_at DESC LIMIT %s", [[5, 10], [77, 10]], 3.0),
+    Asked("SELECT count(*) FROM events WHERE customer_id = $1 AND happened_at > $2", [[5, "2026-01-20 00:00:00"]]),
+    Asked("SELECT * FROM events WHERE customer_id = %s", [[9]], endpoints=("GET /events",)),
+    Asked("SELECT * FROM customers WHERE email = %s", [["reader7@example.org"]]),
+    Asked("SELECT nonsense FROM events", [None]),
+    Asked("INSERT INTO events VALUES (%s, %s, %s, %s)", [[1, 2, "view", "2026-01-01"]], 0.01),
+]
+
+
+def test_one_index_serves_several_statements(clone: TestClone) -> None:
+    before = clone.indexes()
+    made = advise(clone, WORKLOAD)
+    advice = made.advice
+    assert {a.index.keys[0] for a in advice.advised} == {"customer_id"}
+    one = max(advice.advised, key=lambda a: a.serves_count)
+    assert one.serves_count >= 2 and one.verdict == advice.verdict == "improved"
+    assert {s for a in advice.advised for s in a.serves} == {0, 1, 2}
+    assert advice.after_median_ms < advice.before_median_ms / 2
+    assert [s.sent_count for s in advice.statements] == [3.0, 1.0, 1.0, 1.0]
+    assert advice.statements[2].endpoints == ("GET /events",)
+    assert advice.statements[3].before_ms == advice.statements[3].after_ms == ()  # its plan never changed
+    assert ["nonsense" in u.index for u in advice.unmeasured] == [True]
+    assert isinstance(made.trials[0], IndexTrial) and "writes" in str(made.trials[5])
+    assert one.writes is not None and not one.writes.refused
+    assert one.writes.insert_after_ms and one.writes.insert_before_ms and one.writes.sent_count == 0.01
+    assert clone.indexes() == before
+
+
+def test_an_index_whose_writes_cost_more_is_not_advised(clone: TestClone) -> None:
+    insert = Asked("INSERT INTO events VALUES (%s, %s, %s, %s)", [[1, 2, "view", "2026-01-01"]], 1e6)
+    made = advise(clone, [WORKLOAD[2], insert])
+    assert made.advice.advised == ()
+    reasons = [r.reason for r in made.advice.refused]
+    assert "the writes that are sent would cost more than it saves" in reasons
+
+
+def test_what_is_there_in_other_words_is_refused(clone: TestClone) -> None:
+    db = clone.connect()
+    db.execute("CREATE INDEX ix_events_lower ON events (lower(kind))")
+    db.commit()
+    try:
+        made = advise(clone, [Asked("SELECT id FROM events WHERE lower(kind) = %s", [["view"]])])
+        assert [r.reason for r in made.advice.refused if r.index == "events (lower(kind))"] in (
+            ["it is the same as ix_events_lower, which is there"],
+            ["the planner would not use it"],
+        )
+    finally:
+        db.execute("DROP INDEX ix_events_lower")
+        db.commit()
+        db.close()
+
+
+def test_when_the_time_is_over_no_further_step_is_begun(clone: TestClone) -> None:
+    before = clone.indexes()
+    made = advise(clone, WORKLOAD, budget_s=0.0)
+    assert made.advice.late and made.advice.advised == ()
+    assert {r.reason for r in made.advice.refused} == {"the time was over"}
+    assert clone.indexes() == before
+
+
+def test_a_database_that_goes_away_in_the_middle(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("a file does not go away")
+    build = index_advice._make
+
+    def and_gone(db: Any, *arguments: Any) -> Any:
+        made = build(db, *arguments)
+        with psycopg.connect(clone.connect().info.dsn, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        return made
+
+    monkeypatch.setattr(index_advice, "_make", and_gone)
+    with pytest.raises(ToolFailed, match="the clone went away while indexes were tried") as error:
+        advise(clone, WORKLOAD)
+    assert "reader7" not in str(error.value)
+    _drop_ours(clone)
+
+
+def _drop_ours(clone: TestClone) -> None:
+    db = clone.connect()
+    for name in clone.indexes():
+        if name.startswith("ix_events_customer"):
+            db.execute(f"DROP INDEX {name}")
+    db.commit()
+    db.close()
+
+
+def test_a_role_that_may_build_no_index(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no roles")
+    db = clone.connect()
+    db.execute("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    db.commit()
+    try:
+        reader = TestClone("postgresql", lambda: psycopg.connect(db.info.dsn, user="reader"))
+        made = advise(reader, WORKLOAD[:1])
+        assert made.advice.advised == ()
+        assert any("must be owner of table events" in r.reason for r in made.advice.refused)
+    finally:
+        db.execute("DROP OWNED BY reader; DROP ROLE reader")
+        db.commit()
+        db.close()
+
+
+def test_an_index_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    before = clone.indexes()
+    module = f"perfcrew.instruments.session_{clone.engine.removesuffix('ql')}"
+    monkeypatch.setattr(f"{module}.BUILD_S", 0.0011 if clone.engine == "postgresql" else 0.0001)
+    monkeypatch.setattr(f"{module}.{'Postgres' if clone.engine == 'postgresql' else 'Sqlite'}Session.settle", _nothing)
+    made = advise(clone, WORKLOAD[2:3])
+    assert {r.reason.partition(" longer")[0] for r in made.advice.refused} == {"it takes"}
+    assert clone.indexes() == before
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+PARTITIONED = """
+CREATE SCHEMA "Log";
+CREATE TABLE "Log".visits (id INTEGER, "Who" INTEGER, at DATE) PARTITION BY RANGE (id);
+CREATE TABLE "Log".visits_1 PARTITION OF "Log".visits FOR VALUES FROM (0) TO (10000);
+CREATE TABLE "Log".visits_2 PARTITION OF "Log".visits FOR VALUES FROM (10000) TO (20000);
+INSERT INTO "Log".visits SELECT n, n % 1000, '2026-01-01' FROM generate_series(0, 19999) AS n;
+"""
+
+
+def test_a_partitioned_table_in_another_schema(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has neither")
+    db = clone.connect()
+    db.execute(PARTITIONED)
+    db.commit()
+    db.close()
+    before = clone.indexes()
+    trial = tried(clone, 'SELECT * FROM "Log".visits WHERE "Who" = %s', [7])
+    assert isinstance(trial, IndexTrial)
+    assert trial.ddl == 'CREATE INDEX ix_visits_who ON "Log".visits ("Who")'
+    assert (trial.table, trial.columns) == ("Log.visits", ("Who",))
+    assert trial.size_bytes is not None and trial.size_bytes > 100_000
+    assert clone.indexes() == before
+
+
+@pytest.fixture(scope="module")
+def bookshop(tmp_path_factory: pytest.TempPathFactory) -> TestClone:
+    """The example's database, by its own migrations and seed."""
+    folder = tmp_path_factory.mktemp("bookshop")
+    kept = shutil.ignore_patterns("node_modules", "frontend", "*.sqlite3", "__pycache__")
+    shutil.copytree(BOOKSHOP, folder / "app", ignore=kept)
+    file = folder / "shop.sqlite3"
+    environment = {**os.environ, "DATABASE_URL": f"sqlite+aiosqlite:///{file}"}
+    for command in (["-m", "alembic", "upgrade", "head"], ["seed.py", "--books", "300"]):
+        subprocess.run(
+            [sys.executable, *command],
+            cwd=folder / "app",
+            env=environment,
+            check=True,
+            timeout=120,
+            capture_output=True,
+        )
+    return TestClone("sqlite", lambda: sqlite3.connect(file))
+
+
+SHOP: dict[str, tuple[str, Any, tuple[str, ...] | None]] = {
+    "activity": (
+        "SELECT events.id, events.kind, events.happened_at FROM events WHERE events.customer_id = ? "
+        "ORDER BY events.happened_at DESC LIMIT ? OFFSET ?",
+        [17, 20, 0],
+        ("customer_id", "happened_at"),
+    ),
+    "bought together": (
+        "SELECT a.book_id AS first_id, b.book_id AS second_id, count(*) AS orders FROM order_lines AS a "
+        "JOIN order_lines AS b ON b.order_id = a.order_id AND b.book_id > a.book_id "
+        "JOIN orders ON orders.id = a.order_id WHERE orders.placed_at <= ? GROUP BY a.book_id, b.book_id "
+        "ORDER BY orders DESC, a.book_id, b.book_id LIMIT ? OFFSET ?",
+        ["2026-11-21 00:00:00.000000", 20, 0],
+        None,
+    ),
+    "bestsellers": (
+        "SELECT books.id, books.title, authors.name AS author, sum(order_lines.quantity) AS copies FROM books "
+        "JOIN order_lines ON order_lines.book_id = books.id JOIN orders ON orders.id = order_lines.order_id "
+        "JOIN authors ON authors.id = books.author_id WHERE orders.status != ? "
+        "GROUP BY books.id, books.title, authors.name ORDER BY copies DESC, books.id LIMIT ?",
+        ["cancelled", 10],
+        None,
+    ),
+    "a search by prefix": (
+        "SELECT books.id FROM books WHERE books.sort_title >= ? AND books.sort_title < ? "
+        "ORDER BY books.sort_title LIMIT ?",
+        ["a", "b", 10],
+        None,
+    ),
+    "newest orders": ("SELECT * FROM orders ORDER BY orders.placed_at DESC, orders.id DESC LIMIT ?", [20], None),
+    "open orders": ("SELECT * FROM orders WHERE status = ? ORDER BY placed_at", ["open"], None),
+}
+
+
+@pytest.mark.parametrize(("statement", "parameters", "columns"), SHOP.values(), ids=SHOP.keys())
+def test_the_bookshop(bookshop: TestClone, statement: str, parameters: Any, columns: tuple[str, ...] | None) -> None:
+    trial = tried(bookshop, statement, parameters)
+    found = trial.columns if isinstance(trial, IndexTrial) else None
+    assert (found[: len(columns)] if found and columns else found) == columns
