@@ -5,6 +5,7 @@ Ratios are B over A: 1.05 is five per cent more. The direction of the metric tel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from perfcrew.core.base import Noun
@@ -117,3 +118,13 @@ class Comparison(Noun):
     def effect(self, metric: str) -> Effect | None:
         """The effect on a metric, None where it was not measured."""
         return next((e for e in self.effects if e.metric == metric), None)
+
+
+def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
+    """Whether a first request pays no more than what the start saved: work that was moved to where it is needed."""
+    start = next((e for c in found for e in c.effects if e.metric == "startup"), None)
+    if effect.metric != "latency.cold" or start is None or start.verdict != "improved":
+        return False
+    if None in (start.a, start.b, effect.a, effect.b):
+        return False
+    return effect.b - effect.a <= start.a - start.b  # type: ignore[operator]

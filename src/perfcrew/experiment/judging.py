@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfcrew.core.comparison import Comparison, Effect
+from perfcrew.core.comparison import Comparison, Effect, moved_from_start
 from perfcrew.core.experiments import Decision
 
 
@@ -24,9 +24,11 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     if refused or not found:
         return Ruling("discard", f"no verdict: {'; '.join(refused[:3]) or 'nothing was measured'}")
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
-    worse = [(c, e) for c, e in regressed if c.material(e)]
-    small = tuple(
-        f"{e.metric} of {c.subject} {change(e)}, less than matters" for c, e in regressed if not c.material(e)
+    moved = [(c, e) for c, e in regressed if moved_from_start(found, e)]
+    worse = [(c, e) for c, e in regressed if c.material(e) and (c, e) not in moved]
+    small = (
+        *(f"{e.metric} of {c.subject} {change(e)}, less than matters" for c, e in regressed if not c.material(e)),
+        *(_moved(c, e) for c, e in moved),
     )
     aimed = aimed_at(found, endpoint, metric)
     gained = aimed is not None and aimed.verdict == "improved"
@@ -45,21 +47,27 @@ def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
     return Ruling("keep", f"{metric} of {endpoint} {change(aimed)}{beside}", small)
 
 
+def _moved(comparison: Comparison, effect: Effect) -> str:
+    return f"the first request of {comparison.subject} pays what the start no longer does ({change(effect)})"
+
+
 def against_whole(found: Sequence[Comparison]) -> str:
     """Why all that was kept does not hold as a whole, empty where it does."""
     refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
     if refused or not found:
         return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
-    worse = [
-        f"{e.metric} of {c.subject}" for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)
-    ]
+    regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)]
+    worse = [f"{e.metric} of {c.subject}" for c, e in regressed if not moved_from_start(found, e)]
     return f"a regression of {', '.join(worse[:4])}" if worse else ""
 
 
 def seen_of_whole(found: Sequence[Comparison]) -> str:
     """That nothing became worse is said as far as it was proven."""
+    regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
+    moved = [_moved(c, e) for c, e in regressed if moved_from_start(found, e)]
     open_ = [c.subject for c in found if c.verdict == "inconclusive"]
-    return f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
+    seen = f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
+    return "; ".join([seen, *moved])
 
 
 def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from perfcrew.core.comparison import Comparison, Effect
+from perfcrew.core.comparison import Comparison, Effect, moved_from_start
 from perfcrew.core.evidence import Evidence, Measurement
 from perfcrew.core.experiments import Kept, Outcome, Trial
 from perfcrew.core.report import CheckResult, Report
@@ -96,9 +96,10 @@ def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult
     reasons = [
         f"{item.id} was kept though {effect.metric} of {c.subject} became worse"
         for item in kept
-        for c in _compared(item.body.comparisons if isinstance(item.body, Outcome) else (), held)
+        for found in [_compared(item.body.comparisons if isinstance(item.body, Outcome) else (), held)]
+        for c in found
         for effect in c.effects
-        if effect.verdict == "regressed" and c.material(effect)
+        if effect.verdict == "regressed" and c.material(effect) and not moved_from_start(found, effect)
     ]
     reasons += [
         f"{item.id} was kept though {doubt} was not proven to be no worse"
