@@ -52,6 +52,8 @@ class Asked(NamedTuple):
     examples: Sequence[object]
     sent: float = 1.0
     endpoints: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Those of all executions, where values are written into them."""
 
 
 class Advised(NamedTuple):
@@ -164,8 +166,8 @@ class _Advice:
         self, queries: Sequence[Query], costs: Sequence[float], facts: Mapping[str, TableFacts]
     ) -> list[IndexSpec]:
         sent = [
-            Sent(self.workload[place].statement, [v for b in q.bounds for v in b.values], q.sent * ms)
-            for place, q, ms in zip(self.place, queries, costs, strict=True)
+            Sent(asked.statement, [v for b in q.bounds for v in b.values], q.sent * ms, asked.texts)
+            for asked, q, ms in zip((self.workload[p] for p in self.place), queries, costs, strict=True)
         ]
         found = candidates(sent, facts, self.db.engine, self.db.extensions())
         for spec in found[MOST_BUILT * 2 :]:

@@ -11,7 +11,8 @@ Instead: the index that was tried, in a reversible migration: several columns, p
 GIN or trigrams, whichever served best. What it adds to writes, and its size, are in the evidence.
 Confidence: 0.95, since it was built and measured; 0.85 where fewer than three runs stand on either side.
 Limits: only as true as the clone's data are like production's. Conditions are partial only where the text of the
-statement has them, since a server may plan without the values. MySQL and MariaDB are not looked at.
+statement has them, since a server may plan without the values, and a value only where it is no request's own: a word
+or small number that executions with differing texts share. MySQL and MariaDB are not looked at.
 """
 
 from __future__ import annotations

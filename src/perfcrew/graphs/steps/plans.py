@@ -18,6 +18,7 @@ from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.evidence import IndexTrial, QueryPlan
 from perfcrew.core.scene import Scene
 from perfcrew.core.sql import is_read, shape
+from perfcrew.core.sql_constants import MOST_TEXTS
 from perfcrew.core.trace import Span
 from perfcrew.core.vector_sql import nearest
 from perfcrew.graphs import scenes
@@ -174,7 +175,8 @@ def _asked(costs: Sequence[tuple[str, _Cost]]) -> Asked:
     sent = sum(c.times / c.requests for _, c in costs)
     statement = str(spans[-1].attributes["db.query.text"])
     same = given[0] == given[1] or str(spans[len(spans) // 2].attributes["db.query.text"]) != statement
-    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs))
+    texts = tuple(dict.fromkeys(str(s.attributes["db.query.text"]) for s in spans))[:MOST_TEXTS]
+    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs), texts)
 
 
 def _parameters(span: Span) -> object:
