@@ -30,11 +30,12 @@ def planned(
     tried: bool = True,
     ms: float = 10.0,
     text: str = TEXT,
+    name: str = "ix_events_customer_id_happened_at",
     **rest: Any,
 ) -> Scene:
     app.write("people.py", SOURCE)
     trial = IndexTrial(
-        ddl="CREATE INDEX ix ON events (customer_id, happened_at)",
+        ddl=f"CREATE INDEX {name} ON events (customer_id, happened_at)",
         table="events",
         columns=("customer_id", "happened_at"),
         before_ms=before,
@@ -105,3 +106,10 @@ def test_the_recipe_is_a_reversible_migration(app: App) -> None:
     recipe = found.hypotheses[0].recipe
     assert "op.create_index('ix_events_customer_id_happened_at', 'events', ['customer_id', 'happened_at'])" in recipe
     assert "op.drop_index" in recipe
+
+
+def test_the_recipe_has_the_name_that_was_free(app: App) -> None:
+    (found,) = run("DB103", app, planned(app, name="ix_events_customer_id_happened_at_2"))
+    recipe = found.hypotheses[0].recipe
+    assert recipe.count("ix_events_customer_id_happened_at_2'") == 2
+    assert "ix_events_customer_id_happened_at'" not in recipe

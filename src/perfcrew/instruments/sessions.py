@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import PlanNode
-from perfcrew.core.indexes import IndexSpec
+from perfcrew.core.indexes import IndexSpec, free_name
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments.binding import Bound
 
@@ -129,6 +129,4 @@ def session(clone: Clone) -> Iterator[Session]:
 
 def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:
     """A name such as `ix_events_customer_id_happened_at` that is not taken."""
-    name = f"ix_{spec.table.rpartition('.')[2]}_{'_'.join(spec.words)}"[:longest].lower()
-    used = {one.lower() for one in taken}
-    return next(n for n in (name, *(f"{name[: longest - 3]}_{i}" for i in range(2, len(used) + 3))) if n not in used)
+    return free_name(f"ix_{spec.table.rpartition('.')[2]}_{'_'.join(spec.words)}", taken, longest)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from perfcrew.core.indexes import IndexSpec, is_expression
+from perfcrew.core.indexes import IndexSpec, is_expression, name_in
 from perfcrew.core.trace import Frame, Span
 from perfcrew.core.web import Place
 from perfcrew.rules import source
@@ -307,7 +307,7 @@ def load_only(kind: Flavour, entity: str, columns: list[str]) -> str:
 
 def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
     """An index as a reversible migration."""
-    name = f"ix_{index.table.rsplit('.', 1)[-1]}_{'_'.join(index.words)}"[:60]
+    name = name_in(ddl)
     text = f"As tried on the clone:\n\n{sql(ddl)}"
     if kind == "django" and index.is_plain:
         made = f"models.Index(fields=[{', '.join(map(repr, index.keys))}], name={name[:30]!r})"

@@ -265,6 +265,16 @@ def test_without_migrations_it_is_sql_with_its_roll_back(tmp_path: Path) -> None
     assert files["migrations/ix_events_customer_id.sql"].startswith(f"{made}\n\n-- To roll back:\n-- DROP INDEX")
 
 
+def test_a_name_that_another_index_has_is_left_alone(tmp_path: Path) -> None:
+    """The trial knew which names are taken; `index=True` would ask for the taken one."""
+    plan = tried(STATEMENT, "events", "customer_id", name="ix_events_customer_id_2")
+    files = fixed(asked(tmp_path, "DB103", ALEMBIC, AT, STATEMENT, plan=plan), "Alembic")
+    (revision,) = [text for path, text in files.items() if "versions" in path]
+    assert revision.count('"ix_events_customer_id_2"') == 2 and '"ix_events_customer_id"' not in revision
+    assert 'Index("ix_events_customer_id_2", "customer_id")' in files["shop/app.py"]
+    assert "index=True" not in files["shop/app.py"]
+
+
 def test_numbered_sql_is_followed(tmp_path: Path) -> None:
     plan = tried(STATEMENT, "events", "customer_id")
     files = {**RAW, "db/007_events.up.sql": SCHEMA, "db/007_events.down.sql": "DROP TABLE events;\n"}
