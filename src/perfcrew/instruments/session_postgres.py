@@ -60,7 +60,8 @@ JOIN pg_index other ON other.indrelid = mine.indrelid AND other.indexrelid <> mi
 JOIN pg_class a ON a.oid = mine.indexrelid JOIN pg_class b ON b.oid = other.indexrelid
 WHERE mine.indexrelid = %s::regclass AND other.indisvalid AND a.relam = b.relam
   AND mine.indkey::text = other.indkey::text AND mine.indnkeyatts = other.indnkeyatts
-  AND mine.indclass::text = other.indclass::text AND mine.indoption::text = other.indoption::text
+  AND mine.indclass::text = other.indclass::text AND mine.indcollation::text = other.indcollation::text
+  AND mine.indoption::text = other.indoption::text
   AND pg_get_expr(mine.indexprs, mine.indrelid) IS NOT DISTINCT FROM pg_get_expr(other.indexprs, other.indrelid)
   AND pg_get_expr(mine.indpred, mine.indrelid) IS NOT DISTINCT FROM pg_get_expr(other.indpred, other.indrelid)
 """
