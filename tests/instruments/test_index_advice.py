@@ -17,7 +17,8 @@ import pytest
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import IndexTrial
 from perfcrew.instruments import index_advice
-from perfcrew.instruments.index_advice import NO_CANDIDATE, Asked, advise
+from perfcrew.instruments.index_advice import NO_CANDIDATE, NOTHING, Asked, advise
+from perfcrew.instruments.sessions import session
 from tests.instruments.clone_fixtures import clone as clone
 from tests.instruments.database_clones import TestClone
 
@@ -231,14 +232,95 @@ def test_an_index_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, 
     before = clone.indexes()
     module = f"perfcrew.instruments.session_{clone.engine.removesuffix('ql')}"
     monkeypatch.setattr(f"{module}.BUILD_S", 0.0011 if clone.engine == "postgresql" else 0.0001)
-    monkeypatch.setattr(f"{module}.{'Postgres' if clone.engine == 'postgresql' else 'Sqlite'}Session.settle", _nothing)
     made = advise(clone, WORKLOAD[2:3])
     assert {r.reason.partition(" longer")[0] for r in made.advice.refused} == {"it takes"}
     assert clone.indexes() == before
 
 
-def _nothing(*_: object) -> None:
-    pass
+def test_a_table_that_takes_too_long_to_count(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """As many rows as statistics tell then; the advice goes on."""
+    module = f"perfcrew.instruments.session_{clone.engine.removesuffix('ql')}"
+    monkeypatch.setattr(f"{module}.COUNT_S", 0.0011 if clone.engine == "postgresql" else 0.0)
+    db = clone.connect()
+    db.execute("CREATE TABLE large (id INTEGER PRIMARY KEY, who INTEGER)")
+    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "
+    db.execute(f"INSERT INTO large {numbers} SELECT i, i % 1000 FROM n")
+    db.execute("ANALYZE large")
+    db.commit()
+    try:
+        with session(clone) as asked:
+            assert asked.facts(["large"])["large"].rows == pytest.approx(300_000, rel=0.1)
+        assert isinstance(tried(clone, "SELECT * FROM large WHERE who = %s", [7]), IndexTrial)
+    finally:
+        db.execute("DROP TABLE large")
+        db.commit()
+        db.close()
+
+
+def test_the_only_index_that_is_tried(clone: TestClone) -> None:
+    """Its plan is asked for before the plan without it: SQLite's would be the one that Python kept."""
+    with session(clone) as db, index_advice.standing(db, [WORKLOAD[2]]) as times:
+        one = next(i for i, b in enumerate(times.built) if b.spec.keys == ("customer_id",))
+        assert one in times.used(frozenset([one]))
+        assert times.used(NOTHING) == NOTHING
+
+
+def test_a_statement_that_a_set_makes_too_slow(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """It costs as much as its time-out, so the set is not chosen; what serves the others is advised all the same."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no functions that look at its indexes")
+    monkeypatch.setattr("perfcrew.instruments.session_postgres.RUN_S", 0.6)
+    db = clone.connect()
+    db.execute(SLOW)
+    db.commit()
+    try:
+        asked = Asked("SELECT id, email, nap() FROM customers WHERE secret = %s", [["secret7"]])
+        made = advise(clone, [asked, WORKLOAD[2]])
+        assert made.advice.verdict == "improved"
+        assert {a.index.table for a in made.advice.advised} == {"events"}
+        slow = {r.reason for r in made.advice.refused if r.index == "customers (secret)"}
+        assert slow == {"it saves nothing beside the others"}
+    finally:
+        db.execute("DROP FUNCTION nap()")
+        db.commit()
+        db.close()
+
+
+SLOW = """
+CREATE FUNCTION nap() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_indexes WHERE tablename = 'customers' AND indexname LIKE 'ix%secret%') THEN
+        PERFORM pg_sleep(2);
+    END IF;
+    RETURN 1;
+END $$
+"""
+
+
+def test_what_must_be_asked_and_is_refused(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no roles")
+    db = clone.connect()
+    db.execute("CREATE ROLE nobody_here LOGIN")
+    db.commit()
+    try:
+        guest = TestClone("postgresql", lambda: psycopg.connect(db.info.dsn, user="nobody_here"))
+        with pytest.raises(ToolFailed, match="no indexes can be tried: permission denied for table events"):
+            advise(guest, WORKLOAD[:1])
+    finally:
+        db.execute("DROP ROLE nobody_here")
+        db.commit()
+        db.close()
+
+
+def test_candidates_take_so_much_room_and_no_more(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """A clone is on the user's own server."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite's clone is a file")
+    monkeypatch.setattr(index_advice, "FREE_BYTES", 0)
+    monkeypatch.setattr(index_advice, "MOST_SIZE", 0.1)
+    made = advise(clone, WORKLOAD[:3])
+    assert "others came first, which take 0.1 times the table's size" in {r.reason for r in made.advice.refused}
 
 
 PARTITIONED = """

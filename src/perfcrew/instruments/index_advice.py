@@ -33,6 +33,10 @@ from perfcrew.instruments.sessions import Clone, Gone, Index, Refused, Session, 
 
 NO_CANDIDATE = "what it compares and orders by is indexed, or in small tables"
 MOST_BUILT = 28
+MOST_SIZE = 2.0
+"""Of a table's size, what all indexes that are tried for it may take at once: a clone is on the user's own server."""
+FREE_BYTES = 64 * 1024 * 1024
+"""No table's indexes are too large below that."""
 LEAST_GAIN = 0.01
 """Of the workload's time as it is by then: less is not worth an index."""
 LEAST_MS = 0.05
@@ -67,7 +71,7 @@ def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) 
     """Advice on all statements of a run together; those that write only weigh what an index adds to them.
 
     Statements that can't be timed are left out and told. Everything that was built is dropped again. No step is
-    begun after `budget_s`. Raises ToolFailed where the connection is lost.
+    begun after `budget_s`. Raises ToolFailed where the connection is lost, or the engine refuses what must be asked.
     """
     with session(clone) as db:
         try:
@@ -76,6 +80,10 @@ def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) 
             raise ToolFailed(
                 f"the clone went away while indexes were tried: {error}",
                 do="start the database again, then `perfcrew resume`",
+            ) from None
+        except Refused as error:
+            raise ToolFailed(
+                f"no indexes can be tried: {error}", do="see the server's log; the plans don't depend on it"
             ) from None
 
 
@@ -120,7 +128,7 @@ class _Advice:
         queries = list(self._queries())
         costs = Times(self.db, queries, (), facts).each_ms(NOTHING)
         wanted = self._candidates(queries, costs, facts)
-        with self._built(wanted, queries) as built:
+        with self._built(wanted, queries, facts) as built:
             yield Times(self.db, queries, built, facts)
 
     def _queries(self) -> Iterator[Query]:
@@ -175,7 +183,9 @@ class _Advice:
         return found[: MOST_BUILT * 2]
 
     @contextmanager
-    def _built(self, wanted: Iterable[IndexSpec], queries: Sequence[Query]) -> Iterator[list[Built]]:
+    def _built(
+        self, wanted: Iterable[IndexSpec], queries: Sequence[Query], facts: Mapping[str, TableFacts]
+    ) -> Iterator[list[Built]]:
         built: list[Built] = []
         try:
             for spec in wanted:
@@ -183,6 +193,8 @@ class _Advice:
                     self.state.refuse(spec, f"{MOST_BUILT} others came first")
                 elif self._is_late():
                     self.state.refuse(spec, "the time was over")
+                elif _is_full(facts[spec.table].size_bytes, [b for b in built if b.spec.table == spec.table]):
+                    self.state.refuse(spec, f"others came first, which take {MOST_SIZE:g} times the table's size")
                 else:
                     self._build(spec, queries, built)
             yield built
@@ -448,6 +460,11 @@ def _make(db: Session, spec: IndexSpec, index: Index) -> Built:
     began = time.perf_counter()
     db.build(index)
     return Built(spec, index, db.names(index), (time.perf_counter() - began) * 1000, db.size_bytes(index))
+
+
+def _is_full(table_bytes: int | None, built: Iterable[Built]) -> bool:
+    taken = sum(one.size_bytes or 0 for one in built)
+    return table_bytes is not None and taken > max(FREE_BYTES, MOST_SIZE * table_bytes)
 
 
 def _drop(db: Session, indexes: Sequence[Index]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -29,6 +29,8 @@ from perfcrew.instruments.sessions import (
     index_name,
 )
 
+COUNT_S = 5.0
+"""No table is counted for longer."""
 _LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE)
 _TABLES = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END, c.oid,
@@ -52,6 +54,10 @@ WHERE i.indrelid = %s AND i.indpred IS NULL AND i.indisvalid AND m.amname = 'btr
 _PARTS = """
 SELECT relname, pg_relation_size(oid) FROM pg_class
 WHERE oid = %s::regclass OR oid IN (SELECT relid FROM pg_partition_tree(%s::regclass))
+"""
+_SIZE = """
+SELECT sum(greatest(reltuples, 0))::bigint, sum(pg_table_size(oid))::bigint FROM pg_class
+WHERE oid = %s OR oid IN (SELECT relid FROM pg_partition_tree(%s))
 """
 _NAMES = "SELECT relname FROM pg_class"
 _TWIN = """
@@ -131,10 +137,17 @@ class PostgresSession:
             return frozenset(name for (name,) in self._db.execute("SELECT extname FROM pg_extension").fetchall())
 
     def settle(self, facts: Mapping[str, TableFacts]) -> None:
-        """VACUUM ANALYZE: what autovacuum does, and without which no scan of an index alone is quick."""
-        with self._guarded(BUILD_S):
-            for name in facts:
-                self._db.execute(f"VACUUM (ANALYZE) {self._quoted(*name.split('.', 1))}")
+        """ANALYZE and VACUUM: what autovacuum does, and without which no scan of an index alone is quick. A table that
+        takes too long stays as it is."""
+        for name in facts:
+            path = self._path(name)
+            for upkeep in ("ANALYZE", "VACUUM"):
+                with suppress(TookTooLong), self._guarded(BUILD_S):
+                    self._db.execute(f"{upkeep} {path}")
+
+    def _path(self, name: str) -> str:
+        with self._guarded(RUN_S):
+            return self._quoted(*name.split(".", 1))
 
     def index(self, spec: IndexSpec) -> Index:
         """Its name and statement."""
@@ -226,16 +239,27 @@ class PostgresSession:
 
     def _table(self, oid: int, path: Sequence[str], columns: Sequence[str], types: Sequence[str]) -> TableFacts:
         found = self._db.execute(_INDEXES, [oid]).fetchall()
-        counted = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*path))
-        (rows,) = self._db.execute(counted).fetchone() or (0,)
+        told, size = self._db.execute(_SIZE, [oid, oid]).fetchone() or (0, None)
         plain = [(unique, tuple(_before_expression(keys)), len(keys)) for unique, _, keys in found]
         return TableFacts(
             columns=tuple(columns),
-            rows=rows,
+            rows=self._counted(path, told),
             indexes=tuple(keys for _, keys, _ in plain),
             unique=tuple(keys for unique, keys, length in plain if unique and len(keys) == length),
             types=dict(zip(columns, types, strict=True)),
+            size_bytes=size,
         )
+
+    def _counted(self, path: Sequence[str], told: int) -> int:
+        """The rows of a table; of one that takes too long to count, as many as the statistics have."""
+        self._db.execute(f"SET statement_timeout = {int(COUNT_S * 1000)}")
+        try:
+            counted = self._db.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*path))).fetchone()
+        except psycopg.errors.QueryCanceled:
+            return told
+        finally:
+            self._db.execute(f"SET statement_timeout = {int(RUN_S * 1000)}")
+        return int(counted[0]) if counted else 0
 
     def _quoted(self, *names: str) -> str:
         """Identifiers as a person would write them: the server knows which need quotes."""
