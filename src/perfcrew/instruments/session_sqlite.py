@@ -152,6 +152,9 @@ class SqliteSession:
         """Its own."""
         return frozenset([index.name])
 
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Nothing: `build` makes what statistics SQLite would have."""
+
     def drop(self, index: Index) -> None:
         """Drop it, its statistics with it."""
         with self._guarded(BUILD_S):

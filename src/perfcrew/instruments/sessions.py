@@ -108,6 +108,9 @@ class Session(Protocol):
     def names(self, index: Index) -> frozenset[str]:
         """What plans call it once it is built: a partitioned table has one of it on each partition."""
 
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Statistics of those tables' expressions too, as production has them once an index on one stands."""
+
     def drop(self, index: Index) -> None:
         """Drop it again, if it is there."""
 
