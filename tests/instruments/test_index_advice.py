@@ -323,6 +323,38 @@ def test_candidates_take_so_much_room_and_no_more(monkeypatch: pytest.MonkeyPatc
     assert "others came first, which take 0.1 times the table's size" in {r.reason for r in made.advice.refused}
 
 
+JOINED = """
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, region INTEGER, pad TEXT);
+CREATE TABLE lines (id INTEGER PRIMARY KEY, account_id INTEGER, pad TEXT);
+INSERT INTO accounts SELECT n, n % 400, repeat('y', 50) FROM generate_series(1, 20000) n;
+INSERT INTO lines SELECT n, 1 + (n::bigint * 7919) % 20000, repeat('z', 50) FROM generate_series(1, 80000) n;
+"""
+
+
+def test_a_plan_with_two_indexes_tells_what_each_of_them_does(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("the rows are made by PostgreSQL")
+    db = clone.connect()
+    db.execute(JOINED)
+    db.commit()
+    try:
+        text = "SELECT l.id, l.pad, a.pad FROM accounts a JOIN lines l ON l.account_id = a.id WHERE a.region = %s"
+        made = advise(clone, [Asked(text, [[7]])])
+        assert {a.index.table for a in made.advice.advised} == {"accounts", "lines"}
+        first, whole = made.trials[0], made.advice.statements[0]
+        assert isinstance(first, IndexTrial)
+        (second,) = made.beside[0]
+        assert (first.table, second.table) == ("lines", "accounts")
+        for trial in (first, second):
+            assert trial.verdict == "improved" and len(trial.before_ms) == len(trial.after_ms) >= 6
+            assert trial.after_median_ms < trial.before_median_ms < whole.before_median_ms * 1.2
+        assert second.before_median_ms < first.before_median_ms
+    finally:
+        db.execute("DROP TABLE accounts, lines")
+        db.commit()
+        db.close()
+
+
 PARTITIONED = """
 CREATE SCHEMA "Log";
 CREATE TABLE "Log".visits (id INTEGER, "Who" INTEGER, at DATE) PARTITION BY RANGE (id);

@@ -385,6 +385,8 @@ class QueryPlan(Noun):
     nodes: tuple[PlanNode, ...]
     execution_ms: float | None = None
     trial: IndexTrial | None = None
+    trials_beside: tuple[IndexTrial, ...] = ()
+    """The other advised indexes that its plan uses too: of each, what it adds beside all of them."""
     trial_refused: str = ""
     pages: PageTrial | None = None
     expression: ExpressionTrial | None = None

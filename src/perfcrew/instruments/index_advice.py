@@ -61,10 +61,12 @@ class Asked(NamedTuple):
 
 
 class Advised(NamedTuple):
-    """The advice; for each statement that was asked, by its place, what it does for it, or why nothing."""
+    """The advice; for each statement that was asked, by its place, what it does for it, or why nothing; and what each
+    index does for it, where its plan uses several."""
 
     advice: IndexAdvice
     trials: dict[int, IndexTrial | str]
+    beside: dict[int, tuple[IndexTrial, ...]] = {}
 
 
 def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) -> Advised:
@@ -197,6 +199,7 @@ class _Advice:
                     self.state.refuse(spec, f"others came first, which take {MOST_SIZE:g} times the table's size")
                 else:
                     self._build(spec, queries, built)
+            self.db.analyze(b.spec.table for b in built if b.spec.expressions)
             yield built
         finally:
             _drop(self.db, [b.index for b in built])
@@ -245,7 +248,7 @@ class _Advice:
             filtered=self.state.filtered,
             late=self.state.late,
         )
-        return Advised(advice, self._trials(times, on, advice))
+        return Advised(advice, *self._trials(times, on, choice, advice))
 
     def _statements(self, times: Times, on: On, whole: Compared) -> Iterator[StatementTimes]:
         first, last = times.each_ms(NOTHING), times.each_ms(on)
@@ -267,15 +270,24 @@ class _Advice:
         serves = tuple(i for i, p in enumerate(times.plans(on)) if place in p.used)
         return advised.model_copy(update={"serves": serves, "serves_count": len(serves)})
 
-    def _trials(self, times: Times, on: On, advice: IndexAdvice) -> dict[int, IndexTrial | str]:
+    def _trials(
+        self, times: Times, on: On, choice: _Choice, advice: IndexAdvice
+    ) -> tuple[dict[int, IndexTrial | str], dict[int, tuple[IndexTrial, ...]]]:
+        """Where a plan uses several, each has what it adds beside the others, the one that adds most first."""
         found: dict[int, IndexTrial | str] = dict(self.state.reasons)
+        beside: dict[int, tuple[IndexTrial, ...]] = {}
         for i, place in enumerate(self.place):
             used = [a for a in advice.advised if i in a.serves]
-            found[place] = self._trial(times, on, i, advice, used[0]) if used else self._in_vain(times.queries[i])
-        return found
+            if len(used) < 2:
+                whole = advice.statements[i]
+                found[place] = self._trial(times, on, i, whole, used[0]) if used else self._in_vain(times.queries[i])
+                continue
+            each = [self._trial(times, on, i, choice.measured(a, i, advice.statements[i]), a) for a in used]
+            found[place], *rest = sorted(each, key=lambda t: t.after_median_ms - t.before_median_ms)
+            beside[place] = tuple(rest)
+        return found, beside
 
-    def _trial(self, times: Times, on: On, i: int, advice: IndexAdvice, used: AdvisedIndex) -> IndexTrial:
-        measured = advice.statements[i]
+    def _trial(self, times: Times, on: On, i: int, measured: StatementTimes, used: AdvisedIndex) -> IndexTrial:
         return IndexTrial(
             ddl=used.ddl,
             table=used.index.table,
@@ -305,6 +317,7 @@ class _Choice:
         self.advised: dict[int, AdvisedIndex] = {}
         self.order: list[int] = []
         self.usable: list[int] = []
+        self._compared: dict[int, Compared] = {}
         self._beside: dict[int, On] = {}
         """What each one was proven beside, of its own table."""
 
@@ -387,6 +400,7 @@ class _Choice:
         if compared.verdict != "improved":
             self.state.refuse(one.spec, f"with and without it in turns: {compared.verdict or 'no plan changed'}")
             return None
+        self._compared[new] = compared
         before, after = (median(side) for side in zip(*compared.totals, strict=True))
         return AdvisedIndex(
             index=one.spec,
@@ -398,6 +412,21 @@ class _Choice:
             verdict=compared.verdict,
             build_ms=one.build_ms,
             size_bytes=one.size_bytes,
+        )
+
+    def measured(self, advised: AdvisedIndex, query: int, whole: StatementTimes) -> StatementTimes:
+        """What one index does for a statement beside the others of the set; no samples where its plan is the same."""
+        place = next(i for i, b in enumerate(self.times.built) if b.spec == advised.index)
+        compared = self._compared[place]
+        before, after = compared.before_ms.get(query, []), compared.after_ms.get(query, [])
+        return whole.model_copy(
+            update={
+                "before_ms": tuple(before),
+                "after_ms": tuple(after),
+                "before_median_ms": median(before) if before else whole.after_median_ms,
+                "after_median_ms": median(after) if after else whole.after_median_ms,
+                "verdict": compared.verdict_of(query) if before else "",
+            }
         )
 
     def _worth(self, one: int, rest: On) -> float:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from .cases import At, same
-from .database import asked, fixed, refused, tried
+from perfcrew.core.sql import shape
+from perfcrew.rules.fixes import propose
+
+from .cases import At, finding, hypothesis, same, write
+from .database import asked, fixed, refused, tried, with_scene
 
 STATEMENT = "SELECT events.id FROM events WHERE events.customer_id = ? ORDER BY events.at LIMIT ?"
 MODELS = """
@@ -301,3 +304,15 @@ def test_declines(name: str, tmp_path: Path) -> None:
     files, index, reason = DECLINED[name]
     plan = tried(STATEMENT, *index) if index else None
     assert reason in refused(asked(tmp_path, "DB103", files, AT, STATEMENT, plan=plan))
+
+
+def test_of_several_indexes_the_findings_own_is_made(tmp_path: Path) -> None:
+    plan, other = tried(STATEMENT, "events", "customer_id"), tried(STATEMENT, "events", "at").trial
+    assert other is not None
+    both = plan.model_copy(update={"trials_beside": (other,)})
+    write(tmp_path, ALEMBIC)
+    proposing = hypothesis("DB103-index").model_copy(update={"recipe": f"As tried:\n{other.ddl}"})
+    found = finding(tmp_path, "DB103", AT, None, f"{shape(STATEMENT)} by events (at)", hypotheses=(proposing,))
+    known = found.model_copy(update={"endpoint": "GET /page", "evidence": ("E-plan",)})
+    files = fixed(propose(tmp_path, known, with_scene(tmp_path, both)), "Alembic")
+    assert '"ix_events_at"' in next(text for path, text in files.items() if "versions" in path)

@@ -139,6 +139,7 @@ def _advised(
 ) -> None:
     """Advice on the whole workload, kept by itself; and with each plan what it does for that statement."""
     trials: dict[str, IndexTrial | str] = {}
+    beside: dict[str, tuple[IndexTrial, ...]] = {}
     asked = workload(traced)
     if explained and not context.has(ADVICE):
         context.progress("plans").note("trying indexes for all statements together")
@@ -149,9 +150,11 @@ def _advised(
         else:
             context.put(ADVICE, made.advice, context.method(f"indexes built on {clone.engine}, in paired blocks"))
             trials = {shape(asked[place].statement): trial for place, trial in made.trials.items()}
+            beside = {shape(asked[place].statement): more for place, more in made.beside.items()}
     for one in explained:
         tried = trials.get(one.text, "no index was tried for it")
-        update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
+        update: dict[str, object] = {"trials_beside": beside.get(one.text, ())}
+        update |= {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
         method = context.method(f"EXPLAIN on {clone.engine}")
         context.put(one.slot, one.body.model_copy(update=update), method, one.key)
 

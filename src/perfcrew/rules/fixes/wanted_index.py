@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from perfcrew.core.evidence import IndexTrial, QueryPlan
 from perfcrew.core.indexes import IndexSpec, free_name, name_in
 from perfcrew.core.sql import shape
 from perfcrew.rules.fixes.case import Case
@@ -79,13 +80,20 @@ def wanted(case: Case) -> Wanted:
     cited = [p for p in plans if p.evidence in case.finding.evidence]
     alike = [p for p in plans if case.finding.subject in (p.body.shape, shape(p.body.statement))]
     chosen = next(iter([*cited, *alike]), None)
-    trial = chosen.body.trial if chosen else None
+    trial = _trial(case, chosen.body) if chosen else None
     if chosen is None or trial is None:
         raise Unwritable("no index was tried for this statement: there is nothing to make permanent")
     owner, _, table = trial.table.rpartition(".")
     plain = owner in ("", "public", "main")
     ddl = trial.ddl.rstrip(";")
     return Wanted(table, None if plain else owner, trial.spec, ddl, chosen.body.engine, taken(case))
+
+
+def _trial(case: Case, plan: QueryPlan) -> IndexTrial | None:
+    """The plan's, or the one of several that the finding proposes."""
+    recipes = [h.recipe for h in case.finding.hypotheses]
+    proposed = (one for one in plan.trials_beside if any(one.ddl in recipe for recipe in recipes))
+    return next(proposed, plan.trial)
 
 
 def taken(case: Case) -> frozenset[str]:
