@@ -355,6 +355,35 @@ def test_a_plan_with_two_indexes_tells_what_each_of_them_does(clone: TestClone) 
         db.close()
 
 
+WIDE = """
+CREATE TABLE entries (id INTEGER PRIMARY KEY, account INTEGER, region INTEGER, amount INTEGER, note TEXT);
+INSERT INTO entries SELECT n, n % 100, n % 6, n, repeat('z', 150) FROM generate_series(1, 40000) n;
+"""
+COVERED = {
+    "the keys alone are quick enough": ("SELECT id, amount FROM entries WHERE account = %s", [7], ()),
+    "a wide column": ("SELECT note FROM entries WHERE account = %s", [7], ()),
+    "many rows, of which little is read": ("SELECT amount FROM entries WHERE region = %s", [3], ("amount",)),
+}
+
+
+def test_columns_beside_the_keys_must_be_worth_their_room(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no INCLUDE")
+    db = clone.connect()
+    db.execute(WIDE)
+    db.commit()
+    try:
+        found = {name: advise(clone, [Asked(text, [values])]) for name, (text, values, _) in COVERED.items()}
+        said = {name: [a.index.include for a in made.advice.advised] for name, made in found.items()}
+        assert said == {name: [include] for name, (_, _, include) in COVERED.items()}
+        wide = {r.index: r.reason for r in found["a wide column"].advice.refused}
+        assert "more than 64 bytes" in wide["entries (account INCLUDE (note))"]
+    finally:
+        db.execute("DROP TABLE entries")
+        db.commit()
+        db.close()
+
+
 PARTITIONED = """
 CREATE SCHEMA "Log";
 CREATE TABLE "Log".visits (id INTEGER, "Who" INTEGER, at DATE) PARTITION BY RANGE (id);

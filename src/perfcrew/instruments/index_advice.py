@@ -44,6 +44,10 @@ BEGUN = 0.009
 """The same where another one of the set begins with its keys: one index that serves several is worth a little."""
 TIE = 0.01
 """Of the workload's time: of sets that are as fast but for this, the smallest is taken."""
+COVERING_GAIN = 0.1
+"""Of the time without any index that columns kept beside the keys must save beyond the same keys alone."""
+MOST_WIDTH = 64.0
+"""Bytes of a row that may be kept beside the keys: more make the index as large as the table."""
 _MOST_STEPS, _ROUNDS = 100, 4
 EXAMPLES = 2
 NOTHING: On = frozenset()
@@ -180,6 +184,10 @@ class _Advice:
             for asked, q, ms in zip((self.workload[p] for p in self.place), queries, costs, strict=True)
         ]
         found = candidates(sent, facts, self.db.engine, self.db.extensions())
+        wide = [s for s in found if s.include and (self.db.width_bytes(s.table, s.include) or 0.0) > MOST_WIDTH]
+        for spec in wide:
+            self.state.refuse(spec, f"the columns beside its keys take more than {MOST_WIDTH:g} bytes of a row")
+        found = [s for s in found if s not in wide]
         for spec in found[MOST_BUILT * 2 :]:
             self.state.refuse(spec, f"more than {MOST_BUILT * 2} were worth considering")
         return found[: MOST_BUILT * 2]
@@ -386,6 +394,7 @@ class _Choice:
 
     def _best(self, sets: Sequence[On], on: On, gain: float) -> On | None:
         """The set that is fastest by a part worth an index; the smallest of those that are about as fast."""
+        sets = [s for s in sets if self._covers_enough(s)]
         if not sets:
             return None
         now_ms, took = self.times.total_ms(on), {s: self.times.total_ms(s) for s in sets}
@@ -394,6 +403,21 @@ class _Choice:
             return None
         close = [s for s in sets if took[s] <= least + TIE * least and now_ms - took[s] >= (now_ms - least) / 2]
         return min(close, key=lambda s: (sum(self.times.built[i].size_bytes or 0 for i in s), sorted(s)))
+
+    def _covers_enough(self, on: On) -> bool:
+        """Whether the columns kept beside the keys are worth their room: while the table is written, they save less
+        than on a clone that was vacuumed a moment ago."""
+        return all(self._is_worth_its_columns(on, i) for i in on if self.times.built[i].spec.include)
+
+    def _is_worth_its_columns(self, on: On, one: int) -> bool:
+        bare = self.times.built[one].spec.model_copy(update={"include": ()})
+        plain = [i for i in self.usable if self.times.built[i].spec == bare]
+        less = (on - {one}) | frozenset(plain)
+        concerned = self.times.changed(less, on)
+        none, narrow, wide = (self.times.each_ms(s) for s in (NOTHING, less, on))
+        sent = {i: self.times.queries[i].sent for i in concerned}
+        saved = sum((narrow[i] - wide[i]) * sent[i] for i in concerned)
+        return bool(concerned) and saved >= COVERING_GAIN * sum(none[i] * sent[i] for i in concerned)
 
     def _added(self, on: On, new: int) -> AdvisedIndex | None:
         one, compared = self.times.built[new], self.times.compare(on, on | {new}, self.until)

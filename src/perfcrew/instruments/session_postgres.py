@@ -72,9 +72,18 @@ WHERE mine.indexrelid = %s::regclass AND other.indisvalid AND a.relam = b.relam
   AND pg_get_expr(mine.indpred, mine.indrelid) IS NOT DISTINCT FROM pg_get_expr(other.indpred, other.indrelid)
 """
 _HYPOPG = "SELECT EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'hypopg')"
+# pg_stats, since pg_statistic is for superusers alone.
 _STALE = """
-SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s OR NOT EXISTS (SELECT 1 FROM pg_statistic WHERE starelid = c.oid)
-FROM pg_class c WHERE c.oid = %s::regclass
+SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s
+  OR NOT EXISTS (SELECT 1 FROM pg_stats s WHERE (s.schemaname, s.tablename) = (n.nspname, c.relname))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::regclass
+"""
+_WIDTH = """
+SELECT sum(width) FROM (
+  SELECT max(s.avg_width) AS width FROM pg_stats s
+  JOIN pg_class c ON c.relname = s.tablename JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = s.schemaname
+  WHERE c.oid = %s::regclass AND s.attname = ANY(%s) GROUP BY s.attname
+) AS each
 """
 
 
@@ -130,6 +139,13 @@ class PostgresSession:
                 stale = self._db.execute(_STALE, [table.rows, table.rows, path]).fetchone()
                 if table.rows and stale and stale[0]:
                     self._db.execute(f"ANALYZE {path}")
+
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """By ANALYZE's statistics."""
+        path = self._path(table)
+        with self._guarded(RUN_S):
+            found = self._db.execute(_WIDTH, [path, list(columns)]).fetchone()
+        return float(found[0]) if found and found[0] is not None else None
 
     def extensions(self) -> frozenset[str]:
         """As pg_extension lists them."""

@@ -90,6 +90,10 @@ class SqliteSession:
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Nothing: SQLite has statistics only where its owner runs ANALYZE, and the clone has those."""
 
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """SQLite has no such statistics."""
+        return None
+
     def extensions(self) -> frozenset[str]:
         """None that matter to indexes."""
         return frozenset()

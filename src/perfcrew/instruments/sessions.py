@@ -81,6 +81,9 @@ class Session(Protocol):
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Give the planner up-to-date statistics, where production would have them."""
 
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """What those columns of a row take on average; None where nobody knows."""
+
     def extensions(self) -> frozenset[str]:
         """What is installed in the database."""
 

@@ -197,6 +197,7 @@ def _hypothesis(scene: Scene, trial: IndexTrial, group: statements.Seen, saved: 
         recipe=migration(kind, trial.ddl, trial.spec),
         scores=scores(saved, sure, effort=5, risk=4, reversibility=5),
         alternatives=_others(scene, trial),
-        trade_offs="Every write to the table keeps the index too, and it takes disk and memory.",
+        trade_offs="Every write to the table keeps the index too, and it takes disk and memory."
+        + (" It serves without the table only while little was written since a VACUUM." if trial.spec.include else ""),
         rollback="Run the migration's downgrade: the index is dropped.",
     )
