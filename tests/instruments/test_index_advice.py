@@ -19,6 +19,7 @@ from perfcrew.core.evidence import IndexTrial
 from perfcrew.instruments import index_advice
 from perfcrew.instruments.index_advice import NO_CANDIDATE, NOTHING, Asked, advise
 from perfcrew.instruments.sessions import session
+from perfcrew.rules.recipes import parts
 from tests.instruments.clone_fixtures import clone as clone
 from tests.instruments.database_clones import TestClone
 
@@ -404,7 +405,17 @@ def test_a_partitioned_table_in_another_schema(clone: TestClone) -> None:
     trial = tried(clone, 'SELECT * FROM "Log".visits WHERE "Who" = %s', [7])
     assert isinstance(trial, IndexTrial)
     assert trial.ddl == 'CREATE INDEX ix_visits_who ON "Log".visits ("Who")'
-    assert (trial.table, trial.columns) == ("Log.visits", ("Who",))
+    assert (trial.table, trial.columns, trial.partitioned) == ("Log.visits", ("Who",), True)
+    recipe = parts(trial.ddl).replace("its_name", '"Log".part').replace("its_partition", '"Log".visits_{}')
+    steps = recipe.partition("ON ONLY")[2].partition("```")[0].split(";")
+    with psycopg.connect(clone.connect().info.dsn, autocommit=True) as run:
+        run.execute(f"{trial.ddl.partition(' ON ')[0]} ON ONLY{steps[0]}")
+        for n in (1, 2):
+            for step in steps[1:3]:
+                run.execute(step.replace('"Log".part', f'"Log".part_{n}' if "ALTER" in step else f"part_{n}").format(n))
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = '\"Log\".ix_visits_who'::regclass"
+        assert run.execute(valid).fetchone() == (True,)
+        run.execute(steps[3])
     assert trial.size_bytes is not None and trial.size_bytes > 100_000
     assert clone.indexes() == before
 

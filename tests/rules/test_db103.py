@@ -33,6 +33,7 @@ def planned(
     text: str = TEXT,
     name: str = "ix_events_customer_id_happened_at",
     beside: tuple[IndexTrial, ...] = (),
+    partitioned: bool = False,
     **rest: Any,
 ) -> Scene:
     app.write("people.py", SOURCE)
@@ -46,6 +47,7 @@ def planned(
         after_median_ms=sorted(after)[len(after) // 2],
         size_bytes=900_000,
         used=used,
+        partitioned=partitioned,
     )
     plan = QueryPlan(
         engine="sqlite",
@@ -157,3 +159,11 @@ def test_one_that_adds_nothing_beside_the_others_is_none(app: App) -> None:
         used=True,
     )
     assert len(run("DB103", app, planned(app, beside=(nothing,)))) == 1
+
+
+def test_a_partitioned_table_is_indexed_part_by_part(app: App) -> None:
+    (found,) = run("DB103", app, planned(app, partitioned=True))
+    recipe = found.hypotheses[0].recipe
+    assert "ON ONLY events (customer_id, happened_at);" in recipe
+    assert "ALTER INDEX ix_events_customer_id_happened_at ATTACH PARTITION" in recipe
+    assert "op.create_index" not in recipe

@@ -332,6 +332,8 @@ class IndexTrial(Noun):
     """The whole of it, where it is more than its columns."""
     verdict: str = ""
     """Of the paired blocks of this statement; empty where they were too few."""
+    partitioned: bool = False
+    """Whether its table has partitions: PostgreSQL builds none on all of them CONCURRENTLY."""
 
     @property
     def spec(self) -> IndexSpec:

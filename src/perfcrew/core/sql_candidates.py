@@ -39,6 +39,7 @@ class TableFacts:
     """Column → its type, in the engine's words."""
     size_bytes: int | None = None
     """Without its indexes; None where the engine does not tell."""
+    partitioned: bool = False
 
 
 class Candidate(NamedTuple):

@@ -309,6 +309,7 @@ class _Advice:
             after_nodes=times.plans(on)[i].nodes,
             index=used.index,
             verdict=measured.verdict,
+            partitioned=times.facts[used.index.table].partitioned,
         )
 
     def _in_vain(self, query: Query) -> str:

@@ -37,7 +37,8 @@ SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.'
        array[n.nspname::text, c.relname::text], array(SELECT a.attname::text FROM pg_attribute a
                         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
        array(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+       c.relkind = 'p'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND lower(c.relname) = ANY(%s)
@@ -260,7 +261,9 @@ class PostgresSession:
         with self._guarded(RUN_S):
             return sum(int(size) for _, size in self._db.execute(_PARTS, [index.path, index.path]).fetchall())
 
-    def _table(self, oid: int, path: Sequence[str], columns: Sequence[str], types: Sequence[str]) -> TableFacts:
+    def _table(
+        self, oid: int, path: Sequence[str], columns: Sequence[str], types: Sequence[str], partitioned: bool
+    ) -> TableFacts:
         found = self._db.execute(_INDEXES, [oid]).fetchall()
         told, size = self._db.execute(_SIZE, [oid, oid]).fetchone() or (0, None)
         plain = [(unique, tuple(_before_expression(keys)), len(keys)) for unique, _, keys in found]
@@ -271,6 +274,7 @@ class PostgresSession:
             unique=tuple(keys for unique, keys, length in plain if unique and len(keys) == length),
             types=dict(zip(columns, types, strict=True)),
             size_bytes=size,
+            partitioned=partitioned,
         )
 
     def _counted(self, path: Sequence[str], told: int) -> int:

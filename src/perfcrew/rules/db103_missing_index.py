@@ -31,7 +31,7 @@ from perfcrew.core.sql import shape
 from perfcrew.rules import statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, observed, scores
 from perfcrew.rules.limits import Limits
-from perfcrew.rules.recipes import flavour, migration
+from perfcrew.rules.recipes import flavour, migration, parts
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB103"
@@ -194,7 +194,7 @@ def _hypothesis(scene: Scene, trial: IndexTrial, group: statements.Seen, saved: 
         improvement=round(saved, 3),
         because="the index was built on a clone, the plan used it, and every run was faster than before",
         kind="schema",
-        recipe=migration(kind, trial.ddl, trial.spec),
+        recipe=parts(trial.ddl) if trial.partitioned else migration(kind, trial.ddl, trial.spec),
         scores=scores(saved, sure, effort=5, risk=4, reversibility=5),
         alternatives=_others(scene, trial),
         trade_offs="Every write to the table keeps the index too, and it takes disk and memory."

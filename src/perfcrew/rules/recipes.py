@@ -327,6 +327,24 @@ def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
     )
 
 
+def parts(ddl: str) -> str:
+    """An index of a partitioned table, which can't be built CONCURRENTLY as a whole."""
+    name, _, on = ddl.removeprefix("CREATE INDEX ").partition(" ON ")
+    table, _, keys = on.partition(" ")
+    schema = f"{table.rpartition('.')[0]}." if "." in table else ""
+    return (
+        f"As tried on the clone:\n\n{sql(ddl)}\n\nThat locks writers out of every partition. Without such a lock, "
+        "outside of a transaction: an index of the parent alone, one CONCURRENTLY on each partition, then each of them "
+        "attached, after which the parent's is valid:\n\n"
+        + sql(
+            f"CREATE INDEX {name} ON ONLY {table} {keys};\n\n-- For each partition:\n"
+            f"CREATE INDEX CONCURRENTLY its_name ON its_partition {keys};\n"
+            f"ALTER INDEX {schema}{name} ATTACH PARTITION its_name;\n\n"
+            f"-- To roll back, the partitions' with it:\nDROP INDEX {schema}{name};"
+        )
+    )
+
+
 def alembic_arguments(index: IndexSpec, name: str, quote: str = "'") -> list[str]:
     """What `op.create_index` is called with, `sa` being SQLAlchemy."""
     texts = (sql_key(index, k) if is_expression(k) else k for k in index.keys)

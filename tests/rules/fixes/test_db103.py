@@ -316,3 +316,10 @@ def test_of_several_indexes_the_findings_own_is_made(tmp_path: Path) -> None:
     known = found.model_copy(update={"endpoint": "GET /page", "evidence": ("E-plan",)})
     files = fixed(propose(tmp_path, known, with_scene(tmp_path, both)), "Alembic")
     assert '"ix_events_at"' in next(text for path, text in files.items() if "versions" in path)
+
+
+def test_an_index_of_a_partitioned_table_is_not_written(tmp_path: Path) -> None:
+    plan = tried(STATEMENT, "events", "customer_id")
+    assert plan.trial is not None
+    parted = plan.model_copy(update={"trial": plan.trial.model_copy(update={"partitioned": True})})
+    assert "is partitioned" in refused(asked(tmp_path, "DB103", ALEMBIC, AT, STATEMENT, plan=parted))

@@ -83,6 +83,11 @@ def wanted(case: Case) -> Wanted:
     trial = _trial(case, chosen.body) if chosen else None
     if chosen is None or trial is None:
         raise Unwritable("no index was tried for this statement: there is nothing to make permanent")
+    if trial.partitioned:
+        raise Unwritable(
+            f"`{trial.table}` is partitioned, and none of its indexes can be built CONCURRENTLY as a whole: follow the "
+            "recipe, partition by partition"
+        )
     owner, _, table = trial.table.rpartition(".")
     plain = owner in ("", "public", "main")
     ddl = trial.ddl.rstrip(";")
