@@ -34,6 +34,7 @@ from perfcrew.instruments.sessions import session
 
 DATABASE = "perfcrew_index_benchmark"
 WITHIN, LEAST_ALONE, FINALISTS = 1.10, 0.005, 5
+OPEN = "SELECT * FROM orders WHERE status = 'open' AND deleted_at IS NULL ORDER BY placed_at LIMIT {}"
 WORKLOAD = [
     Asked(
         "SELECT id, kind, happened_at FROM events WHERE customer_id = %s ORDER BY happened_at DESC LIMIT %s",
@@ -47,7 +48,11 @@ WORKLOAD = [
         [[900], [3]],
         2.0,
     ),
-    Asked("SELECT * FROM orders WHERE status = 'open' AND deleted_at IS NULL ORDER BY placed_at LIMIT 50", [None]),
+    Asked(
+        OPEN.format(50),
+        [None],
+        texts=(OPEN.format(50), OPEN.format(20)),
+    ),
     Asked(
         "SELECT sum(total) FROM orders WHERE placed_at >= $1 AND placed_at < $2",
         [["2025-06-01 00:00:00", "2025-06-08 00:00:00"]],

@@ -31,7 +31,6 @@ FOUND = {
         "who WHERE gone_at IS NULL",
     ),
     "a flag in the text": (["SELECT * FROM ev WHERE active AND kind = ?"], "kind WHERE active"),
-    "a text in the text": (["SELECT * FROM ev WHERE kind = 'x' ORDER BY at LIMIT 3"], "at WHERE kind = 'x'"),
     "few columns read": (["SELECT at, kind FROM ev WHERE who = ?"], "who INCLUDE (kind, at)"),
     "few columns read through an alias": (["SELECT e.at FROM ev AS e WHERE e.who = ?"], "who INCLUDE (at)"),
     "covering what is indexed by now": (["SELECT id FROM ready WHERE who = ?"], "who INCLUDE (id)"),
@@ -74,6 +73,14 @@ SILENT = {
     "a primary key, covering": (["SELECT id, at FROM ev WHERE id = ?"], "id"),
     "a total": (["SELECT max(at) FROM ev"], "max"),
     "a text that can't be read": (["SELECT FROM WHERE ("], "("),
+    "a text in the text": (["SELECT * FROM ev WHERE kind = 'x' ORDER BY at LIMIT 3"], "'x'"),
+    "an address in the text": (["SELECT * FROM ev WHERE email = 'user42@example.org' ORDER BY at LIMIT 3"], "user42"),
+    "a number in the text": (["SELECT * FROM ev WHERE who = 42 ORDER BY at LIMIT 3"], "42"),
+    "a value that stands for null": (["SELECT * FROM ev WHERE coalesce(kind, 'secret') = %s"], "secret"),
+    "a number that stands for null": (["SELECT * FROM ev WHERE coalesce(who, 7) = %s"], "7"),
+    "a text within a function": (["SELECT * FROM ev WHERE replace(kind, 'secret', '') = %s"], "secret"),
+    "a document's key that is somebody's": (["SELECT * FROM ev WHERE data ->> 'user42' = %s"], "user42"),
+    "a number within a function": (["SELECT * FROM ev WHERE mod(who, 4217) = %s"], "4217"),
 }
 
 
@@ -90,6 +97,48 @@ def test_found(texts: list[str], index: str) -> None:
 @pytest.mark.parametrize(("texts", "part"), SILENT.values(), ids=SILENT)
 def test_not_found(texts: list[str], part: str) -> None:
     assert [said for said in found(texts) if part in said] == []
+
+
+KIND = "SELECT * FROM ev WHERE kind = 'open' AND at > '{}' ORDER BY at LIMIT 3"
+AGREED = {
+    "all texts agree": ([KIND.format("2026-01-01"), KIND.format("2026-01-02")], "at WHERE kind = 'open'"),
+    "a small number": (
+        [f"SELECT * FROM ev WHERE who = 3 AND at > '{day}' ORDER BY at LIMIT 3" for day in ("2026", "2027")],
+        "at WHERE who = 3",
+    ),
+}
+APART = {
+    "each has a value of its own": [
+        f"SELECT * FROM ev WHERE kind = '{kind}' AND at > '2026-01-01' ORDER BY at LIMIT 3" for kind in ("open", "shut")
+    ],
+    "one of three has another one": [
+        *(KIND.format(day) for day in ("2026-01-01", "2026-01-02")),
+        KIND.replace("open", "shut").format("2026-01-03"),
+    ],
+    "one text, sent twice": [KIND.format("2026-01-01")] * 2,
+    "texts that a comment tells apart": [KIND.format("2026-01-01") + f" /* trace {n} */" for n in (1, 2)],
+    "one user's address in all": [
+        f"SELECT * FROM ev WHERE email = 'user42@example.org' AND at > '{day}' ORDER BY at" for day in ("2026", "2027")
+    ],
+    "one user's number in all": [
+        f"SELECT * FROM ev WHERE who = 4217 AND at > '{day}' ORDER BY at" for day in ("2026-01-01", "2026-01-02")
+    ],
+}
+
+
+def of_shape(texts: list[str]) -> list[str]:
+    """Executions of one shape, as a run has them."""
+    return [spec.said for spec in candidates([Sent(texts[0], [], 1.0, texts)], SCHEMA, "postgresql", ALL)]
+
+
+@pytest.mark.parametrize(("texts", "index"), AGREED.values(), ids=AGREED)
+def test_a_value_that_all_texts_of_a_shape_have(texts: list[str], index: str) -> None:
+    assert index in of_shape(texts)
+
+
+@pytest.mark.parametrize("texts", APART.values(), ids=APART)
+def test_a_value_that_may_be_a_requests(texts: list[str]) -> None:
+    assert [said for said in of_shape(texts) if "WHERE" in said or "'" in said] == []
 
 
 def test_no_trigrams_without_their_extension() -> None:

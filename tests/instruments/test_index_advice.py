@@ -17,7 +17,9 @@ import pytest
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import IndexTrial
 from perfcrew.instruments import index_advice
-from perfcrew.instruments.index_advice import NO_CANDIDATE, Asked, advise
+from perfcrew.instruments.index_advice import NO_CANDIDATE, NOTHING, Asked, advise
+from perfcrew.instruments.sessions import session
+from perfcrew.rules.recipes import parts
 from tests.instruments.clone_fixtures import clone as clone
 from tests.instruments.database_clones import TestClone
 
@@ -231,14 +233,156 @@ def test_an_index_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, 
     before = clone.indexes()
     module = f"perfcrew.instruments.session_{clone.engine.removesuffix('ql')}"
     monkeypatch.setattr(f"{module}.BUILD_S", 0.0011 if clone.engine == "postgresql" else 0.0001)
-    monkeypatch.setattr(f"{module}.{'Postgres' if clone.engine == 'postgresql' else 'Sqlite'}Session.settle", _nothing)
     made = advise(clone, WORKLOAD[2:3])
     assert {r.reason.partition(" longer")[0] for r in made.advice.refused} == {"it takes"}
     assert clone.indexes() == before
 
 
-def _nothing(*_: object) -> None:
-    pass
+def test_a_table_that_takes_too_long_to_count(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """As many rows as statistics tell then; the advice goes on."""
+    module = f"perfcrew.instruments.session_{clone.engine.removesuffix('ql')}"
+    monkeypatch.setattr(f"{module}.COUNT_S", 0.0011 if clone.engine == "postgresql" else 0.0)
+    db = clone.connect()
+    db.execute("CREATE TABLE large (id INTEGER PRIMARY KEY, who INTEGER)")
+    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "
+    db.execute(f"INSERT INTO large {numbers} SELECT i, i % 1000 FROM n")
+    db.execute("ANALYZE large")
+    db.commit()
+    try:
+        with session(clone) as asked:
+            assert asked.facts(["large"])["large"].rows == pytest.approx(300_000, rel=0.1)
+        assert isinstance(tried(clone, "SELECT * FROM large WHERE who = %s", [7]), IndexTrial)
+    finally:
+        db.execute("DROP TABLE large")
+        db.commit()
+        db.close()
+
+
+def test_the_only_index_that_is_tried(clone: TestClone) -> None:
+    """Its plan is asked for before the plan without it: SQLite's would be the one that Python kept."""
+    with session(clone) as db, index_advice.standing(db, [WORKLOAD[2]]) as times:
+        one = next(i for i, b in enumerate(times.built) if b.spec.keys == ("customer_id",))
+        assert one in times.used(frozenset([one]))
+        assert times.used(NOTHING) == NOTHING
+
+
+def test_a_statement_that_a_set_makes_too_slow(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """It costs as much as its time-out, so the set is not chosen; what serves the others is advised all the same."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no functions that look at its indexes")
+    monkeypatch.setattr("perfcrew.instruments.session_postgres.RUN_S", 0.6)
+    db = clone.connect()
+    db.execute(SLOW)
+    db.commit()
+    try:
+        asked = Asked("SELECT id, email, nap() FROM customers WHERE secret = %s", [["secret7"]])
+        made = advise(clone, [asked, WORKLOAD[2]])
+        assert made.advice.verdict == "improved"
+        assert {a.index.table for a in made.advice.advised} == {"events"}
+        slow = {r.reason for r in made.advice.refused if r.index == "customers (secret)"}
+        assert slow == {"it saves nothing beside the others"}
+    finally:
+        db.execute("DROP FUNCTION nap()")
+        db.commit()
+        db.close()
+
+
+SLOW = """
+CREATE FUNCTION nap() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_indexes WHERE tablename = 'customers' AND indexname LIKE 'ix%secret%') THEN
+        PERFORM pg_sleep(2);
+    END IF;
+    RETURN 1;
+END $$
+"""
+
+
+def test_what_must_be_asked_and_is_refused(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no roles")
+    db = clone.connect()
+    db.execute("CREATE ROLE nobody_here LOGIN")
+    db.commit()
+    try:
+        guest = TestClone("postgresql", lambda: psycopg.connect(db.info.dsn, user="nobody_here"))
+        with pytest.raises(ToolFailed, match="no indexes can be tried: permission denied for table events"):
+            advise(guest, WORKLOAD[:1])
+    finally:
+        db.execute("DROP ROLE nobody_here")
+        db.commit()
+        db.close()
+
+
+def test_candidates_take_so_much_room_and_no_more(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
+    """A clone is on the user's own server."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite's clone is a file")
+    monkeypatch.setattr(index_advice, "FREE_BYTES", 0)
+    monkeypatch.setattr(index_advice, "MOST_SIZE", 0.1)
+    made = advise(clone, WORKLOAD[:3])
+    assert "others came first, which take 0.1 times the table's size" in {r.reason for r in made.advice.refused}
+
+
+JOINED = """
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, region INTEGER, pad TEXT);
+CREATE TABLE lines (id INTEGER PRIMARY KEY, account_id INTEGER, pad TEXT);
+INSERT INTO accounts SELECT n, n % 400, repeat('y', 50) FROM generate_series(1, 20000) n;
+INSERT INTO lines SELECT n, 1 + (n::bigint * 7919) % 20000, repeat('z', 50) FROM generate_series(1, 80000) n;
+"""
+
+
+def test_a_plan_with_two_indexes_tells_what_each_of_them_does(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("the rows are made by PostgreSQL")
+    db = clone.connect()
+    db.execute(JOINED)
+    db.commit()
+    try:
+        text = "SELECT l.id, l.pad, a.pad FROM accounts a JOIN lines l ON l.account_id = a.id WHERE a.region = %s"
+        made = advise(clone, [Asked(text, [[7]])])
+        assert {a.index.table for a in made.advice.advised} == {"accounts", "lines"}
+        first, whole = made.trials[0], made.advice.statements[0]
+        assert isinstance(first, IndexTrial)
+        (second,) = made.beside[0]
+        assert (first.table, second.table) == ("lines", "accounts")
+        for trial in (first, second):
+            assert trial.verdict == "improved" and len(trial.before_ms) == len(trial.after_ms) >= 6
+            assert trial.after_median_ms < trial.before_median_ms < whole.before_median_ms * 1.2
+        assert second.before_median_ms < first.before_median_ms
+    finally:
+        db.execute("DROP TABLE accounts, lines")
+        db.commit()
+        db.close()
+
+
+WIDE = """
+CREATE TABLE entries (id INTEGER PRIMARY KEY, account INTEGER, region INTEGER, amount INTEGER, note TEXT);
+INSERT INTO entries SELECT n, n % 100, n % 6, n, repeat('z', 150) FROM generate_series(1, 40000) n;
+"""
+COVERED = {
+    "the keys alone are quick enough": ("SELECT id, amount FROM entries WHERE account = %s", [7], ()),
+    "a wide column": ("SELECT note FROM entries WHERE account = %s", [7], ()),
+    "many rows, of which little is read": ("SELECT amount FROM entries WHERE region = %s", [3], ("amount",)),
+}
+
+
+def test_columns_beside_the_keys_must_be_worth_their_room(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no INCLUDE")
+    db = clone.connect()
+    db.execute(WIDE)
+    db.commit()
+    try:
+        found = {name: advise(clone, [Asked(text, [values])]) for name, (text, values, _) in COVERED.items()}
+        said = {name: [a.index.include for a in made.advice.advised] for name, made in found.items()}
+        assert said == {name: [include] for name, (_, _, include) in COVERED.items()}
+        wide = {r.index: r.reason for r in found["a wide column"].advice.refused}
+        assert "more than 64 bytes" in wide["entries (account INCLUDE (note))"]
+    finally:
+        db.execute("DROP TABLE entries")
+        db.commit()
+        db.close()
 
 
 PARTITIONED = """
@@ -261,7 +405,17 @@ def test_a_partitioned_table_in_another_schema(clone: TestClone) -> None:
     trial = tried(clone, 'SELECT * FROM "Log".visits WHERE "Who" = %s', [7])
     assert isinstance(trial, IndexTrial)
     assert trial.ddl == 'CREATE INDEX ix_visits_who ON "Log".visits ("Who")'
-    assert (trial.table, trial.columns) == ("Log.visits", ("Who",))
+    assert (trial.table, trial.columns, trial.partitioned) == ("Log.visits", ("Who",), True)
+    recipe = parts(trial.ddl).replace("its_name", '"Log".part').replace("its_partition", '"Log".visits_{}')
+    steps = recipe.partition("ON ONLY")[2].partition("```")[0].split(";")
+    with psycopg.connect(clone.connect().info.dsn, autocommit=True) as run:
+        run.execute(f"{trial.ddl.partition(' ON ')[0]} ON ONLY{steps[0]}")
+        for n in (1, 2):
+            for step in steps[1:3]:
+                run.execute(step.replace('"Log".part', f'"Log".part_{n}' if "ALTER" in step else f"part_{n}").format(n))
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = '\"Log\".ix_visits_who'::regclass"
+        assert run.execute(valid).fetchone() == (True,)
+        run.execute(steps[3])
     assert trial.size_bytes is not None and trial.size_bytes > 100_000
     assert clone.indexes() == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg
@@ -90,6 +91,47 @@ def test_it_only_reads_and_says_who_asks(made: TestClone) -> None:
     assert len(sent) == 4
     assert all(statement.startswith("/* perfcrew: read-only */") for statement in sent)
     assert [s.split("SET LOCAL ")[1] for s in sent[:2]] == ["statement_timeout = 5000", "lock_timeout = 1000"]
+
+
+OTHERS = """
+CREATE SCHEMA billing;
+CREATE TABLE billing.events (id INTEGER, kind TEXT, customer_id INTEGER REFERENCES customers (id));
+CREATE INDEX ix_who ON billing.events (customer_id, id);
+CREATE INDEX ix_kind ON billing.events (kind);
+CREATE INDEX ix_kind_c ON billing.events (kind COLLATE "C");
+CREATE INDEX "Ix kind" ON billing.events (kind DESC);
+"""
+
+
+def test_schemas_collations_and_foreign_keys(made: TestClone) -> None:
+    if made.engine == "sqlite":
+        pytest.skip("SQLite has no schemas, and no statistics")
+    with psycopg.connect(made.connect().info.dsn, autocommit=True) as db:
+        db.execute(OTHERS)
+        try:
+            found = {i.path: i for i in read(made).indexes}
+        finally:
+            db.execute("DROP SCHEMA billing CASCADE")
+    theirs = {path: i for path, i in found.items() if path.startswith("billing.")}
+    assert set(theirs) == {"billing.ix_who", "billing.ix_kind", "billing.ix_kind_c", 'billing."Ix kind"'}
+    assert [i.same_as for i in theirs.values()] == [""] * 4, "another collation is another order"
+    assert {path: i.refers_to for path, i in found.items() if i.refers_to} == {"billing.ix_who": "customers"}
+    assert found["public.ix_who"].same_as
+
+
+def test_statistics_are_as_young_as_a_crash(made: TestClone) -> None:
+    """Recovery empties all of them, and says so of the shared ones alone."""
+    if made.engine == "sqlite":
+        pytest.skip("SQLite has no statistics")
+    time.sleep(1.5)
+    before = read(made).since_s
+    with psycopg.connect(made.connect().info.dsn, autocommit=True) as db:
+        db.execute("SELECT pg_stat_reset_shared('bgwriter')")
+        assert db.execute("SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()").fetchone() == (
+            None,
+        )
+    after = read(made).since_s
+    assert before is not None and after is not None and after < before
 
 
 def test_a_statement_that_takes_too_long_is_ended(made: TestClone, monkeypatch: pytest.MonkeyPatch) -> None:

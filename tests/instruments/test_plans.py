@@ -7,6 +7,7 @@ from contextlib import closing
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,3 +216,19 @@ def test_times_of_a_parallel_plan_add_up_to_its_total() -> None:
 )
 def test_values_are_taken_out_of_conditions(told: str, kept: str) -> None:
     assert without_values(told) == kept
+
+
+def test_a_role_that_is_no_superuser(clone: TestClone) -> None:
+    """Whoever owns a database need not be one."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no roles")
+    db = clone.connect()
+    db.execute("CREATE ROLE owner_only LOGIN; GRANT SELECT ON events TO owner_only")
+    db.commit()
+    try:
+        theirs = TestClone("postgresql", lambda: psycopg.connect(db.info.dsn, user="owner_only"))
+        assert explain(theirs, "SELECT * FROM events WHERE customer_id = %s", [5]).nodes
+    finally:
+        db.execute("DROP OWNED BY owner_only; DROP ROLE owner_only")
+        db.commit()
+        db.close()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from perfcrew.core.sql_wrapped import wrapped
+from perfcrew.instruments.index_advice import Asked, advise
 from perfcrew.instruments.plans import explain
 from perfcrew.instruments.rewrites import try_expression, try_pages
 from tests.instruments.clone_fixtures import clone as clone
@@ -88,6 +89,61 @@ def test_a_cast_that_the_server_put_in(clone: TestClone) -> None:
     tried = try_expression(clone, statement, [8], explain(clone, statement, [8]))
     assert tried is not None
     assert (tried.column, tried.expression, tried.implicit) == ("customer_id", "(customer_id)::numeric", True)
+
+
+THERE = {
+    "the index on the expression": (HIDDEN["lower"][0], ["basket"], "CREATE INDEX ix_there ON events (lower(kind))"),
+    "a wider index that begins with it": (
+        "SELECT * FROM events WHERE lower(kind) = %s AND customer_id = %s",
+        ["basket", 7],
+        "CREATE INDEX ix_there ON events (lower(kind), customer_id)",
+    ),
+    "arithmetic": (
+        "SELECT * FROM events WHERE customer_id + 1 = %s",
+        [7],
+        "CREATE INDEX ix_there ON events ((customer_id + 1))",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "parameters", "ddl"), THERE.values(), ids=THERE)
+def test_what_goes_in_by_the_expression_now(clone: TestClone, statement: str, parameters: Any, ddl: str) -> None:
+    db = clone.connect()
+    db.execute(ddl)
+    if clone.engine == "postgresql":
+        db.execute("ANALYZE events")
+    db.commit()
+    try:
+        assert try_expression(clone, statement, parameters, explain(clone, statement, parameters)) is None
+    finally:
+        db.execute("DROP INDEX ix_there")
+        db.commit()
+        db.close()
+
+
+def test_an_expression_is_measured_with_its_statistics(clone: TestClone) -> None:
+    """Without them the planner thinks that a third of the rows are a two-hundredth, and takes an index for them."""
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite plans without statistics")
+    db = clone.connect()
+    db.execute("CREATE TABLE state (id INTEGER, name TEXT, note TEXT)")
+    db.execute(
+        "INSERT INTO state SELECT n, CASE WHEN n % 10 < 9 THEN 'Open' ELSE 'Shut' || n END, repeat('x', 100) "
+        "FROM generate_series(1, 20000) n"
+    )
+    db.execute("ANALYZE state")
+    db.commit()
+    statement = "SELECT max(note) FROM state WHERE lower(name) = %s"
+    try:
+        tried = try_expression(clone, statement, ["open"], explain(clone, statement, ["open"]))
+        assert tried is not None and not tried.used
+        made = advise(clone, [Asked(statement, [["open"]])])
+        assert made.advice.advised == ()
+        assert "not used by the planner" in str(made.trials[0])
+    finally:
+        db.execute("DROP TABLE state")
+        db.commit()
+        db.close()
 
 
 @pytest.mark.parametrize(("statement", "parameters"), OPEN.values(), ids=OPEN)

@@ -1,5 +1,6 @@
 """DB103 missing index: cases that must be found, and look-alikes that must not."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -30,11 +31,14 @@ def planned(
     tried: bool = True,
     ms: float = 10.0,
     text: str = TEXT,
+    name: str = "ix_events_customer_id_happened_at",
+    beside: tuple[IndexTrial, ...] = (),
+    partitioned: bool = False,
     **rest: Any,
 ) -> Scene:
     app.write("people.py", SOURCE)
     trial = IndexTrial(
-        ddl="CREATE INDEX ix ON events (customer_id, happened_at)",
+        ddl=f"CREATE INDEX {name} ON events (customer_id, happened_at)",
         table="events",
         columns=("customer_id", "happened_at"),
         before_ms=before,
@@ -43,6 +47,7 @@ def planned(
         after_median_ms=sorted(after)[len(after) // 2],
         size_bytes=900_000,
         used=used,
+        partitioned=partitioned,
     )
     plan = QueryPlan(
         engine="sqlite",
@@ -51,6 +56,8 @@ def planned(
         table_rows={"events": rows},
         nodes=(PlanNode(depth=0, operation=node, relation="events", index=index),),
         trial=trial if tried else None,
+        trials_beside=beside,
+        execution_ms=40.0,
         trial_refused="" if tried else "every candidate exists",
     )
     frames = [app.frame("people.py", "# read", "activity")]
@@ -105,3 +112,58 @@ def test_the_recipe_is_a_reversible_migration(app: App) -> None:
     recipe = found.hypotheses[0].recipe
     assert "op.create_index('ix_events_customer_id_happened_at', 'events', ['customer_id', 'happened_at'])" in recipe
     assert "op.drop_index" in recipe
+
+
+def test_the_recipe_has_the_name_that_was_free(app: App) -> None:
+    (found,) = run("DB103", app, planned(app, name="ix_events_customer_id_happened_at_2"))
+    recipe = found.hypotheses[0].recipe
+    assert recipe.count("ix_events_customer_id_happened_at_2'") == 2
+    assert "ix_events_customer_id_happened_at'" not in recipe
+
+
+def test_each_of_several_indexes_is_a_finding(app: App) -> None:
+    """One of them alone would be credited with what the others save."""
+    other = IndexTrial(
+        ddl="CREATE INDEX ix_customers_region ON customers (region)",
+        table="customers",
+        columns=("region",),
+        before_ms=(30.0, 31.0, 32.0),
+        after_ms=(0.1, 0.1, 0.1),
+        before_median_ms=31.0,
+        after_median_ms=0.1,
+        size_bytes=700_000,
+        used=True,
+    )
+    found = planned(app, beside=(other,))
+    plan = found.plans[0]
+    rows = plan.body.model_copy(update={"table_rows": {"events": 40_000, "customers": 9_000}})
+    one, two = run("DB103", app, dataclasses.replace(found, plans=(Seen(plan.evidence, rows),)))
+    assert ("events" in one.title, "customers" in two.title) == (True, True)
+    assert one.id != two.id
+    assert one.share is not None and two.share is not None and one.share.fraction < two.share.fraction < 0.8
+    assert "from 9.2 ms to" in one.prose.text and "from 31 ms to" in two.prose.text
+    assert all(", others that are advised for it being there." in f.prose.text for f in (one, two))
+    assert "ix_customers_region" in two.hypotheses[0].recipe
+
+
+def test_one_that_adds_nothing_beside_the_others_is_none(app: App) -> None:
+    nothing = IndexTrial(
+        ddl="CREATE INDEX ix_customers_region ON customers (region)",
+        table="customers",
+        columns=("region",),
+        before_ms=(),
+        after_ms=(),
+        before_median_ms=0.1,
+        after_median_ms=0.1,
+        size_bytes=700_000,
+        used=True,
+    )
+    assert len(run("DB103", app, planned(app, beside=(nothing,)))) == 1
+
+
+def test_a_partitioned_table_is_indexed_part_by_part(app: App) -> None:
+    (found,) = run("DB103", app, planned(app, partitioned=True))
+    recipe = found.hypotheses[0].recipe
+    assert "ON ONLY events (customer_id, happened_at);" in recipe
+    assert "ALTER INDEX ix_events_customer_id_happened_at ATTACH PARTITION" in recipe
+    assert "op.create_index" not in recipe

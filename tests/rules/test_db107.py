@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from perfcrew.core.scene import Scene
+from perfcrew.core.sql import binds
 from perfcrew.rules import book
+from perfcrew.rules.recipes import TOGETHER
 
 from .build import App, Found, Shot, Silent, application, check_found, run, scene, thresholds, traced, warm
 
 SOURCE = """
+import sqlalchemy
+
 def sync(session):
     books = session.scalar(count_books)  # sync one
     authors = session.scalar(count_authors)  # sync two
@@ -111,6 +115,15 @@ FOUND = {
     ),
 }
 
+BINDING = (
+    "SELECT id FROM book WHERE id = 1 FOR UPDATE",
+    "SELECT id FROM book WHERE id = 1 FOR NO KEY UPDATE SKIP LOCKED",
+    "SELECT id FROM book WHERE id = 1 FOR KEY SHARE",
+    "SELECT pg_advisory_xact_lock(7)",
+    "SELECT pg_try_advisory_lock(7)",
+    "SELECT set_config('app.tenant', 'x', true)",
+    "SELECT nextval('book_id_seq')",
+)
 SILENT: dict[str, Silent] = {
     "own connections are RT302's": lambda app: reads(app, "own_sessions", ("own one", "own two"), ("a", "b")),
     "the second needs the first": lambda app: reads(app, "dependent", ("dependent one", "dependent two")),
@@ -118,6 +131,10 @@ SILENT: dict[str, Silent] = {
     "in a loop": lambda app: reads(app, "looped", ("loop one", "loop two")),
     "one cursor, whose rows are fetched in between": lambda app: reads(app, "cursor_of", ("cursor one", "cursor two")),
     "writes": lambda app: reads(app, "sync", ("sync one", "sync two"), text="UPDATE book SET seen = 1"),
+    **{
+        f"the first does more: {text}": lambda app, text=text: reads(app, "sync", ("sync one", "sync two"), text=text)
+        for text in BINDING
+    },
     "nothing to spare": lambda app: reads(app, "sync", ("sync one", "sync two"), ms=2),
     "they overlap": lambda app: reads(app, "one_session", ("session one", "session two"), at_ms=(1, 1)),
     "one statement": lambda app: reads(app, "sync", ("sync one",)),
@@ -154,3 +171,21 @@ def test_one_of_the_two_rules_speaks(
 def test_no_recipe_shares_a_session_between_tasks(app: App) -> None:
     (found,) = run("DB107", app, reads(app, "one_session", ("session one", "session two")))
     assert "gather(session" not in found.hypotheses[0].recipe
+
+
+def test_what_is_only_spared_in_round_trips_is_not_promised(app: App) -> None:
+    (sync,) = run("DB107", app, reads(app, "sync", ("sync one", "sync two")))
+    assert sync.hypotheses[0].improvement is None
+    (waits,) = run("DB107", app, reads(app, "one_session", ("session one", "session two")))
+    assert waits.hypotheses[0].improvement
+
+
+def test_djangos_recipe_joins_nothing() -> None:
+    assert "distinct" not in TOGETHER["django"] and "(SELECT count(*) FROM shop_book)" in TOGETHER["django"]
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT 'FOR UPDATE' FROM t", "SELECT set_configured FROM t", "SELECT 1 -- FOR SHARE"]
+)
+def test_what_only_reads(text: str) -> None:
+    assert not binds(text)

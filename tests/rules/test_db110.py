@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from perfcrew.core.scene import Scene
+from perfcrew.rules.recipes import ESTIMATE
 
 from .build import App, Found, Shot, Silent, check_found, measured, run, scaling, scene, traced, warm
 
@@ -111,3 +112,31 @@ def test_a_commit_a_row_is_told_and_has_its_own_cure(app: App) -> None:
     (plain,) = run("DB110", app, writing(app))
     assert "commits" not in plain.prose.text
     assert [h.id for h in plain.hypotheses] == ["DB110-bulk"]
+
+
+def test_what_a_row_gives_back_is_kept(app: App) -> None:
+    (by_hand,) = run("DB110", app, writing(app))
+    assert "RETURNING id, name" in by_hand.hypotheses[0].recipe
+    (plain,) = run("DB110", app, writing(app, text=INSERT.partition(" RETURNING")[0]))
+    assert "RETURNING" not in plain.hypotheses[0].recipe
+    assert by_hand.confidence < plain.confidence
+
+
+def test_an_orm_asks_for_keys_whether_they_are_needed_or_not(app: App) -> None:
+    app.write("models.py", "import sqlalchemy\n")
+    frames = [app.frame("models.py", "sqlalchemy", "tag")]
+
+    def make() -> Shot:
+        one = Shot()
+        for number in range(20):
+            one.sql(INSERT, (number, "same"), frames, ms=2, rows=0)
+        return one
+
+    (found,) = run("DB110", app, scene(app, traced(warm(make)), key="POST /tags"))
+    (plain,) = run("DB110", app, writing(app, text=INSERT.partition(" RETURNING")[0]))
+    assert found.confidence == plain.confidence
+    assert "sort_by_parameter_order" in found.hypotheses[0].recipe
+
+
+def test_a_page_without_a_count_knows_its_last_page() -> None:
+    assert "maxsize" not in ESTIMATE["django"] and "size + 1" in ESTIMATE["django"]

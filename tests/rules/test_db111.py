@@ -49,9 +49,9 @@ def named(app: App) -> ApplicationScene:
     return found
 
 
-def planned(app: App) -> ApplicationScene:
+def planned(app: App, relation: str | None = "events") -> ApplicationScene:
     """A plan of this run uses it."""
-    node = PlanNode(depth=0, operation="Index Scan", relation="events", index="ix_events_kind")
+    node = PlanNode(depth=0, operation="Index Scan", relation=relation, index="ix_events_kind")
     plan = Seen("plan-1", QueryPlan(engine="postgresql", shape="", statement="SELECT 1", nodes=(node,)))
     return application(app, scene(app, plans=(plan,)), index_usage=used(app).index_usage)
 
@@ -59,6 +59,9 @@ def planned(app: App) -> ApplicationScene:
 FOUND = {
     "unused": Found(used, "shop/models.py", "# event", "low", None, "ix_events_kind"),
     "unused, and the source names it": Found(named, "alembic/versions/0002.py", "# made", "low"),
+    "a plan uses another table's of that name": Found(
+        lambda app: planned(app, "stock"), "shop/models.py", "# event", "low"
+    ),
     "unused and large": Found(lambda app: used(app, size_bytes=2 * 10**8), "shop/models.py", "# event", "medium"),
     "the same as another": Found(
         lambda app: used(app, scans_count=700, same_as="ix_2", equal=True), "shop/models.py", "# event", "low"
@@ -83,6 +86,7 @@ SILENT: dict[str, Silent] = {
     "a small index": lambda app: used(app, size_bytes=8192),
     "in SQLite, which counts nothing": lambda app: used(app, engine="sqlite", days=None, scans_count=None),
     "a plan of this run uses it": planned,
+    "a bitmap of this run uses it": lambda app: planned(app, None),
     "nothing was read": application,
 }
 
@@ -102,6 +106,19 @@ def test_the_recipe_can_be_undone(app: App) -> None:
     recipe = found.hypotheses[0].recipe
     assert "DROP INDEX CONCURRENTLY ix_events_kind;" in recipe
     assert "CREATE INDEX CONCURRENTLY ix_events_kind ON events (kind);" in recipe
+
+
+def test_the_recipe_names_the_schema(app: App) -> None:
+    """Whoever runs it may look in other schemas first, where another index has that name."""
+    (found,) = run("DB111", app, used(app, table="billing.events", path='billing."ix_events_Kind"', same_as="ix_2"))
+    assert 'DROP INDEX CONCURRENTLY billing."ix_events_Kind";' in found.hypotheses[0].recipe
+
+
+def test_a_foreign_key_is_told(app: App) -> None:
+    (found,) = run("DB111", app, used(app, refers_to="customers"))
+    assert "foreign key to `customers`" in str(found.prose) and "`customers`" in found.hypotheses[0].trade_offs
+    (found,) = run("DB111", app, used(app, refers_to="customers", same_as="ix_2"))
+    assert "foreign key" not in str(found.prose), "the other one serves it"
 
 
 def test_a_table_without_a_class_is_in_the_database(app: App) -> None:

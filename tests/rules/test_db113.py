@@ -28,6 +28,7 @@ def paged(
     planned: bool = True,
     data: bool = False,
     times: int = 1,
+    returned: int = 20,
 ) -> Scene:
     app.write("listing.py", SOURCE)
 
@@ -35,7 +36,7 @@ def paged(
         shot = Shot()
         for number in range(times):
             shot.sql(count, number, [app.frame("listing.py", "# count", "books")], ms=ms, rows=1)
-        return shot.sql(page, (True, 20, 0), [app.frame("listing.py", "# page", "books")], ms=2, rows=20)
+        return shot.sql(page, (True, 20, 0), [app.frame("listing.py", "# page", "books")], ms=2, rows=returned)
 
     node = PlanNode(depth=0, operation="Seq Scan", relation="book", rows=rows, read_rows=rows)
     plan = QueryPlan(engine="postgresql", shape="", statement=count, table_rows={"book": rows}, nodes=(node,))
@@ -48,6 +49,24 @@ FOUND = {
     "a count beside a page": Found(paged, "listing.py", "# count", "medium", None, "COUNT(*)"),
     "as SQLAlchemy wraps it": Found(lambda app: paged(app, NESTED), "listing.py", "# count", "medium"),
     "a slow one": Found(lambda app: paged(app, ms=300), "listing.py", "# count", "high"),
+    "behind a key": Found(
+        lambda app: paged(
+            app, page="SELECT b.id FROM book b WHERE b.visible = $1 AND b.id > $2 ORDER BY b.id LIMIT $3"
+        ),
+        "listing.py",
+        "# count",
+        "medium",
+    ),
+    "what is shown beside is looked up": Found(
+        lambda app: paged(
+            app,
+            page='SELECT "b"."id" FROM "book" "b" LEFT OUTER JOIN "author" ON ("author"."id" = "b"."author_id") '
+            'WHERE "b"."visible" = $1 ORDER BY "b"."id" LIMIT 20',
+        ),
+        "listing.py",
+        "# count",
+        "medium",
+    ),
     "the size known from the data": Found(
         lambda app: paged(app, planned=False, data=True), "listing.py", "# count", "medium"
     ),
@@ -62,6 +81,20 @@ SILENT: dict[str, Silent] = {
     "all rows are fetched, there is no page": lambda app: paged(app, page="SELECT book.id FROM book"),
     "many counts are DB101's or DB102's": lambda app: paged(app, times=10),
     "a size that nobody knows": lambda app: paged(app, planned=False),
+    "the latest one is shown beside it": lambda app: paged(
+        app, page="SELECT book.id FROM book WHERE book.visible = $1 ORDER BY book.id DESC LIMIT 1", returned=1
+    ),
+    "one is looked up as Django does": lambda app: paged(
+        app, page="SELECT book.id FROM book WHERE book.visible = $1 LIMIT 21", returned=1
+    ),
+    "a page of other rows": lambda app: paged(app, page="SELECT book.id FROM book WHERE book.owner = $1 LIMIT 20"),
+    "a page of more rows than are counted": lambda app: paged(app, page="SELECT book.id FROM book LIMIT 20"),
+    "a page of fewer rows than are counted": lambda app: paged(
+        app, "SELECT count(*) FROM book", "SELECT book.id FROM book WHERE book.kind = $1 LIMIT $2 OFFSET $3"
+    ),
+    "a page that another table narrows": lambda app: paged(
+        app, page="SELECT b.id FROM book b JOIN loan l ON l.book = b.id WHERE b.visible = $1 LIMIT 20"
+    ),
     "nothing was traced": scene,
 }
 

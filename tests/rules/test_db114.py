@@ -33,16 +33,15 @@ def trial(before: float = 20.0, after: float = 0.1, **more: Any) -> ExpressionTr
     return ExpressionTrial(**{**known, **more})
 
 
-def defeated() -> ExpressionTrial:
-    same = (20.0, 21.0)
+def defeated(before: float = 20.0) -> ExpressionTrial:
     return trial(
         ddl="",
         used=False,
-        after_ms=same,
-        after_median_ms=20.5,
+        after_ms=(before, before),
+        after_median_ms=before,
         defeated="users_email_key",
         size_bytes=None,
-        before=20.0,
+        before=before,
     )
 
 
@@ -75,6 +74,7 @@ SILENT: dict[str, Silent] = {
     "the index was not used": lambda app: lookup(app, trial(used=False)),
     "little gain": lambda app: lookup(app, trial(before=20, after=16)),
     "times that overlap": lambda app: lookup(app, trial(after_ms=(0.1, 90.0))),
+    "an index is defeated, and nobody waits": lambda app: lookup(app, defeated(0.2), ms=5.0),
     "little of the request": lambda app: lookup(app, trial(), wait=2000),
     "another statement": lambda app: lookup(app, trial(), text="SELECT 1 FROM other WHERE lower(x) = $1"),
     "nothing was traced": scene,
@@ -97,3 +97,4 @@ def test_the_index_comes_first_where_no_other_is_defeated(app: App) -> None:
     (plain,) = run("DB114", app, lookup(app, defeated()))
     assert [h.id for h in plain.hypotheses] == ["DB114-bare"]
     assert "the plan uses the index `users_email_key`" in plain.prose.text
+    assert plain.hypotheses[0].improvement is None, "the bare column was not timed"

@@ -74,8 +74,17 @@ FOUND = {
     "a model call within": Found(lambda app: held(app, kind="model"), "orders.py", "# first", "medium"),
     "a call after a write holds its locks": Found(lambda app: held(app, text=WRITE), "orders.py", "# first", "high"),
     "a begin of its own": Found(lambda app: held(app, order="begin first call end"), "orders.py", "# first", "medium"),
-    "long computing": Found(
-        lambda app: held(app, order="first idle end", idle_ms=90), "orders.py", "# first", "medium"
+    "long computing after a read": Found(
+        lambda app: held(app, order="first idle end", idle_ms=90), "orders.py", "# first", "low"
+    ),
+    "long computing after a write": Found(
+        lambda app: held(app, order="first idle end", idle_ms=90, text=WRITE), "orders.py", "# first", "high"
+    ),
+    "long computing under a lock": Found(
+        lambda app: held(app, order="first idle end", idle_ms=90, text=f"{READ} FOR UPDATE"),
+        "orders.py",
+        "# first",
+        "medium",
     ),
     "given back to the pool rather than committed": Found(
         lambda app: held(app, end="CHECKIN"), "orders.py", "# first", "medium"

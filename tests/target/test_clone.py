@@ -478,6 +478,33 @@ async def test_the_original_is_there_to_be_read_under_our_name(shop: Shop, serve
             assert db.execute("SELECT current_setting('application_name')").fetchone() == ("perfcrew",)
 
 
+@pytest.mark.postgres
+async def test_the_users_server_is_asked_as_little_as_can_be(
+    shop: Shop, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read-only, marked, under our name and with time-outs; and not once more for what is known."""
+    sent: list[tuple[str, str, str, str]] = []
+
+    class Watched(psycopg.Connection[Any]):
+        def execute(self, query: Any, *rest: Any, **more: Any) -> Any:
+            answer = super().execute(query, *rest, **more)
+            if self.info.dbname == "shop6":
+                now = "SELECT current_setting('application_name'), current_setting('transaction_read_only'), "
+                limits = super().execute(f"{now} current_setting('statement_timeout')").fetchone()
+                sent.append((str(query), *(limits or ())))  # type: ignore[arg-type]
+            return answer
+
+    url = _make(server, "shop6", 3)
+    monkeypatch.setattr("perfcrew.target.clones.postgres.psycopg.connect", Watched.connect)
+    async with await shop.prepare(shop.project(database_url=url, database_variable="SHOP_DB")) as template:
+        assert [who for _, who, *_ in sent] == ["perfcrew"] * 3
+        assert all(text.startswith("/* perfcrew: read-only */ ") and read == "on" for text, _, read, _ in sent)
+        assert sent[-1][3] == "5s"
+        sent.clear()
+        assert template.original is not None
+        assert sent == []
+
+
 async def test_there_is_no_original_to_be_read_of_sqlite(shop: Shop) -> None:
     async with await shop.prepare(shop.project()) as template:
         assert template.original is None

@@ -103,6 +103,8 @@ class KnownIndex(Noun):
     """An index of the user's database, as its catalogue and its statistics have it."""
 
     name: str
+    path: str = ""
+    """Its schema and name as SQL takes them; empty where the engine has no schemas."""
     table: str
     ddl: str
     scans_count: int | None = None
@@ -119,6 +121,8 @@ class KnownIndex(Noun):
     """All indexes of its table, this one among them."""
     equal: bool = False
     """Whether that other one is no wider."""
+    refers_to: str = ""
+    """The table of the foreign key whose columns its keys begin with: deleting rows there looks for theirs here."""
 
 
 class IndexUsage(Noun):

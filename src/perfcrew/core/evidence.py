@@ -332,6 +332,8 @@ class IndexTrial(Noun):
     """The whole of it, where it is more than its columns."""
     verdict: str = ""
     """Of the paired blocks of this statement; empty where they were too few."""
+    partitioned: bool = False
+    """Whether its table has partitions: PostgreSQL builds none on all of them CONCURRENTLY."""
 
     @property
     def spec(self) -> IndexSpec:
@@ -385,6 +387,8 @@ class QueryPlan(Noun):
     nodes: tuple[PlanNode, ...]
     execution_ms: float | None = None
     trial: IndexTrial | None = None
+    trials_beside: tuple[IndexTrial, ...] = ()
+    """The other advised indexes that its plan uses too: of each, what it adds beside all of them."""
     trial_refused: str = ""
     pages: PageTrial | None = None
     expression: ExpressionTrial | None = None

@@ -24,6 +24,8 @@ class Sent(NamedTuple):
     statement: str
     values: Sequence[object]
     cost: float
+    texts: Sequence[str] = ()
+    """Of other executions: alike but for the values that are written into them."""
 
 
 class _Asked(NamedTuple):
@@ -44,7 +46,7 @@ def candidates(
     choice: dict[IndexSpec, int] = {}
     asked: list[_Asked] = []
     for sent in workload:
-        for wish in wishes(sent.statement, schema, dialect, sent.values, extensions):
+        for wish in wishes(sent.statement, schema, dialect, sent.values, extensions, sent.texts):
             if schema[wish.table].rows >= LEAST_ROWS:
                 asked += [_Asked(wish, parts, sent.cost) for parts in wish.parts()]
                 _searched(found, wish, sent.cost)
@@ -81,7 +83,7 @@ def _keys(parts: Parts) -> tuple[str, ...]:
 
 
 def _partial(one: _Asked, asked: Sequence[_Asked], facts: TableFacts) -> Iterator[IndexSpec]:
-    """Of the rows that a constant of the text picks, where every statement with these keys has that constant."""
+    """Of the rows that a constant picks which is the program's own, where every statement with these keys has it."""
     for where, column in one.wish.constants.items():
         left = Parts(tuple(c for c in one.parts.equal if c != column), one.parts.tail)
         keys = _keys(left)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from perfcrew.core.base import Noun
 
 Using = Literal["btree", "gin", "hnsw", "ivfflat"]
+_NAMED = re.compile(r'\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?P<name>"(?:[^"]|"")+"|[^\s"]+)\s+ON\s', re.IGNORECASE)
 _OPERATORS = {"gin_trgm_ops": "trgm", "text_pattern_ops": "pattern"}
 
 
@@ -76,6 +78,19 @@ class IndexSpec(Noun):
         )
         kept = set(self.include) <= {*other.include, *other.keys}
         return same and kept and other.keys[: len(self.keys)] == self.keys
+
+
+def free_name(name: str, taken: Iterable[str], longest: int = 60) -> str:
+    """The name, cut to that length, or the first of its kind with a number that nothing else has."""
+    name, used = name[:longest].lower(), {one.lower() for one in taken}
+    return next(n for n in (name, *(f"{name[: longest - 3]}_{i}" for i in range(2, len(used) + 3))) if n not in used)
+
+
+def name_in(ddl: str) -> str:
+    """The name that a CREATE INDEX gives, without its quotes; empty for another statement."""
+    found = _NAMED.match(ddl)
+    name = found["name"] if found else ""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def is_expression(key: str) -> bool:

@@ -37,6 +37,11 @@ _READS = re.compile(
     r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(SELECT|VALUES|SHOW|EXPLAIN|WITH|TABLE|DESCRIBE|PRAGMA)\b", re.I | re.S
 )
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE|CREATE|ALTER|DROP|TRUNCATE|COPY|CALL|GRANT|INTO)\b", re.I)
+_BINDS = re.compile(
+    r"\bFOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)\b|\bLOCK\s+IN\s+SHARE\s+MODE\b"
+    r"|\b(set_config|pg_(try_)?advisory_\w+|nextval|setval|pg_notify|txid_current|pg_current_xact_id|get_lock)\s*\(",
+    re.I,
+)
 _STRINGS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.S)
 
 
@@ -93,6 +98,11 @@ def is_read(statement: str) -> bool:
         return False
     bare = re.sub(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b", "", bare, flags=re.I)
     return not _WRITES.search(bare) or _reads_by_tree(statement)
+
+
+def binds(statement: str) -> bool:
+    """Whether what it gives is not all that it does: it locks, counts on, or sets something for the session."""
+    return bool(_BINDS.search(_STRINGS.sub("''", statement)))
 
 
 def _reads_by_tree(statement: str) -> bool:

@@ -37,6 +37,9 @@ class TableFacts:
     unique: tuple[tuple[str, ...], ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     """Column → its type, in the engine's words."""
+    size_bytes: int | None = None
+    """Without its indexes; None where the engine does not tell."""
+    partitioned: bool = False
 
 
 class Candidate(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perfcrew.core.sql import parse
 from perfcrew.core.sql_candidates import DIALECTS, At, Engine, Parts, Reader, TableFacts, Use, ways
+from perfcrew.core.sql_constants import agreed, is_agreed, says_how
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -50,29 +51,39 @@ def wishes(
     dialect: Engine,
     values: Sequence[object] = (),
     extensions: frozenset[str] = frozenset(),
+    texts: Sequence[str] = (),
 ) -> list[Wish]:
-    """Of every mention of a table that is known. `values` tell how patterns begin; they are not kept.
+    """Of every mention of a table that is known. `values` tell how patterns begin; they are not kept. `texts` are those
+    of all executions, which tell the values of the program from those of a request.
 
     Nothing for a text that can't be read.
     """
     tree = parse(statement, DIALECTS[dialect])
     if tree is None:
         return []
-    reader = _Deep(schema, dialect, [v for v in values if isinstance(v, str)], extensions)
+    told = _Told([v for v in values if isinstance(v, str)], agreed((statement, *texts), DIALECTS[dialect]))
+    reader = _Deep(schema, dialect, told, extensions)
     uses = reader.read(tree)
     for at in uses:
         reader.wish(at)
     return [w for w in reader.wished.values() if w.table in schema]
 
 
+class _Told(NamedTuple):
+    """What executions tell: their values, and the comparisons with a value that all of their texts have."""
+
+    values: Sequence[str]
+    agreed: frozenset[str]
+
+
 class _Deep(Reader):
     """Takes expressions over one column for keys, and notes what an index in order can't serve."""
 
     def __init__(
-        self, schema: Mapping[str, TableFacts], dialect: Engine, values: Sequence[str], extensions: frozenset[str]
+        self, schema: Mapping[str, TableFacts], dialect: Engine, told: _Told, extensions: frozenset[str]
     ) -> None:
         super().__init__(schema, dialect)
-        self.values, self.extensions = values, extensions
+        self.told, self.extensions = told, extensions
         self.wished: dict[At, Wish] = {}
 
     def wish(self, at: At) -> Wish:
@@ -121,17 +132,24 @@ class _Deep(Reader):
             super().condition(node, scope)
 
     def _constant(self, node: exp.Expr, scope: Scope) -> None:
-        """A condition on one column by the text alone: the same for every request that sends the statement."""
+        """A condition on one column that every request has that sends the statement: of no value of its own."""
         from sqlglot import exp
 
         inner = node.this if isinstance(node, exp.Not) else node
         column = inner.this if isinstance(inner, (exp.EQ, exp.Is)) else inner
-        if isinstance(inner, (exp.EQ, exp.Is)) and not _is_fixed(inner.expression):
+        if isinstance(inner, (exp.EQ, exp.Is)) and not self._is_fixed(inner):
             return
         found = super().find(column, scope)
         if found is None or (isinstance(inner, exp.Column) and self.dialect == "sqlite"):
             return
         self.wish(found[0]).constants[self.text(node)] = found[1]
+
+    def _is_fixed(self, comparison: exp.EQ | exp.Is) -> bool:
+        from sqlglot import exp
+
+        if isinstance(comparison.expression.unnest(), (exp.Boolean, exp.Null)):
+            return True
+        return is_agreed(comparison, self.told.agreed, DIALECTS[self.dialect])
 
     def _pattern(self, node: exp.Expr, scope: Scope) -> None:
         if self.dialect != "postgresql":
@@ -139,7 +157,7 @@ class _Deep(Reader):
         from sqlglot import exp
 
         literals = [part.name for part in node.expression.find_all(exp.Literal)]
-        patterns = [p for p in literals or self.values if "%" in p]
+        patterns = [p for p in literals or self.told.values if "%" in p]
         if any(p.startswith("%") for p in patterns) or isinstance(node, exp.ILike):
             if TRIGRAM in self.extensions:
                 self._search(node.this, scope, "gin", "gin_trgm_ops")
@@ -172,6 +190,8 @@ class _Deep(Reader):
             return None
         if isinstance(node, exp.Predicate) or node.find(exp.Placeholder, exp.AggFunc, exp.Window, exp.Select):
             return None
+        if not says_how(node):
+            return None
         columns = list(node.find_all(exp.Column))
         found = super().find(columns[0], scope) if len(columns) == 1 else None
         return (found[0], self.text(node)) if found else None
@@ -190,15 +210,3 @@ class _Deep(Reader):
 
         dialect = DIALECTS[self.dialect]
         return str(node.copy().transform(bare).sql(dialect=dialect, comments=False, normalize_functions="lower"))
-
-
-def _compared() -> tuple[type[exp.Expr], ...]:
-    from sqlglot import exp
-
-    return (exp.EQ, exp.Is, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)
-
-
-def _is_fixed(node: exp.Expr) -> bool:
-    from sqlglot import exp
-
-    return isinstance(node.unnest(), (exp.Literal, exp.Boolean, exp.Null))

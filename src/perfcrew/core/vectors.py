@@ -106,6 +106,8 @@ class VectorSearch(Noun):
     dimensions_count: int
     table_rows: int
     indexes: tuple[VectorIndex, ...] = ()
+    taken: tuple[str, ...] = ()
+    """Names of the database that begin as an index of this column would be named."""
     session: dict[str, str] = {}
     """What the application's session has set, or the server's defaults."""
     queries_count: int

@@ -33,6 +33,10 @@ from perfcrew.instruments.sessions import Clone, Gone, Index, Refused, Session, 
 
 NO_CANDIDATE = "what it compares and orders by is indexed, or in small tables"
 MOST_BUILT = 28
+MOST_SIZE = 2.0
+"""Of a table's size, what all indexes that are tried for it may take at once: a clone is on the user's own server."""
+FREE_BYTES = 64 * 1024 * 1024
+"""No table's indexes are too large below that."""
 LEAST_GAIN = 0.01
 """Of the workload's time as it is by then: less is not worth an index."""
 LEAST_MS = 0.05
@@ -40,6 +44,10 @@ BEGUN = 0.009
 """The same where another one of the set begins with its keys: one index that serves several is worth a little."""
 TIE = 0.01
 """Of the workload's time: of sets that are as fast but for this, the smallest is taken."""
+COVERING_GAIN = 0.1
+"""Of the time without any index that columns kept beside the keys must save beyond the same keys alone."""
+MOST_WIDTH = 64.0
+"""Bytes of a row that may be kept beside the keys: more make the index as large as the table."""
 _MOST_STEPS, _ROUNDS = 100, 4
 EXAMPLES = 2
 NOTHING: On = frozenset()
@@ -52,20 +60,24 @@ class Asked(NamedTuple):
     examples: Sequence[object]
     sent: float = 1.0
     endpoints: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Those of all executions, where values are written into them."""
 
 
 class Advised(NamedTuple):
-    """The advice; for each statement that was asked, by its place, what it does for it, or why nothing."""
+    """The advice; for each statement that was asked, by its place, what it does for it, or why nothing; and what each
+    index does for it, where its plan uses several."""
 
     advice: IndexAdvice
     trials: dict[int, IndexTrial | str]
+    beside: dict[int, tuple[IndexTrial, ...]] = {}
 
 
 def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) -> Advised:
     """Advice on all statements of a run together; those that write only weigh what an index adds to them.
 
     Statements that can't be timed are left out and told. Everything that was built is dropped again. No step is
-    begun after `budget_s`. Raises ToolFailed where the connection is lost.
+    begun after `budget_s`. Raises ToolFailed where the connection is lost, or the engine refuses what must be asked.
     """
     with session(clone) as db:
         try:
@@ -74,6 +86,10 @@ def advise(clone: Clone, workload: Sequence[Asked], *, budget_s: float = 300.0) 
             raise ToolFailed(
                 f"the clone went away while indexes were tried: {error}",
                 do="start the database again, then `perfcrew resume`",
+            ) from None
+        except Refused as error:
+            raise ToolFailed(
+                f"no indexes can be tried: {error}", do="see the server's log; the plans don't depend on it"
             ) from None
 
 
@@ -118,7 +134,7 @@ class _Advice:
         queries = list(self._queries())
         costs = Times(self.db, queries, (), facts).each_ms(NOTHING)
         wanted = self._candidates(queries, costs, facts)
-        with self._built(wanted, queries) as built:
+        with self._built(wanted, queries, facts) as built:
             yield Times(self.db, queries, built, facts)
 
     def _queries(self) -> Iterator[Query]:
@@ -164,16 +180,22 @@ class _Advice:
         self, queries: Sequence[Query], costs: Sequence[float], facts: Mapping[str, TableFacts]
     ) -> list[IndexSpec]:
         sent = [
-            Sent(self.workload[place].statement, [v for b in q.bounds for v in b.values], q.sent * ms)
-            for place, q, ms in zip(self.place, queries, costs, strict=True)
+            Sent(asked.statement, [v for b in q.bounds for v in b.values], q.sent * ms, asked.texts)
+            for asked, q, ms in zip((self.workload[p] for p in self.place), queries, costs, strict=True)
         ]
         found = candidates(sent, facts, self.db.engine, self.db.extensions())
+        wide = [s for s in found if s.include and (self.db.width_bytes(s.table, s.include) or 0.0) > MOST_WIDTH]
+        for spec in wide:
+            self.state.refuse(spec, f"the columns beside its keys take more than {MOST_WIDTH:g} bytes of a row")
+        found = [s for s in found if s not in wide]
         for spec in found[MOST_BUILT * 2 :]:
             self.state.refuse(spec, f"more than {MOST_BUILT * 2} were worth considering")
         return found[: MOST_BUILT * 2]
 
     @contextmanager
-    def _built(self, wanted: Iterable[IndexSpec], queries: Sequence[Query]) -> Iterator[list[Built]]:
+    def _built(
+        self, wanted: Iterable[IndexSpec], queries: Sequence[Query], facts: Mapping[str, TableFacts]
+    ) -> Iterator[list[Built]]:
         built: list[Built] = []
         try:
             for spec in wanted:
@@ -181,8 +203,11 @@ class _Advice:
                     self.state.refuse(spec, f"{MOST_BUILT} others came first")
                 elif self._is_late():
                     self.state.refuse(spec, "the time was over")
+                elif _is_full(facts[spec.table].size_bytes, [b for b in built if b.spec.table == spec.table]):
+                    self.state.refuse(spec, f"others came first, which take {MOST_SIZE:g} times the table's size")
                 else:
                     self._build(spec, queries, built)
+            self.db.analyze(b.spec.table for b in built if b.spec.expressions)
             yield built
         finally:
             _drop(self.db, [b.index for b in built])
@@ -231,7 +256,7 @@ class _Advice:
             filtered=self.state.filtered,
             late=self.state.late,
         )
-        return Advised(advice, self._trials(times, on, advice))
+        return Advised(advice, *self._trials(times, on, choice, advice))
 
     def _statements(self, times: Times, on: On, whole: Compared) -> Iterator[StatementTimes]:
         first, last = times.each_ms(NOTHING), times.each_ms(on)
@@ -253,15 +278,24 @@ class _Advice:
         serves = tuple(i for i, p in enumerate(times.plans(on)) if place in p.used)
         return advised.model_copy(update={"serves": serves, "serves_count": len(serves)})
 
-    def _trials(self, times: Times, on: On, advice: IndexAdvice) -> dict[int, IndexTrial | str]:
+    def _trials(
+        self, times: Times, on: On, choice: _Choice, advice: IndexAdvice
+    ) -> tuple[dict[int, IndexTrial | str], dict[int, tuple[IndexTrial, ...]]]:
+        """Where a plan uses several, each has what it adds beside the others, the one that adds most first."""
         found: dict[int, IndexTrial | str] = dict(self.state.reasons)
+        beside: dict[int, tuple[IndexTrial, ...]] = {}
         for i, place in enumerate(self.place):
             used = [a for a in advice.advised if i in a.serves]
-            found[place] = self._trial(times, on, i, advice, used[0]) if used else self._in_vain(times.queries[i])
-        return found
+            if len(used) < 2:
+                whole = advice.statements[i]
+                found[place] = self._trial(times, on, i, whole, used[0]) if used else self._in_vain(times.queries[i])
+                continue
+            each = [self._trial(times, on, i, choice.measured(a, i, advice.statements[i]), a) for a in used]
+            found[place], *rest = sorted(each, key=lambda t: t.after_median_ms - t.before_median_ms)
+            beside[place] = tuple(rest)
+        return found, beside
 
-    def _trial(self, times: Times, on: On, i: int, advice: IndexAdvice, used: AdvisedIndex) -> IndexTrial:
-        measured = advice.statements[i]
+    def _trial(self, times: Times, on: On, i: int, measured: StatementTimes, used: AdvisedIndex) -> IndexTrial:
         return IndexTrial(
             ddl=used.ddl,
             table=used.index.table,
@@ -275,6 +309,7 @@ class _Advice:
             after_nodes=times.plans(on)[i].nodes,
             index=used.index,
             verdict=measured.verdict,
+            partitioned=times.facts[used.index.table].partitioned,
         )
 
     def _in_vain(self, query: Query) -> str:
@@ -291,6 +326,7 @@ class _Choice:
         self.advised: dict[int, AdvisedIndex] = {}
         self.order: list[int] = []
         self.usable: list[int] = []
+        self._compared: dict[int, Compared] = {}
         self._beside: dict[int, On] = {}
         """What each one was proven beside, of its own table."""
 
@@ -359,6 +395,7 @@ class _Choice:
 
     def _best(self, sets: Sequence[On], on: On, gain: float) -> On | None:
         """The set that is fastest by a part worth an index; the smallest of those that are about as fast."""
+        sets = [s for s in sets if self._covers_enough(s)]
         if not sets:
             return None
         now_ms, took = self.times.total_ms(on), {s: self.times.total_ms(s) for s in sets}
@@ -368,11 +405,27 @@ class _Choice:
         close = [s for s in sets if took[s] <= least + TIE * least and now_ms - took[s] >= (now_ms - least) / 2]
         return min(close, key=lambda s: (sum(self.times.built[i].size_bytes or 0 for i in s), sorted(s)))
 
+    def _covers_enough(self, on: On) -> bool:
+        """Whether the columns kept beside the keys are worth their room: while the table is written, they save less
+        than on a clone that was vacuumed a moment ago."""
+        return all(self._is_worth_its_columns(on, i) for i in on if self.times.built[i].spec.include)
+
+    def _is_worth_its_columns(self, on: On, one: int) -> bool:
+        bare = self.times.built[one].spec.model_copy(update={"include": ()})
+        plain = [i for i in self.usable if self.times.built[i].spec == bare]
+        less = (on - {one}) | frozenset(plain)
+        concerned = self.times.changed(less, on)
+        none, narrow, wide = (self.times.each_ms(s) for s in (NOTHING, less, on))
+        sent = {i: self.times.queries[i].sent for i in concerned}
+        saved = sum((narrow[i] - wide[i]) * sent[i] for i in concerned)
+        return bool(concerned) and saved >= COVERING_GAIN * sum(none[i] * sent[i] for i in concerned)
+
     def _added(self, on: On, new: int) -> AdvisedIndex | None:
         one, compared = self.times.built[new], self.times.compare(on, on | {new}, self.until)
         if compared.verdict != "improved":
             self.state.refuse(one.spec, f"with and without it in turns: {compared.verdict or 'no plan changed'}")
             return None
+        self._compared[new] = compared
         before, after = (median(side) for side in zip(*compared.totals, strict=True))
         return AdvisedIndex(
             index=one.spec,
@@ -384,6 +437,21 @@ class _Choice:
             verdict=compared.verdict,
             build_ms=one.build_ms,
             size_bytes=one.size_bytes,
+        )
+
+    def measured(self, advised: AdvisedIndex, query: int, whole: StatementTimes) -> StatementTimes:
+        """What one index does for a statement beside the others of the set; no samples where its plan is the same."""
+        place = next(i for i, b in enumerate(self.times.built) if b.spec == advised.index)
+        compared = self._compared[place]
+        before, after = compared.before_ms.get(query, []), compared.after_ms.get(query, [])
+        return whole.model_copy(
+            update={
+                "before_ms": tuple(before),
+                "after_ms": tuple(after),
+                "before_median_ms": median(before) if before else whole.after_median_ms,
+                "after_median_ms": median(after) if after else whole.after_median_ms,
+                "verdict": compared.verdict_of(query) if before else "",
+            }
         )
 
     def _worth(self, one: int, rest: On) -> float:
@@ -446,6 +514,11 @@ def _make(db: Session, spec: IndexSpec, index: Index) -> Built:
     began = time.perf_counter()
     db.build(index)
     return Built(spec, index, db.names(index), (time.perf_counter() - began) * 1000, db.size_bytes(index))
+
+
+def _is_full(table_bytes: int | None, built: Iterable[Built]) -> bool:
+    taken = sum(one.size_bytes or 0 for one in built)
+    return table_bytes is not None and taken > max(FREE_BYTES, MOST_SIZE * table_bytes)
 
 
 def _drop(db: Session, indexes: Sequence[Index]) -> None:

@@ -19,8 +19,10 @@ from perfcrew.core.errors import ToolFailed
 TAG = "/* perfcrew: read-only */ "
 STATEMENT_S = 5.0
 LOCK_S = 1.0
+# A crash empties all statistics and tells it of the shared ones alone; what was reset, or not kept, is as young.
 _SINCE = """
-SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))
+SELECT extract(epoch FROM now() - greatest(
+  stats_reset, pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))
 FROM pg_stat_database WHERE datname = current_database()
 """
 _INDEXES = """
@@ -30,9 +32,14 @@ SELECT c.relname, i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid), coa
          OR EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid),
        am.amname, coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
        array(SELECT pg_get_indexdef(i.indexrelid, k, true) || ' ' || i.indclass[k - 1] || ' ' || i.indoption[k - 1]
+               || ' ' || i.indcollation[k - 1]
              FROM generate_series(1, i.indnkeyatts) k),
        array(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnatts) k),
-       coalesce(t.seq_scan, 0) + coalesce(t.idx_scan, 0), greatest(r.reltuples, 0)::bigint
+       coalesce(t.seq_scan, 0) + coalesce(t.idx_scan, 0), greatest(r.reltuples, 0)::bigint,
+       quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+       coalesce((SELECT k.confrelid::regclass::text FROM pg_constraint k
+                 WHERE k.contype = 'f' AND k.conrelid = i.indrelid AND cardinality(k.conkey) <= i.indnkeyatts
+                   AND (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey LIMIT 1), '')
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class r ON r.oid = i.indrelid
 JOIN pg_namespace n ON n.oid = r.relnamespace JOIN pg_am am ON am.oid = c.relam
@@ -46,7 +53,7 @@ ORDER BY i.indexrelid
 
 
 class _Index(NamedTuple):
-    """An index with what tells it apart from others; keys have their class and direction."""
+    """An index with what tells it apart from others; keys have their class, direction and collation."""
 
     known: KnownIndex
     keys: tuple[str, ...]
@@ -82,9 +89,10 @@ def of_postgres(connect: Callable[[], Any], *, statistics: bool = True) -> Index
 
 
 def _postgres(row: Sequence[Any], statistics: bool) -> _Index:
-    name, table, ddl, scans, size, unique, needed, method, where, keys, columns, read, _ = row
+    name, table, ddl, scans, size, unique, needed, method, where, keys, columns, read, _, path, refers_to = row
     known = KnownIndex(
         name=name,
+        path=path,
         table=table,
         ddl=ddl,
         scans_count=int(scans) if statistics else None,
@@ -92,6 +100,7 @@ def _postgres(row: Sequence[Any], statistics: bool) -> _Index:
         size_bytes=int(size),
         unique=unique,
         needed=needed,
+        refers_to=refers_to,
     )
     return _Index(known, tuple(keys), tuple(columns), method, where)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -29,13 +29,16 @@ from perfcrew.instruments.sessions import (
     index_name,
 )
 
+COUNT_S = 5.0
+"""No table is counted for longer."""
 _LOCKS = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE)
 _TABLES = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN c.relname ELSE n.nspname || '.' || c.relname END, c.oid,
        array[n.nspname::text, c.relname::text], array(SELECT a.attname::text FROM pg_attribute a
                         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
        array(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+       c.relkind = 'p'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND lower(c.relname) = ANY(%s)
@@ -53,6 +56,10 @@ _PARTS = """
 SELECT relname, pg_relation_size(oid) FROM pg_class
 WHERE oid = %s::regclass OR oid IN (SELECT relid FROM pg_partition_tree(%s::regclass))
 """
+_SIZE = """
+SELECT sum(greatest(reltuples, 0))::bigint, sum(pg_table_size(oid))::bigint FROM pg_class
+WHERE oid = %s OR oid IN (SELECT relid FROM pg_partition_tree(%s))
+"""
 _NAMES = "SELECT relname FROM pg_class"
 _TWIN = """
 SELECT other.indexrelid::regclass::text FROM pg_index mine
@@ -60,14 +67,24 @@ JOIN pg_index other ON other.indrelid = mine.indrelid AND other.indexrelid <> mi
 JOIN pg_class a ON a.oid = mine.indexrelid JOIN pg_class b ON b.oid = other.indexrelid
 WHERE mine.indexrelid = %s::regclass AND other.indisvalid AND a.relam = b.relam
   AND mine.indkey::text = other.indkey::text AND mine.indnkeyatts = other.indnkeyatts
-  AND mine.indclass::text = other.indclass::text AND mine.indoption::text = other.indoption::text
+  AND mine.indclass::text = other.indclass::text AND mine.indcollation::text = other.indcollation::text
+  AND mine.indoption::text = other.indoption::text
   AND pg_get_expr(mine.indexprs, mine.indrelid) IS NOT DISTINCT FROM pg_get_expr(other.indexprs, other.indrelid)
   AND pg_get_expr(mine.indpred, mine.indrelid) IS NOT DISTINCT FROM pg_get_expr(other.indpred, other.indrelid)
 """
 _HYPOPG = "SELECT EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'hypopg')"
+# pg_stats, since pg_statistic is for superusers alone.
 _STALE = """
-SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s OR NOT EXISTS (SELECT 1 FROM pg_statistic WHERE starelid = c.oid)
-FROM pg_class c WHERE c.oid = %s::regclass
+SELECT c.reltuples NOT BETWEEN 0.8 * %s AND 1.25 * %s
+  OR NOT EXISTS (SELECT 1 FROM pg_stats s WHERE (s.schemaname, s.tablename) = (n.nspname, c.relname))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::regclass
+"""
+_WIDTH = """
+SELECT sum(width) FROM (
+  SELECT max(s.avg_width) AS width FROM pg_stats s
+  JOIN pg_class c ON c.relname = s.tablename JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = s.schemaname
+  WHERE c.oid = %s::regclass AND s.attname = ANY(%s) GROUP BY s.attname
+) AS each
 """
 
 
@@ -124,16 +141,30 @@ class PostgresSession:
                 if table.rows and stale and stale[0]:
                     self._db.execute(f"ANALYZE {path}")
 
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """By ANALYZE's statistics."""
+        path = self._path(table)
+        with self._guarded(RUN_S):
+            found = self._db.execute(_WIDTH, [path, list(columns)]).fetchone()
+        return float(found[0]) if found and found[0] is not None else None
+
     def extensions(self) -> frozenset[str]:
         """As pg_extension lists them."""
         with self._guarded(RUN_S):
             return frozenset(name for (name,) in self._db.execute("SELECT extname FROM pg_extension").fetchall())
 
     def settle(self, facts: Mapping[str, TableFacts]) -> None:
-        """VACUUM ANALYZE: what autovacuum does, and without which no scan of an index alone is quick."""
-        with self._guarded(BUILD_S):
-            for name in facts:
-                self._db.execute(f"VACUUM (ANALYZE) {self._quoted(*name.split('.', 1))}")
+        """ANALYZE and VACUUM: what autovacuum does, and without which no scan of an index alone is quick. A table that
+        takes too long stays as it is."""
+        for name in facts:
+            path = self._path(name)
+            for upkeep in ("ANALYZE", "VACUUM"):
+                with suppress(TookTooLong), self._guarded(BUILD_S):
+                    self._db.execute(f"{upkeep} {path}")
+
+    def _path(self, name: str) -> str:
+        with self._guarded(RUN_S):
+            return self._quoted(*name.split(".", 1))
 
     def index(self, spec: IndexSpec) -> Index:
         """Its name and statement."""
@@ -203,7 +234,7 @@ class PostgresSession:
             return postgres_writes.timed(self._db, self._quoted(*table.split(".", 1)), tuple(columns), rows)
 
     def build(self, index: Index) -> None:
-        """Build it; plain columns have their statistics already."""
+        """Build it; plain columns have their statistics already, expressions have them by `analyze`."""
         with self._guarded(BUILD_S):
             self._db.execute(index.ddl)
 
@@ -212,6 +243,13 @@ class PostgresSession:
         with self._guarded(RUN_S):
             rows = self._db.execute(_PARTS, [index.path, index.path]).fetchall()
         return frozenset([index.name, *(name for name, _ in rows)])
+
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Without them the planner takes an expression for one that finds a two-hundredth of the rows."""
+        for name in dict.fromkeys(tables):
+            path = self._path(name)
+            with suppress(TookTooLong), self._guarded(BUILD_S):
+                self._db.execute(f"ANALYZE {path}")
 
     def drop(self, index: Index) -> None:
         """Drop it again."""
@@ -223,18 +261,32 @@ class PostgresSession:
         with self._guarded(RUN_S):
             return sum(int(size) for _, size in self._db.execute(_PARTS, [index.path, index.path]).fetchall())
 
-    def _table(self, oid: int, path: Sequence[str], columns: Sequence[str], types: Sequence[str]) -> TableFacts:
+    def _table(
+        self, oid: int, path: Sequence[str], columns: Sequence[str], types: Sequence[str], partitioned: bool
+    ) -> TableFacts:
         found = self._db.execute(_INDEXES, [oid]).fetchall()
-        counted = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*path))
-        (rows,) = self._db.execute(counted).fetchone() or (0,)
+        told, size = self._db.execute(_SIZE, [oid, oid]).fetchone() or (0, None)
         plain = [(unique, tuple(_before_expression(keys)), len(keys)) for unique, _, keys in found]
         return TableFacts(
             columns=tuple(columns),
-            rows=rows,
+            rows=self._counted(path, told),
             indexes=tuple(keys for _, keys, _ in plain),
             unique=tuple(keys for unique, keys, length in plain if unique and len(keys) == length),
             types=dict(zip(columns, types, strict=True)),
+            size_bytes=size,
+            partitioned=partitioned,
         )
+
+    def _counted(self, path: Sequence[str], told: int) -> int:
+        """The rows of a table; of one that takes too long to count, as many as the statistics have."""
+        self._db.execute(f"SET statement_timeout = {int(COUNT_S * 1000)}")
+        try:
+            counted = self._db.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*path))).fetchone()
+        except psycopg.errors.QueryCanceled:
+            return told
+        finally:
+            self._db.execute(f"SET statement_timeout = {int(RUN_S * 1000)}")
+        return int(counted[0]) if counted else 0
 
     def _quoted(self, *names: str) -> str:
         """Identifiers as a person would write them: the server knows which need quotes."""

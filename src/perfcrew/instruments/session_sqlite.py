@@ -16,6 +16,8 @@ from perfcrew.instruments import plan_nodes, sqlite_writes
 from perfcrew.instruments.binding import Bound
 from perfcrew.instruments.sessions import BUILD_S, RUN_S, Index, Refused, TookTooLong, Unknown, Written, index_name
 
+COUNT_S = 5.0
+"""No table is counted for longer."""
 _STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock, about 0.1 ms."""
 _UNKNOWN = re.compile(r"no such (?P<kind>function|collation sequence): (?P<name>\w+)")
@@ -38,13 +40,16 @@ class SqliteSession:
         db.execute("PRAGMA synchronous = OFF")  # of a clone: what a crash loses is made again
         self._db = db
         self._stood_in: set[str] = set()
+        self._asked = 0
 
     def plan(self, bound: Bound, *, run: bool) -> tuple[PlanNode, ...]:
         """The plan: SQLite counts no rows, so nothing is run for it, and the application's own functions do no harm."""
         while True:
+            self._asked += 1  # a text of its own: Python keeps what it prepared, with the plan of then
             try:
                 with self._guarded(RUN_S):
-                    rows = self._db.execute(f"EXPLAIN QUERY PLAN {bound.text}", bound.values).fetchall()
+                    text = f"/* {self._asked} */ EXPLAIN QUERY PLAN {bound.text}"
+                    rows = self._db.execute(text, bound.values).fetchall()
                 return plan_nodes.of_sqlite(rows, aliases(bound.text))
             except Unknown as error:
                 self._stand_in(error)
@@ -84,6 +89,10 @@ class SqliteSession:
 
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Nothing: SQLite has statistics only where its owner runs ANALYZE, and the clone has those."""
+
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """SQLite has no such statistics."""
+        return None
 
     def extensions(self) -> frozenset[str]:
         """None that matter to indexes."""
@@ -147,6 +156,9 @@ class SqliteSession:
         """Its own."""
         return frozenset([index.name])
 
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Nothing: `build` makes what statistics SQLite would have."""
+
     def drop(self, index: Index) -> None:
         """Drop it, its statistics with it."""
         with self._guarded(BUILD_S):
@@ -167,14 +179,22 @@ class SqliteSession:
         key = tuple(column for column, _, _ in sorted((c for c in columns if c[1]), key=lambda c: int(c[1])))
         alias = key if len(key) == 1 and any(c[1] and c[2].upper() == "INTEGER" for c in columns) else ()
         indexes = [(self._keys(index, alias), unique) for index, unique in self._indexes(name)]
-        (rows,) = self._db.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()
         return TableFacts(
             columns=tuple(column for column, _, _ in columns),
-            rows=rows,
+            rows=self._counted(name),
             indexes=tuple(keys[0] for keys, _ in indexes) + ((key,) if key else ()),
             unique=tuple(keys[1] for keys, unique in indexes if unique) + ((key,) if key else ()),
             types={column: kind.lower() for column, _, kind in columns},
         )
+
+    def _counted(self, name: str) -> int:
+        """The rows of a table; of one that takes too long to count, its last row's number, which is about as large."""
+        try:
+            with self._guarded(COUNT_S):
+                (rows,) = self._db.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()
+        except TookTooLong:
+            (rows,) = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {_quoted(name)}").fetchone()
+        return int(rows)
 
     def _indexes(self, table: str) -> list[tuple[str, bool]]:
         listed = 'SELECT name, "unique" FROM pragma_index_list(?) WHERE partial = 0'

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import PlanNode
-from perfcrew.core.indexes import IndexSpec
+from perfcrew.core.indexes import IndexSpec, free_name
 from perfcrew.core.sql_candidates import Engine, TableFacts
 from perfcrew.instruments.binding import Bound
 
@@ -81,6 +81,9 @@ class Session(Protocol):
     def refresh(self, facts: Mapping[str, TableFacts]) -> None:
         """Give the planner up-to-date statistics, where production would have them."""
 
+    def width_bytes(self, table: str, columns: Iterable[str]) -> float | None:
+        """What those columns of a row take on average; None where nobody knows."""
+
     def extensions(self) -> frozenset[str]:
         """What is installed in the database."""
 
@@ -108,6 +111,9 @@ class Session(Protocol):
     def names(self, index: Index) -> frozenset[str]:
         """What plans call it once it is built: a partitioned table has one of it on each partition."""
 
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Statistics of those tables' expressions too, as production has them once an index on one stands."""
+
     def drop(self, index: Index) -> None:
         """Drop it again, if it is there."""
 
@@ -129,6 +135,4 @@ def session(clone: Clone) -> Iterator[Session]:
 
 def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:
     """A name such as `ix_events_customer_id_happened_at` that is not taken."""
-    name = f"ix_{spec.table.rpartition('.')[2]}_{'_'.join(spec.words)}"[:longest].lower()
-    used = {one.lower() for one in taken}
-    return next(n for n in (name, *(f"{name[: longest - 3]}_{i}" for i in range(2, len(used) + 3))) if n not in used)
+    return free_name(f"ix_{spec.table.rpartition('.')[2]}_{'_'.join(spec.words)}", taken, longest)

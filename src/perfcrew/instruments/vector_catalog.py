@@ -21,6 +21,7 @@ DEFAULTS: Mapping[Access, Mapping[str, int]] = {
     "hnsw": {"m": 16, "ef_construction": 64},
     "exact": {},
 }
+LONGEST_BEGINNING = 40
 _TYPES = ("vector", "halfvec")
 _COLUMN = """
 SELECT c.oid::int8, n.nspname, c.relname, a.attname, t.typname, a.atttypmod, pg_table_is_visible(c.oid)
@@ -101,6 +102,13 @@ def owned(db: Connection, asked: Nearest, of: Column) -> list[Owned]:
     rows = db.execute(_INDEXES, [of.oid]).fetchall()
     bare = re.compile(rf"(?<!\w){re.escape(of.name)}(?!\w)", re.IGNORECASE)
     return [_owned(row, asked, of) for row in rows if bare.search(row[5])]
+
+
+def taken(db: Connection, of: Column) -> tuple[str, ...]:
+    """The names that begin as an index of this column would be named: in any schema, since that may change."""
+    begins = f"ix_{of.table.rpartition('.')[2]}_{of.name}".lower()[:LONGEST_BEGINNING]
+    found = db.execute("SELECT relname FROM pg_class WHERE starts_with(lower(relname), %s) ORDER BY 1", [begins])
+    return tuple(name for (name,) in found.fetchall())
 
 
 def _owned(row: Sequence[Any], asked: Nearest, of: Column) -> Owned:

@@ -117,6 +117,7 @@ class _Sweep:
         with bench.guarded(self.left_s):
             self.column = catalog.column(bench.db, self.search)
             self.owned = catalog.owned(bench.db, self.search, self.column)
+            self.taken = catalog.taken(bench.db, self.column)
             self.session = catalog.session_settings(bench.db, self.asked.database, self.asked.session)
             self.rows = bench.count(self.column)
         self.wanted = self._amount(self.search.limit) + self._amount(self.search.offset)
@@ -277,6 +278,7 @@ class _Sweep:
             dimensions_count=self.column.dimensions,
             table_rows=self.rows,
             indexes=tuple(o.body for o in self.owned),
+            taken=self.taken,
             session=self.session,
             queries_count=len(self.bench.queries),
             captured_count=min(self.captured_count, len(self.bench.queries)),

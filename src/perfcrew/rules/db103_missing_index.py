@@ -10,13 +10,17 @@ within the noise, one that adds more to the writes that are sent than it saves, 
 Instead: the index that was tried, in a reversible migration: several columns, partial, covering, over an expression,
 GIN or trigrams, whichever served best. What it adds to writes, and its size, are in the evidence.
 Confidence: 0.95, since it was built and measured; 0.85 where fewer than three runs stand on either side.
+Where a plan uses several of the advised ones, each is a finding with what it adds beside the others.
 Limits: only as true as the clone's data are like production's. Conditions are partial only where the text of the
-statement has them, since a server may plan without the values. MySQL and MariaDB are not looked at.
+statement has them, since a server may plan without the values, and a value only where it is no request's own: a word
+or small number that executions with differing texts share. MySQL and MariaDB are not looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import median
+from typing import NamedTuple
 
 from perfcrew.core.evidence import IndexTrial, PlanNode, QueryPlan
 from perfcrew.core.findings import Finding, Hypothesis
@@ -27,7 +31,7 @@ from perfcrew.core.sql import shape
 from perfcrew.rules import statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, observed, scores
 from perfcrew.rules.limits import Limits
-from perfcrew.rules.recipes import flavour, migration
+from perfcrew.rules.recipes import flavour, migration, parts
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB103"
@@ -41,14 +45,26 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
         return []
     found: dict[IndexSpec, Finding] = {}
     seen = statements.seen(scene, traced)
-    for plan in scene.plans:
-        trial = plan.body.trial
-        if trial is None or not _scans(plan.body, trial, limits) or not _helped(trial, limits):
+    for plan, tried in ((seen_plan, one) for seen_plan in scene.plans for one in _tried(seen_plan.body)):
+        if not _scans(plan.body, tried.trial, limits) or not _helped(tried.trial, limits):
             continue
         for group in (s for s in seen if s.group.shape in _shapes(plan.body)):
             if group.share >= limits.min_share:
-                found.setdefault(trial.spec, _finding(scene, traced, plan, trial, group, limits))
+                found.setdefault(tried.trial.spec, _finding(scene, traced, plan, tried, group, limits))
     return list(found.values())
+
+
+class _Tried(NamedTuple):
+    """An index of a plan, and where the plan's evidence has it."""
+
+    trial: IndexTrial
+    path: str
+
+
+def _tried(plan: QueryPlan) -> Iterator[_Tried]:
+    if plan.trial is not None:
+        yield _Tried(plan.trial, "trial")
+    yield from (_Tried(one, f"trials_beside.{n}") for n, one in enumerate(plan.trials_beside))
 
 
 def _shapes(plan: QueryPlan) -> set[str]:
@@ -81,9 +97,11 @@ def _helped(trial: IndexTrial, limits: Limits) -> bool:
 
 
 def _finding(
-    scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTrial, group: statements.Seen, limits: Limits
+    scene: Scene, traced: Traced, plan: Seen[QueryPlan], tried: _Tried, group: statements.Seen, limits: Limits
 ) -> Finding:
-    gain = 1 - trial.after_median_ms / trial.before_median_ms
+    trial = tried.trial
+    whole_ms = max(trial.before_median_ms, (plan.body.execution_ms or 0.0) if plan.body.trials_beside else 0.0)
+    gain = (trial.before_median_ms - trial.after_median_ms) / whole_ms
     share = latency_share(
         group.share * gain,
         1.0,
@@ -93,8 +111,8 @@ def _finding(
     at = level(group.share, group.share * latency_ms(scene), limits)
     site = statements.with_loop(scene, group.group)
     title = f"No index serves the read of {code(trial.table)} in {code(site.place.function or site.place.file)}"
-    case = Case(title, at, site, share, sure, group.group.shape)
-    prose = _prose(scene, traced, plan, trial, group)
+    case = Case(title, at, site, share, sure, group.group.shape + _beside(tried))
+    prose = _prose(scene, traced, plan, tried, group)
     advice = scene.advice.evidence if scene.advice else None
     evidence = [plan.evidence, traced.seen.evidence, advice]
     return finding(
@@ -102,8 +120,14 @@ def _finding(
     )
 
 
-def _prose(scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTrial, group: statements.Seen) -> Prose:
-    before, after = plan.ref("trial.before_median_ms"), plan.ref("trial.after_median_ms")
+def _beside(tried: _Tried) -> str:
+    """What tells it from the statement's first one."""
+    return "" if tried.path == "trial" else f" by {tried.trial.table} ({tried.trial.spec.said})"
+
+
+def _prose(scene: Scene, traced: Traced, plan: Seen[QueryPlan], tried: _Tried, group: statements.Seen) -> Prose:
+    trial, path = tried
+    before, after = plan.ref(f"{path}.before_median_ms"), plan.ref(f"{path}.after_median_ms")
     values: dict[str, Cited | str | None] = {
         **traced_values(scene, traced),
         "line": code(str(group.group.site.place)),
@@ -112,9 +136,9 @@ def _prose(scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTria
         "size": plan.cite(f"table_rows.{trial.table}") if "." not in trial.table else None,
         "columns": code(trial.spec.said),
         **_writes(scene, trial),
-        "before": plan.cite("trial.before_median_ms"),
-        "after": plan.cite("trial.after_median_ms"),
-        "bytes": plan.cite("trial.size_bytes") if trial.size_bytes is not None else None,
+        "before": plan.cite(f"{path}.before_median_ms"),
+        "after": plan.cite(f"{path}.after_median_ms"),
+        "bytes": plan.cite(f"{path}.size_bytes") if trial.size_bytes is not None else None,
         "times": cite(trial.before_median_ms / trial.after_median_ms, "ratio", before, after, derivation="ratio")
         if trial.after_median_ms > 0
         else None,
@@ -123,7 +147,8 @@ def _prose(scene: Scene, traced: Traced, plan: Seen[QueryPlan], trial: IndexTria
         values,
         "{line} sends {shape}, and the plan reads {table} without an index for it.",
         "The table held {size} when it was planned.",
-        "With an index on {columns}, built on a clone of the database, the statement went from {before} to {after}.",
+        "With an index on {columns}, built on a clone of the database, the statement went from {before} to {after}"
+        + (", others that are advised for it being there." if plan.body.trials_beside else "."),
         "That is {times} as fast.",
         "The index takes {bytes}.",
         "Inserting {some} rows into the table took {insert} without it and {inserting} with it.",
@@ -169,9 +194,10 @@ def _hypothesis(scene: Scene, trial: IndexTrial, group: statements.Seen, saved: 
         improvement=round(saved, 3),
         because="the index was built on a clone, the plan used it, and every run was faster than before",
         kind="schema",
-        recipe=migration(kind, trial.ddl, trial.spec),
+        recipe=parts(trial.ddl) if trial.partitioned else migration(kind, trial.ddl, trial.spec),
         scores=scores(saved, sure, effort=5, risk=4, reversibility=5),
         alternatives=_others(scene, trial),
-        trade_offs="Every write to the table keeps the index too, and it takes disk and memory.",
+        trade_offs="Every write to the table keeps the index too, and it takes disk and memory."
+        + (" It serves without the table only while little was written since a VACUUM." if trial.spec.include else ""),
         rollback="Run the migration's downgrade: the index is dropped.",
     )

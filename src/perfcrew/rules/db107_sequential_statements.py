@@ -4,8 +4,9 @@ What it costs: the request waits for each of them in turn, a round trip and the 
 Seen as: at least two lines of one function that each only read from the database, one after the other, and the source
 proves them independent: no value, no object and no early return flows from one to the other. All but the longest
 chain of them takes at least `min_saving_ms` and `min_share` of the request. In sync code, or on one session.
-Not this: awaits on connections of their own (RT302: those can be gathered as they are), loops (DB101), writes,
-statements of which one uses the other's rows, statements that already overlap.
+Not this: statements that lock rows, take an advisory lock, draw a number or set something for the session; awaits on
+connections of their own (RT302: those can be gathered as they are), loops (DB101), writes, statements of which one uses
+the other's rows, statements that already overlap.
 Instead: one statement that brings both, a pipeline, or sessions of their own that wait together. Never two tasks on
 one session or connection.
 Confidence: 0.8: independence is proven by the flow of data, that one statement can bring both is not.
@@ -15,12 +16,13 @@ Limits: what can't be shown independent counts as dependent. Statements of one t
 
 from __future__ import annotations
 
+import ast
 from typing import NamedTuple
 
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Prose
 from perfcrew.core.scene import Scene, Traced
-from perfcrew.core.sql import is_read
+from perfcrew.core.sql import binds, is_read
 from perfcrew.core.trace import Span, Trace
 from perfcrew.rules import calls, flow, source, statements
 from perfcrew.rules.calls import Branch
@@ -38,7 +40,7 @@ from perfcrew.rules.costs import (
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
-from perfcrew.rules.recipes import TOGETHER, flavour
+from perfcrew.rules.recipes import TOGETHER, Flavour, flavour
 from perfcrew.rules.rt302_sequential_awaits import proven
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
@@ -105,8 +107,9 @@ def _chain(scene: Scene, trace: Trace, branch: Branch) -> Chain | None:
 
 
 def _steps(branch: Branch) -> list[flow.Step]:
-    """The function's lines that only read, in the order of the source; none where one of them writes."""
-    if not all(is_read(statements.text_of(s)) for s in branch.spans):
+    """The function's lines that only read, in the order of the source; none where one of them writes or locks."""
+    texts = [statements.text_of(s) for s in branch.spans]
+    if not all(is_read(text) and not binds(text) for text in texts):
         return []
     text = source.read(branch.file)
     functions = {text.function_at(line) for line in branch.lines} if text else set()
@@ -142,13 +145,20 @@ def _prose(scene: Scene, traced: Traced, best: Chain) -> Prose:
     )
 
 
+def _may_have_sessions(scene: Scene, best: Chain, kind: Flavour) -> bool:
+    """Whether they can wait together: one statement for all spares the round trips, and does the same work."""
+    text = source.read(scene.root / best.site.place.file)
+    function = text.function_at(best.site.place.line) if text else None
+    return kind == "sqlalchemy" and isinstance(function, ast.AsyncFunctionDef)
+
+
 def _hypothesis(scene: Scene, best: Chain, part: float) -> Hypothesis:
     kind = flavour(scene.root, best.site.place, best.spans[0].stack)
     return Hypothesis(
         id=f"{ID}-together",
         change=f"one round trip for the independent statements of {code(best.site.place.function)}",
         metric="latency",
-        improvement=round(part, 3),
+        improvement=round(part, 3) if _may_have_sessions(scene, best, kind) else None,
         because="the source shows no flow from one to the other, so the request need only wait for the longest chain",
         kind="code",
         recipe=TOGETHER[kind],

@@ -10,10 +10,13 @@ Instead: `executemany`, an INSERT of many rows, `session.execute(insert(Model), 
 `bulk_update`, one UPDATE or DELETE with a condition; and one commit for all.
 Confidence: 0.7; more where the count grows with the data or is high, less where it stays the same and is low.
 Limits: whether the rows must be written one by one (each needs what the database gave the one before, or each must
-stand when a later one fails) is not visible in the statements.
+stand when a later one fails) is not visible in the statements; where a person asked them for what the database gave
+(RETURNING), it is less sure.
 """
 
 from __future__ import annotations
+
+import re
 
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose, join
@@ -48,6 +51,12 @@ def _repeats(seen: Seen, limits: Limits) -> bool:
     return not is_read(seen.group.text) and seen.repeats >= limits.repeats and not rows.in_batches(seen)
 
 
+def _gives_back(scene: Scene, seen: Seen) -> bool:
+    """Whether each row gives something back that was asked for by hand: an ORM asks for keys whether needed or not."""
+    kind = flavour(scene.root, seen.group.site.place, seen.group.spans[0].stack)
+    return kind == "sql" and re.search(r"\bRETURNING\b", seen.group.shape) is not None
+
+
 def committed(trace: Trace) -> int:
     """Commits that were sent in a request, as an operation or as a statement."""
     return sum(s.kind == "database" and s.attributes.get("db.operation.name") == "COMMIT" for s in trace.spans)
@@ -61,7 +70,7 @@ def _each_by_itself(traced: Traced, seen: Seen) -> bool:
 def _finding(scene: Scene, traced: Traced, seen: Seen, limits: Limits) -> Finding:
     growing = rows.growing(scene, seen)
     site = statements.with_loop(scene, seen.group)
-    sure = rows.confidence(seen, growing, limits)
+    sure = rows.confidence(seen, growing, limits) - (0.2 if _gives_back(scene, seen) else 0.0)
     basis = "time from the first to the last of these statements, with the work a row, over the traced request"
     share = latency_share(seen.window_share, 1.0, basis)
     at = raised(level(share.fraction, share.fraction * latency_ms(scene), limits), 1 if growing else 0)

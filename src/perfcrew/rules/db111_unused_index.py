@@ -11,11 +11,14 @@ condition, direction or collation than the one that would serve instead.
 Instead: drop it, CONCURRENTLY on PostgreSQL, in a migration whose downgrade makes it again.
 Confidence: 0.95 for what is the same, 0.9 for what another one begins with, 0.7 for what is not used.
 Limits: statistics are of one server: a replica may use what the primary does not. A report that runs once a quarter
-needs longer statistics. When an index was made is not known: one that is younger than the statistics looks unused.
+needs longer statistics. Their age counts from the last start of the server at most, since a crash loses them. When an
+index was made is not known: one that is younger than the statistics looks unused.
 MySQL and MariaDB are not looked at.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from perfcrew.core.advice import IndexUsage, KnownIndex
 from perfcrew.core.findings import Finding, Hypothesis, Level, Share
@@ -24,6 +27,7 @@ from perfcrew.core.scene import ApplicationScene, Seen
 from perfcrew.core.web import Place
 from perfcrew.rules.costs import scores
 from perfcrew.rules.fixes import models, project
+from perfcrew.rules.fixes.wanted_index import quoted
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
 from perfcrew.rules.recipes import sql
@@ -38,12 +42,18 @@ def recognise_application(app: ApplicationScene, limits: Limits) -> list[Finding
     seen = app.index_usage
     if seen is None:
         return []
-    planned = {n.index for scene in app.scenes for plan in scene.plans for n in plan.body.nodes}
+    planned = {(n.index, n.relation) for scene in app.scenes for plan in scene.plans for n in plan.body.nodes}
     found = []
     for place, index in enumerate(seen.body.indexes):
-        if index.same_as or (_unused(seen.body, index, limits) and index.name not in planned):
+        if index.same_as or (_unused(seen.body, index, limits) and not _planned(index, planned)):
             found.append(_finding(app, seen, place, limits))
     return found
+
+
+def _planned(index: KnownIndex, planned: Collection[tuple[str | None, str | None]]) -> bool:
+    """By a plan of this run; plans name no schema, and some nodes no table."""
+    table = index.table.rpartition(".")[2].strip('"')
+    return any(name == index.name and relation in (None, "", table) for name, relation in planned)
 
 
 def _unused(usage: IndexUsage, index: KnownIndex, limits: Limits) -> bool:
@@ -98,6 +108,7 @@ def _prose(seen: Seen[IndexUsage], place: int) -> Prose:
         "scans": seen.cite(f"{at}.scans_count") if unused else None,
         "reads": seen.cite(f"{at}.table_scans_count") if unused else None,
         "since": seen.cite("days_count") if unused else None,
+        "parent": code(index.refers_to) if index.refers_to and unused else None,
         "siblings": seen.cite(f"{at}.siblings_count"),
         "bytes": seen.cite(f"{at}.size_bytes") if index.size_bytes is not None else None,
     }
@@ -107,12 +118,14 @@ def _prose(seen: Seen[IndexUsage], place: int) -> Prose:
         f"{{index}} of {{table}} {how} {{other}}.",
         "{index} of {table} was used {scans} times in {since} days, while the table was read {reads} times.",
         "It takes {bytes}.",
+        "Its keys begin with the foreign key to {parent}: deleting rows there would read the whole table without it.",
         "It is one of {siblings} that writes to the table keep up to date.",
     )
 
 
 def _hypothesis(usage: IndexUsage, index: KnownIndex, sure: float) -> Hypothesis:
     safe = " CONCURRENTLY" if usage.engine == "postgresql" else ""
+    name = index.path or quoted(index.name)
     again = index.ddl.replace("CREATE INDEX ", f"CREATE INDEX{safe} ", 1)
     return Hypothesis(
         id=f"{ID}-drop",
@@ -121,10 +134,12 @@ def _hypothesis(usage: IndexUsage, index: KnownIndex, sure: float) -> Hypothesis
         improvement=None,
         because="writes no longer keep what no statement reads; how much they gain is to be measured",
         kind="schema",
-        recipe=f"Forth:\n\n{sql(f'DROP INDEX{safe} {index.name};')}\n\nAnd back:\n\n{sql(again + ';')}"
+        recipe=f"Forth:\n\n{sql(f'DROP INDEX{safe} {name};')}\n\nAnd back:\n\n{sql(again + ';')}"
         "\n\nTake it out of the model or the schema file too, so that no migration makes it again.",
         scores=scores(0.1, sure, effort=5, risk=4 if index.same_as else 3, reversibility=5),
-        trade_offs="A statement that this database did not see may need it: look at the replicas first."
+        trade_offs=f"Deleting rows of {code(index.refers_to)} looks here for those that refer to them."
+        if index.refers_to and not index.same_as
+        else "A statement that this database did not see may need it: look at the replicas first."
         if not index.same_as
         else "A statement that only the narrower index made quick enough reads a somewhat wider one.",
         rollback="Run the migration's downgrade: the index is made again.",

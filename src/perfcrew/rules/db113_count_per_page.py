@@ -1,11 +1,11 @@
 """DB113: a large table is counted for every page that is shown.
 
 What it costs: a count reads all rows that match, however few the page shows, and grows with the table.
-Seen as: a statement that gives nothing but `count(…)`, sent in a request that also fetches a bounded page of one of the
-same tables; the largest table holds at least `min_rows`, and the count takes at least `min_ms` and `min_share` of the
-request.
-Not this: a count that is itself the answer, counts of small tables, counts by group, a count that an index would make
-cheap (DB103), a count that is slow beside no page (DB104).
+Seen as: a statement that gives nothing but `count(…)`, sent in a request that also fetches a page of the same rows: the
+same table under the same conditions, with an OFFSET, a key that it begins behind, or a LIMIT above one; the largest
+table holds at least `min_rows`, and the count takes at least `min_ms` and `min_share` of the request.
+Not this: a count that is itself the answer, one of other rows than those that are shown, counts of small tables, counts
+by group, a count that an index would make cheap (DB103), a count that is slow beside no page (DB104).
 Instead: fetch one row more than the page holds, and show "next" in place of the number of pages; count on the first
 page only; show an estimate, or a total that is kept.
 Confidence: 0.85; 0.75 where the table's size is known from the clone's data alone.
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from perfcrew.core import sql_pages
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose
 from perfcrew.core.scene import Scene, Traced
-from perfcrew.core.sql import parse, shape, tables
+from perfcrew.core.sql import shape, tables
+from perfcrew.core.trace import Span
 from perfcrew.rules import statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, observed, scores, typical
 from perfcrew.rules.limits import Limits
@@ -47,20 +49,10 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
         return []
     found = []
     for seen in statements.seen(scene, traced):
-        size = _size(scene, seen) if _counts(seen.group.text) and _costs(seen, limits) else None
+        size = _size(scene, seen) if sql_pages.counted(seen.group.text) and _costs(seen, limits) else None
         if size and size.rows >= limits.min_rows and _beside_a_page(traced, seen):
             found.append(_finding(scene, traced, seen, size, limits))
     return found
-
-
-def _counts(statement: str) -> bool:
-    """Whether it gives one number of rows and nothing else."""
-    from sqlglot import exp
-
-    tree = parse(statement)
-    if not isinstance(tree, exp.Select) or tree.args.get("group") or len(tree.selects) != 1:
-        return False
-    return isinstance(tree.selects[0].unalias(), exp.Count)
 
 
 def _costs(seen: Seen, limits: Limits) -> bool:
@@ -68,14 +60,19 @@ def _costs(seen: Seen, limits: Limits) -> bool:
 
 
 def _beside_a_page(traced: Traced, seen: Seen) -> bool:
-    """Whether a request that counts fetches a page of what it counts."""
-    counted = tables(seen.group.text)
+    """Whether a request that counts fetches a page of the same rows."""
     for trace in typical(traced):
-        texts = [statements.text_of(s) for s in statements.sent(trace)]
-        pages = [t for t in texts if statements.is_bounded(t) and not _counts(t) and tables(t) & counted]
-        if pages and any(shape(t) == seen.group.shape for t in texts):
+        spans = statements.sent(trace)
+        if any(shape(statements.text_of(s)) == seen.group.shape for s in spans) and any(
+            sql_pages.is_page_of(statements.text_of(s), seen.group.text, _returned(s)) for s in spans
+        ):
             return True
     return False
+
+
+def _returned(span: Span) -> int | None:
+    given = span.attributes.get("db.response.returned_rows")
+    return given if isinstance(given, int) else None
 
 
 def _size(scene: Scene, seen: Seen) -> _Size | None:

@@ -3,7 +3,8 @@
 What it costs: every row is read and the expression computed for it, where an index would go straight to the rows.
 Seen as: the statement compares a column only through a function, a cast (one that the server puts in, since the value
 has another type, counts too) or arithmetic, and on a clone either an index on that expression was used and saved
-`min_gain` of the statement's time, or the plan uses an existing index once the column stands alone.
+`min_gain` of the statement's time, or the plan uses an existing index once the column stands alone, and it takes at
+least `min_ms`.
 Not this: expressions of the value alone, of several columns, or in the list of what is selected; small tables;
 statements below `min_share` of the request; an index on the expression that is there already.
 Instead: compare the bare column (a range in place of `date(created) = …`, a value of the column's type in place of a
@@ -38,7 +39,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     seen = statements.seen(scene, traced)
     for plan in scene.plans:
         trial = plan.body.expression
-        if trial is None or not (_helped(trial, limits) or trial.defeated):
+        if trial is None or not (_helped(trial, limits) or _defeated(trial, limits)):
             continue
         for group in (s for s in seen if s.group.shape in (plan.body.shape, shape(plan.body.statement))):
             if group.share >= limits.min_share:
@@ -52,6 +53,11 @@ def _helped(trial: ExpressionTrial, limits: Limits) -> bool:
     saved = trial.before_median_ms - trial.after_median_ms
     apart = max(trial.after_ms) < trial.before_median_ms and min(trial.before_ms) > trial.after_median_ms
     return apart and saved >= limits.min_ms and saved >= limits.min_gain * trial.before_median_ms
+
+
+def _defeated(trial: ExpressionTrial, limits: Limits) -> bool:
+    """What the bare column would save was not timed, so the whole of it must be worth it."""
+    return trial.defeated is not None and trial.before_median_ms >= limits.min_ms
 
 
 def _finding(
@@ -123,13 +129,13 @@ def _prose(
 
 
 def _hypotheses(trial: ExpressionTrial, saved: float, sure: float, proven: bool) -> list[Hypothesis]:
-    found = [_bare(trial, saved, sure)]
+    found = [_bare(trial, saved, sure, proven)]
     if proven:
         found.append(_index(trial, saved, sure))
     return found if trial.defeated or trial.implicit else found[::-1]
 
 
-def _bare(trial: ExpressionTrial, saved: float, sure: float) -> Hypothesis:
+def _bare(trial: ExpressionTrial, saved: float, sure: float, proven: bool) -> Hypothesis:
     example = (
         "session.scalars(select(Item).where(Item.number == int(number)))      # the value in the column's own type"
         if trial.implicit
@@ -140,7 +146,7 @@ def _bare(trial: ExpressionTrial, saved: float, sure: float) -> Hypothesis:
         id=f"{ID}-bare",
         change=f"comparing {code(f'{trial.table}.{trial.column}')} by itself",
         metric="latency",
-        improvement=round(saved, 3) if trial.defeated else None,
+        improvement=round(saved, 3) if trial.defeated and proven else None,
         because="a bare column can be looked up in an index that begins with it",
         kind="code",
         recipe="Turn the function over to the value:\n\n" + python(example),

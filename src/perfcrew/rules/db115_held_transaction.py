@@ -4,7 +4,8 @@ What it costs: the connection is taken for as long, rows that were written stay 
 can't clean up what is newer than the transaction's view.
 Seen as: between the first statement and the commit or rollback of one connection the request waits for HTTP or model
 calls for at least `calls_ms`, or neither sends a statement nor waits for a call for `idle_ms` (it computes, or
-sleeps), and both together are at least `min_share` of the time that the transaction is held.
+sleeps), and both together are at least `min_share` of the time that the transaction is held. Low where it only
+read, locked nothing and no call is waited for: a session for each request, and the answer is made while it is open.
 Not this: statements that are committed by themselves (autocommit), a transaction whose time is its statements' own,
 calls before it begins or after it ends, a few ms between two statements.
 Instead: read what is needed, commit, then make the call; write in a second, short transaction. Where one must follow
@@ -23,6 +24,7 @@ from perfcrew.core.findings import Finding, Hypothesis, Share
 from perfcrew.core.prose import Cited, Prose
 from perfcrew.core.repeats import digest_of, shape_of
 from perfcrew.core.scene import Scene, Traced
+from perfcrew.core.sql import binds
 from perfcrew.core.trace import Span
 from perfcrew.rules import statements
 from perfcrew.rules.costs import fraction, level, observed, raised, scores, typical
@@ -82,8 +84,9 @@ def _finding(
     share = Share(
         fraction=round(part, 4), of="neighbours", basis="time without a statement over the time that it is held"
     )
-    at = raised(level(part, aside, limits), 1 if held.writes_count else 0)
     called = held.calls_ms >= limits.calls_ms
+    keeps = bool(held.writes_count) or any(binds(connections.text(s)) for s in example.spans)
+    at = raised(level(part, aside, limits), 1 if held.writes_count else 0) if called or keeps else "low"
     what = "calls" if called else "other work"
     title = f"A transaction is held across {what} in {code(where.place.function or where.place.file)}"
     shape = shape_of(first)

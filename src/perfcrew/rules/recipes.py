@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from perfcrew.core.indexes import IndexSpec, is_expression
+from perfcrew.core.indexes import IndexSpec, is_expression, name_in
 from perfcrew.core.trace import Frame, Span
 from perfcrew.core.web import Place
 from perfcrew.rules import source
@@ -94,7 +94,9 @@ def fetch_the_set(kind: Flavour, span: Span) -> str:
 
 def write_the_set(kind: Flavour, span: Span) -> str:
     """As `fetch_the_set`, for writes."""
-    return WRITE_ELSEWHERE.get(engine(span)) or WRITE_THE_SET[kind]
+    text = WRITE_ELSEWHERE.get(engine(span)) or WRITE_THE_SET[kind]
+    gives = re.search(r"\bRETURNING\b", str(span.attributes.get("db.query.text") or ""), re.IGNORECASE)
+    return f"{text}\n\n{RETURNED[kind]}" if gives and engine(span) not in WRITE_ELSEWHERE else text
 
 
 def engine(span: Span) -> str:
@@ -110,6 +112,20 @@ WRITE_THE_SET: dict[Flavour, str] = {
     ),
     "sql": python("cursor.executemany('INSERT INTO child (parent_id, name) VALUES (%s, %s)', rows)")
     + "\n\npsycopg2's `executemany` still sends a statement a row: use `psycopg2.extras.execute_values` there.",
+}
+
+RETURNED: dict[Flavour, str] = {
+    "sqlalchemy": "Where what the database gave a row is needed afterwards, all rows give it back in their order:\n\n"
+    + python(
+        """
+made = await session.scalars(insert(Child).returning(Child.id, sort_by_parameter_order=True), rows)
+"""
+    ),
+    "django": "`bulk_create` sets the keys of its objects on PostgreSQL, MariaDB and SQLite.",
+    "sql": "Where what the database gave a row is needed afterwards, one statement gives it back for all; the order "
+    "of what is returned is not promised, so return what tells the rows apart too:\n\n"
+    + sql("INSERT INTO child (name) SELECT unnest(%(names)s) RETURNING id, name")
+    + "\n\nA loop whose row needs the key of the one before stays a loop.",
 }
 
 TOGETHER: dict[Flavour, str] = {
@@ -135,14 +151,16 @@ async def ask(statement):
 books, authors = await asyncio.gather(ask(select(Book)), ask(select(Author)))
 """
     ),
-    "django": python(
+    "django": "Single values come in one statement, each by a subquery of its own; a join of both tables would read "
+    "the rows of one for each row of the other:\n\n"
+    + python(
         """
-figures = Author.objects.aggregate(
-    authors=Count("id", distinct=True), books=Count("books", distinct=True)
-)
+with connection.cursor() as cursor:
+    cursor.execute("SELECT (SELECT count(*) FROM shop_book), (SELECT count(*) FROM shop_author)")
+    books, authors = cursor.fetchone()
 """
     )
-    + "\n\nor as subqueries of one queryset: `.annotate(latest=Subquery(…))`.",
+    + "\n\nOr as subqueries of a queryset that is read anyway: `.annotate(latest=Subquery(…))`.",
     "sql": sql("SELECT (SELECT count(*) FROM book) AS books, (SELECT count(*) FROM author) AS authors")
     + "\n\nSets of rows: psycopg's `with connection.pipeline():` sends them without waiting for each answer.",
 }
@@ -152,13 +170,12 @@ ESTIMATE: dict[Flavour, str] = {
     + python(
         "rows = (await session.scalars(statement.limit(limit + 1))).all()\npage, more = rows[:limit], len(rows) > limit"
     ),
-    "django": "A paginator that doesn't count:\n\n"
+    "django": "Fetch one row more than the page holds: it says whether there is a next page.\n\n"
     + python(
         """
-class NextOnly(Paginator):
-    @cached_property
-    def count(self):
-        return sys.maxsize      # the template shows "next", no last page
+start = (number - 1) * size
+rows = list(items[start : start + size + 1])
+page, more = rows[:size], len(rows) > size
 """
     )
     + "\n\nIn Django REST framework `CursorPagination` never counts.",
@@ -307,7 +324,7 @@ def load_only(kind: Flavour, entity: str, columns: list[str]) -> str:
 
 def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
     """An index as a reversible migration."""
-    name = f"ix_{index.table.rsplit('.', 1)[-1]}_{'_'.join(index.words)}"[:60]
+    name = name_in(ddl)
     text = f"As tried on the clone:\n\n{sql(ddl)}"
     if kind == "django" and index.is_plain:
         made = f"models.Index(fields=[{', '.join(map(repr, index.keys))}], name={name[:30]!r})"
@@ -324,6 +341,24 @@ def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
         + "\n\nOn a busy PostgreSQL build it without a lock: `CREATE INDEX CONCURRENTLY`, outside of a transaction "
         "(`postgresql_concurrently=True` within `op.get_context().autocommit_block()`, or Django's "
         "`AddIndexConcurrently`)."
+    )
+
+
+def parts(ddl: str) -> str:
+    """An index of a partitioned table, which can't be built CONCURRENTLY as a whole."""
+    name, _, on = ddl.removeprefix("CREATE INDEX ").partition(" ON ")
+    table, _, keys = on.partition(" ")
+    schema = f"{table.rpartition('.')[0]}." if "." in table else ""
+    return (
+        f"As tried on the clone:\n\n{sql(ddl)}\n\nThat locks writers out of every partition. Without such a lock, "
+        "outside of a transaction: an index of the parent alone, one CONCURRENTLY on each partition, then each of them "
+        "attached, after which the parent's is valid:\n\n"
+        + sql(
+            f"CREATE INDEX {name} ON ONLY {table} {keys};\n\n-- For each partition:\n"
+            f"CREATE INDEX CONCURRENTLY its_name ON its_partition {keys};\n"
+            f"ALTER INDEX {schema}{name} ATTACH PARTITION its_name;\n\n"
+            f"-- To roll back, the partitions' with it:\nDROP INDEX {schema}{name};"
+        )
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perfcrew.core.indexes import IndexSpec
+from perfcrew.core.indexes import IndexSpec, free_name
 from perfcrew.core.vectors import VectorSearch, VectorSetting
 from perfcrew.rules.recipes import Flavour, alembic_arguments, python, sql
 
 
 def index_name(search: VectorSearch, best: VectorSetting) -> str:
-    """`ix_items_embedding_hnsw`."""
-    return f"ix_{search.table.rpartition('.')[2]}_{search.column}_{best.access}"[:60].lower()
+    """`ix_items_embedding_hnsw`, or one like it that nothing in the database has."""
+    taken = (*search.taken, *(index.name for index in search.indexes))
+    return free_name(f"ix_{search.table.rpartition('.')[2]}_{search.column}_{best.access}", taken)
 
 
 def create(search: VectorSearch, best: VectorSetting, *, concurrently: bool = True) -> str:

@@ -42,6 +42,8 @@ class Template:
         self._id = secrets.token_hex(4)
         self._base: Clone | None = None
         self._seeded: dict[int, Clone] = {}
+        self._taken: dict[str, bool] = {}
+        """By alias, whether the user's database held something when the template was made."""
 
     @property
     def engine(self) -> str:
@@ -51,7 +53,7 @@ class Template:
     def original(self) -> Source | None:
         """The user's own default database, where it is a PostgreSQL that holds something."""
         found = next((s for s in self.sources if s.alias == DEFAULT and s.engine == "postgresql"), None)
-        return found if found and found.present else None
+        return found if found and self._taken.get(DEFAULT) else None
 
     @property
     def seeds_sizes(self) -> bool:
@@ -82,8 +84,8 @@ class Template:
             return
         self._base = self._place("template")
         base = self._base
-        taken = {s.alias: await asyncio.to_thread(self._take, s, base) for s in self.sources}
-        if not taken.get(DEFAULT, True):
+        self._taken = {s.alias: await asyncio.to_thread(self._take, s, base) for s in self.sources}
+        if not self._taken.get(DEFAULT, True):
             await self._fill(self._base)
 
     def drop(self) -> None:

@@ -26,10 +26,10 @@ def seen(plan: QueryPlan | None) -> tuple[Seen[QueryPlan], ...]:
     return (Seen("E-plan", plan),) if plan else ()
 
 
-def tried(statement: str, table: str, *columns: str) -> QueryPlan:
+def tried(statement: str, table: str, *columns: str, name: str = "") -> QueryPlan:
     """An index on the columns, built and measured."""
     trial = IndexTrial(
-        ddl=f"CREATE INDEX perfcrew_trial ON {table} ({', '.join(columns)})",
+        ddl=f"CREATE INDEX {name or f'ix_{table}_' + '_'.join(columns)} ON {table} ({', '.join(columns)})",
         table=table,
         columns=columns,
         before_ms=(4.6, 4.7, 4.5),

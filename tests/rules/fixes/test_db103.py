@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from .cases import At, same
-from .database import asked, fixed, refused, tried
+from perfcrew.core.sql import shape
+from perfcrew.rules.fixes import propose
+
+from .cases import At, finding, hypothesis, same, write
+from .database import asked, fixed, refused, tried, with_scene
 
 STATEMENT = "SELECT events.id FROM events WHERE events.customer_id = ? ORDER BY events.at LIMIT ?"
 MODELS = """
@@ -265,6 +268,16 @@ def test_without_migrations_it_is_sql_with_its_roll_back(tmp_path: Path) -> None
     assert files["migrations/ix_events_customer_id.sql"].startswith(f"{made}\n\n-- To roll back:\n-- DROP INDEX")
 
 
+def test_a_name_that_another_index_has_is_left_alone(tmp_path: Path) -> None:
+    """The trial knew which names are taken; `index=True` would ask for the taken one."""
+    plan = tried(STATEMENT, "events", "customer_id", name="ix_events_customer_id_2")
+    files = fixed(asked(tmp_path, "DB103", ALEMBIC, AT, STATEMENT, plan=plan), "Alembic")
+    (revision,) = [text for path, text in files.items() if "versions" in path]
+    assert revision.count('"ix_events_customer_id_2"') == 2 and '"ix_events_customer_id"' not in revision
+    assert 'Index("ix_events_customer_id_2", "customer_id")' in files["shop/app.py"]
+    assert "index=True" not in files["shop/app.py"]
+
+
 def test_numbered_sql_is_followed(tmp_path: Path) -> None:
     plan = tried(STATEMENT, "events", "customer_id")
     files = {**RAW, "db/007_events.up.sql": SCHEMA, "db/007_events.down.sql": "DROP TABLE events;\n"}
@@ -291,3 +304,22 @@ def test_declines(name: str, tmp_path: Path) -> None:
     files, index, reason = DECLINED[name]
     plan = tried(STATEMENT, *index) if index else None
     assert reason in refused(asked(tmp_path, "DB103", files, AT, STATEMENT, plan=plan))
+
+
+def test_of_several_indexes_the_findings_own_is_made(tmp_path: Path) -> None:
+    plan, other = tried(STATEMENT, "events", "customer_id"), tried(STATEMENT, "events", "at").trial
+    assert other is not None
+    both = plan.model_copy(update={"trials_beside": (other,)})
+    write(tmp_path, ALEMBIC)
+    proposing = hypothesis("DB103-index").model_copy(update={"recipe": f"As tried:\n{other.ddl}"})
+    found = finding(tmp_path, "DB103", AT, None, f"{shape(STATEMENT)} by events (at)", hypotheses=(proposing,))
+    known = found.model_copy(update={"endpoint": "GET /page", "evidence": ("E-plan",)})
+    files = fixed(propose(tmp_path, known, with_scene(tmp_path, both)), "Alembic")
+    assert '"ix_events_at"' in next(text for path, text in files.items() if "versions" in path)
+
+
+def test_an_index_of_a_partitioned_table_is_not_written(tmp_path: Path) -> None:
+    plan = tried(STATEMENT, "events", "customer_id")
+    assert plan.trial is not None
+    parted = plan.model_copy(update={"trial": plan.trial.model_copy(update={"partitioned": True})})
+    assert "is partitioned" in refused(asked(tmp_path, "DB103", ALEMBIC, AT, STATEMENT, plan=parted))

@@ -228,10 +228,15 @@ SCHEMA = "CREATE TABLE items (\n  id INTEGER PRIMARY KEY,\n  e vector(128)\n);\n
 
 def test_without_migrations_it_is_sql_with_its_roll_back(tmp_path: Path) -> None:
     files = fixed(asked(tmp_path, {**RAW, "shop/schema.sql": SCHEMA}, RAW_AT), "SQL")
-    on = "IF NOT EXISTS ix_items_e_hnsw ON items USING hnsw (e vector_cosine_ops) WITH (m = 16, ef_construction = 64);"
-    assert files["shop/schema.sql"] == f"{SCHEMA}\nCREATE INDEX {on}\n"
+    on = "ix_items_e_hnsw ON items USING hnsw (e vector_cosine_ops) WITH (m = 16, ef_construction = 64);"
+    assert files["shop/schema.sql"] == f"{SCHEMA}\nCREATE INDEX IF NOT EXISTS {on}\n"
     wanted = f"CREATE INDEX CONCURRENTLY {on}\n\n-- To roll back:\n-- DROP INDEX CONCURRENTLY"
     assert files["migrations/ix_items_e_hnsw.sql"].startswith(wanted)
+
+
+def test_the_name_of_the_index_that_it_replaces_is_not_taken_again(tmp_path: Path) -> None:
+    files = fixed(asked(tmp_path, RAW, RAW_AT, taken=("ix_items_e_hnsw", "ix_items_e_hnsw_2")), "SQL")
+    assert "CREATE INDEX CONCURRENTLY ix_items_e_hnsw_3 ON" in files["migrations/ix_items_e_hnsw_3.sql"]
 
 
 DECLINED: dict[str, tuple[dict[str, Any], str]] = {

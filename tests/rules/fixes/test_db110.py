@@ -197,8 +197,131 @@ WRITTEN: dict[str, tuple[str, At, str, str]] = {
             await session.flush()
         """,
     ),
+    "a commit a row, of what a turn makes": (
+        """
+        NAMES = {"new": "New"}
+
+
+        def tag(connection, books):
+            cursor = connection.cursor()
+            for book in books:
+                name = NAMES.get(book.state, "Old").strip()
+                if name:
+                    cursor.execute("INSERT INTO tag VALUES (?, ?)", (book.id, name))
+                connection.commit()
+        """,
+        At("connection.commit", "tag"),
+        "one commit",
+        """
+        NAMES = {"new": "New"}
+
+
+        def tag(connection, books):
+            cursor = connection.cursor()
+            for book in books:
+                name = NAMES.get(book.state, "Old").strip()
+                if name:
+                    cursor.execute("INSERT INTO tag VALUES (?, ?)", (book.id, name))
+            connection.commit()
+        """,
+    ),
+    "a flush a row, of an object that a turn makes": (
+        """
+        def tag(session, books):
+            for book in books:
+                tag = Tag(book_id=book.id)
+                tag.name = book.name
+                session.add(tag)
+                session.flush()
+        """,
+        At("session.flush", "tag"),
+        "one flush",
+        """
+        def tag(session, books):
+            for book in books:
+                tag = Tag(book_id=book.id)
+                tag.name = book.name
+                session.add(tag)
+            session.flush()
+        """,
+    ),
 }
 
+LOOP = "def tag(session, books):\n    for b in books:\n"
+AT_END = {"commit": At("session.commit", "tag"), "flush": At("session.flush", "tag")}
+TURNS = {
+    "somebody is charged in between": (
+        "",
+        "        gateway.charge(b.card)\n        session.add(Tag(b.id))\n",
+        "commit",
+        "`gateway.charge` may count on",
+    ),
+    "a charge whose answer is stored": (
+        "",
+        "        paid = gateway.charge(b.card)\n        session.add(Tag(b.id, paid))\n",
+        "commit",
+        "`gateway.charge` makes a value",
+    ),
+    "each row refers to the one before": (
+        "",
+        "        node = Node(parent_id=parent.id if parent else None)\n"
+        "        session.add(node)\n"
+        "        parent = node\n",
+        "flush",
+        "`parent` may be of the turn before",
+    ),
+    "rows that refer to each other": (
+        "",
+        "        b.child.parent_id = b.parent.id\n        session.add(b.child)\n",
+        "flush",
+        "keeps something that the next turn may read",
+    ),
+    "a row that another turn stores": (
+        "",
+        "        b.parent_id = b.parent.id\n        session.add(b)\n",
+        "flush",
+        "is not made in the turn",
+    ),
+    "what was stored is read again": (
+        "",
+        "        old = session.get(Tag, b.id)\n        session.add(Tag(b.id, old))\n",
+        "commit",
+        "may depend on the row before",
+    ),
+    "a read for each row": (
+        "",
+        "        session.add(Tag(b.id))\n        session.scalars(select(Tag))\n",
+        "commit",
+        "`session.scalars` may count on",
+    ),
+    "a dict that is kept": (
+        "",
+        "        session.add(Tag(known.get(b.id)))\n",
+        "commit",
+        "may depend on the row before",
+    ),
+    "a dict that grows": (
+        "",
+        "        known[b.name] = b.id\n        session.add(Tag(b.id))\n",
+        "flush",
+        "keeps something that the next turn may read",
+    ),
+    "a count": ("", "        n += 1\n        session.add(Tag(b.id, n))\n", "flush", "not known by rule"),
+    "nothing is written": ("", "        n = b.id\n", "commit", "nothing in the loop is written"),
+    "something else is waited for": (
+        "async ",
+        "        await notify(b)\n        session.add(Tag(b.id))\n",
+        "commit",
+        "something besides",
+    ),
+    "an object that is made and not stored": (
+        "",
+        "        paid = Charge(b.card)\n        session.add(Tag(b.id))\n",
+        "commit",
+        "is made in the turn, and not stored",
+    ),
+    "an object within another": ("", "        session.add(Tag(Charge(b.card)))\n", "commit", "may depend on"),
+}
 REFUSED: dict[str, tuple[str, At, str]] = {
     "no loop": (
         "def tag(cursor, book):\n    cursor.execute('INSERT INTO tag VALUES (?)', (book.id,))",
@@ -295,7 +418,57 @@ REFUSED: dict[str, tuple[str, At, str]] = {
         "        session.add(b)\n"
         "        session.commit()",
         At("session.commit", "tag"),
-        "can end early",
+        "may end the turn early",
+    ),
+    **{
+        name: (
+            f"{before}def tag(session, books):\n    for b in books:\n{body}        session.{end}()",
+            AT_END[end],
+            why,
+        )
+        for name, (before, body, end, why) in TURNS.items()
+    },
+    "a flush of another kind": (
+        "def tag(producer, books):\n    for b in books:\n        producer.add(b)\n        producer.flush()",
+        At("producer.flush", "tag"),
+        "is not known to be a session",
+    ),
+    "what it goes over is read turn by turn": (
+        "def tag(session, books):\n"
+        "    for b in waiting(books):\n"
+        "        session.add(Tag(b.id))\n"
+        "        session.commit()",
+        At("session.commit", "tag"),
+        "may read for each turn",
+    ),
+    "a commit of another session": (
+        "def tag(session, log_session, books):\n"
+        "    for b in books:\n"
+        "        session.add(Tag(b.id))\n"
+        "        log_session.commit()",
+        At("log_session.commit", "tag"),
+        "may count on the rows before it",
+    ),
+    "a value that a store has": (
+        "def tag(cursor, store, books):\n"
+        "    for b in books:\n"
+        "        cursor.execute('INSERT INTO t VALUES (?)', (store.get(b.id),))",
+        At("cursor.execute", "tag"),
+        "may depend on the row before",
+    ),
+    "a value that the session has": (
+        "def tag(session, books):\n"
+        "    for b in books:\n"
+        "        session.execute(insert(Tag).values(n=session.get(Tag, b.id).n))",
+        At("session.execute", "tag"),
+        "may depend on the row before",
+    ),
+    "a value that is fetched": (
+        "def tag(cursor, books):\n"
+        "    for b in books:\n"
+        "        cursor.execute('INSERT INTO t VALUES (?)', (requests.get(b.url),))",
+        At("cursor.execute", "tag"),
+        "may depend on the row before",
     ),
 }
 MODELS = """

@@ -18,6 +18,7 @@ from perfcrew.core.evidence import IndexTrial, QueryPlan
 from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.patches import Fix
 from perfcrew.core.sql import shape
+from perfcrew.instruments.sessions import index_name
 
 from .cases import At
 from .database import asked
@@ -142,7 +143,7 @@ def plan(kind: str, engine: str, table: str = "events") -> QueryPlan:
     """As if that index had been tried."""
     spec = KINDS[kind].model_copy(update={"table": table})
     trial = IndexTrial(
-        ddl=f"CREATE INDEX perfcrew_trial {MADE[kind].replace('events', table)}",
+        ddl=f"CREATE INDEX {index_name(spec, ())} {MADE[kind].replace('events', table)}",
         table=table,
         columns=spec.keys,
         before_ms=(4.6, 4.7, 4.5),
@@ -326,7 +327,7 @@ def test_plain_sql_on_postgresql(kind: str, emptied: str, tmp_path: Path) -> Non
     assert isinstance(fix, Fix), fix
     (script,) = [str(text) for text in fix.files.values()]
     up, _, down = script.partition("-- To roll back:\n-- ")
-    assert up.startswith("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_events_")
+    assert up.startswith("CREATE INDEX CONCURRENTLY ix_events_")
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     with psycopg.connect(emptied, autocommit=True) as db:
         db.execute(f"CREATE TABLE events ({columns}, data jsonb)")
@@ -334,3 +335,38 @@ def test_plain_sql_on_postgresql(kind: str, emptied: str, tmp_path: Path) -> Non
         assert len(indexes(emptied)) == 2
         db.execute(down)
         assert set(indexes(emptied)) == {"events_pkey"}
+
+
+@pytest.mark.postgres
+def test_a_name_that_is_taken_by_then_stays_anothers(emptied: str, tmp_path: Path) -> None:
+    """Skipped in silence, the migration would say it is done, and its downgrade drop somebody's own index."""
+    files = {"shop/app.py": "def read(session):\n    return session.scalars('…')\n"}
+    (fix,) = asked(tmp_path, "DB103", files, AT, STATEMENT, plan=plan("partial", "postgresql"))
+    assert isinstance(fix, Fix), fix
+    up, _, _ = next(str(text) for text in fix.files.values()).partition("-- To roll back:\n-- ")
+    with psycopg.connect(emptied, autocommit=True) as db:
+        db.execute("CREATE TABLE events (id integer PRIMARY KEY, who integer, gone_at timestamp)")
+        db.execute("CREATE INDEX ix_events_who_partial ON events (who) WHERE gone_at > '2026-01-01'")
+        with pytest.raises(psycopg.errors.DuplicateTable):
+            db.execute(up)
+
+
+def test_djangos_name_is_another_one_than_those_that_are_there(tmp_path: Path) -> None:
+    import dataclasses
+
+    from perfcrew.core.advice import IndexUsage, KnownIndex
+    from perfcrew.core.scene import Seen
+    from perfcrew.rules.fixes import propose
+
+    from .cases import finding
+    from .database import with_scene, write
+
+    write(tmp_path, {**DJANGO, "shop/migrations/0001_initial.py": "class Migration:\n    dependencies = []\n"})
+    there = KnownIndex(name="event_who_partial_idx", table="shop_event", ddl="")
+    app = with_scene(tmp_path, plan("partial", "postgresql", "shop_event"), "django")
+    usage = Seen("E-usage", IndexUsage(engine="postgresql", indexes=(there,)))
+    found = finding(tmp_path, "DB103", At("return list", "read", "shop/views.py"), None, shape(STATEMENT))
+    known = found.model_copy(update={"endpoint": "GET /page"})
+    (fix,) = propose(tmp_path, known, dataclasses.replace(app, index_usage=usage))
+    assert isinstance(fix, Fix), fix
+    assert 'name="event_who_partial_idx_2"' in str(fix.files["shop/models.py"])

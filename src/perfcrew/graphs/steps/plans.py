@@ -18,6 +18,7 @@ from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.evidence import IndexTrial, QueryPlan
 from perfcrew.core.scene import Scene
 from perfcrew.core.sql import is_read, shape
+from perfcrew.core.sql_constants import MOST_TEXTS
 from perfcrew.core.trace import Span
 from perfcrew.core.vector_sql import nearest
 from perfcrew.graphs import scenes
@@ -138,6 +139,7 @@ def _advised(
 ) -> None:
     """Advice on the whole workload, kept by itself; and with each plan what it does for that statement."""
     trials: dict[str, IndexTrial | str] = {}
+    beside: dict[str, tuple[IndexTrial, ...]] = {}
     asked = workload(traced)
     if explained and not context.has(ADVICE):
         context.progress("plans").note("trying indexes for all statements together")
@@ -148,9 +150,11 @@ def _advised(
         else:
             context.put(ADVICE, made.advice, context.method(f"indexes built on {clone.engine}, in paired blocks"))
             trials = {shape(asked[place].statement): trial for place, trial in made.trials.items()}
+            beside = {shape(asked[place].statement): more for place, more in made.beside.items()}
     for one in explained:
         tried = trials.get(one.text, "no index was tried for it")
-        update = {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
+        update: dict[str, object] = {"trials_beside": beside.get(one.text, ())}
+        update |= {"trial": tried} if isinstance(tried, IndexTrial) else {"trial_refused": tried}
         method = context.method(f"EXPLAIN on {clone.engine}")
         context.put(one.slot, one.body.model_copy(update=update), method, one.key)
 
@@ -174,7 +178,8 @@ def _asked(costs: Sequence[tuple[str, _Cost]]) -> Asked:
     sent = sum(c.times / c.requests for _, c in costs)
     statement = str(spans[-1].attributes["db.query.text"])
     same = given[0] == given[1] or str(spans[len(spans) // 2].attributes["db.query.text"]) != statement
-    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs))
+    texts = tuple(dict.fromkeys(str(s.attributes["db.query.text"]) for s in spans))[:MOST_TEXTS]
+    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs), texts)
 
 
 def _parameters(span: Span) -> object:

@@ -11,7 +11,7 @@ from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.db103 import permanent
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.outcomes import attempt, declined
-from perfcrew.rules.fixes.wanted_index import Wanted
+from perfcrew.rules.fixes.wanted_index import Wanted, taken
 from perfcrew.rules.vector_recipes import create, spec_of
 
 _COSTS = "Every write to {table} keeps the index too, and answers become approximate."
@@ -43,4 +43,5 @@ def _wanted(case: Case) -> Wanted:
         raise Unwritable(f"the index is on `{search.expression}`, which no model declares: use the recipe's SQL")
     schema, _, table = search.table.rpartition(".")
     ddl = create(search, best, concurrently=False)
-    return Wanted(table, schema or None, spec_of(search, best), " ".join(ddl.split()), "postgresql")
+    spec = spec_of(search, best)
+    return Wanted(table, schema or None, spec, " ".join(ddl.split()), "postgresql", taken(case))

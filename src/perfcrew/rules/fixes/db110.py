@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import imports, models, one_in, project, sight
+from perfcrew.rules.fixes import imports, models, one_commit, one_in, project, pure, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import width_of
@@ -20,12 +20,6 @@ from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.fixes.turning import around, same_in
 from perfcrew.rules.source import covers, dotted, names
 
-_PURE = frozenset(
-    {"str", "int", "float", "bool", "len", "round", "abs", "min", "max", "repr", "tuple", "list", "dict", "Decimal"}
-    | {"dumps", "uuid4", "strip", "lower", "upper", "title", "isoformat", "get", "model_dump", "format", "join", "date"}
-)
-"""Calls that make a value of a row and ask nobody."""
-_LEAVES = (ast.Break, ast.Continue, ast.Return, ast.Raise, ast.Try)
 _CALLED = re.compile(r"(?P<head>.*?\b(?:executemany|execute_batch|execute|a?bulk_create)\()(?P<rest>.*)\)\Z")
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _TOGETHER = "All rows are sent together: a row that fails takes the others with it."
@@ -60,15 +54,7 @@ def _ends_with_commit(case: Case) -> bool:
         return False
     scope = spot.function or spot.text.tree
     loops = [n for n in ast.walk(scope) if isinstance(n, ast.For) and covers(n, spot.line)]
-    return any(_boundary(loop.body[-1]) for loop in loops[-1:])
-
-
-def _boundary(statement: ast.stmt) -> str:
-    """`commit` or `flush` of a session or connection, "" for another statement."""
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    call = value.value if isinstance(value, ast.Await) else value
-    name = sight.last(dotted(call.func)) if isinstance(call, ast.Call) and not call.args and not call.keywords else ""
-    return name if name in ("commit", "flush") else ""
+    return any(one_commit.boundary(loop.body[-1]) for loop in loops[-1:])
 
 
 def _commit_once(case: Case) -> Draft:
@@ -76,15 +62,9 @@ def _commit_once(case: Case) -> Draft:
     spot = locate(case, case.finding.place)
     loop = _loop(spot)
     last = loop.body[-1]
-    if len(loop.body) < 2 or sum(bool(_boundary(s)) for s in loop.body) != 1:
-        raise Unwritable("the loop does nothing besides, or ends more than one transaction a turn")
-    if any(
-        isinstance(n, (ast.Break, ast.Continue, ast.Return, ast.Raise, ast.Try)) for s in loop.body for n in ast.walk(s)
-    ):
-        raise Unwritable("a turn can end early or catch an error, so that rows before it must stand by themselves")
     _refuse_caught(spot, loop)
+    name = one_commit.check(case, spot, loop)
     edits = Edits(spot.text)
-    name = _boundary(last)
     edits.after(loop, edits.code(last).strip())
     edits.remove(last)
     where = spot.function.name if spot.function else spot.file
@@ -123,7 +103,7 @@ def _writer(case: Case, spot: Spot, edits: Edits, write: _Write) -> Callable[[],
     name = dotted(write.call.func)
     method = sight.last(name)
     if name.endswith(("objects.create", "objects.acreate")):
-        return lambda: _django(case, edits, write)
+        return lambda: _django(case, spot, edits, write)
     if method != "execute":
         raise Unwritable(
             f"`{name or 'the call'}` is no `execute` or `objects.create` of which a form for many is known"
@@ -204,15 +184,6 @@ def _refuse_leak(spot: Spot, loop: ast.For) -> None:
         raise Unwritable(f"`{leaked[0]}` is used outside of the loop too")
 
 
-def _pure(*values: ast.expr) -> None:
-    """Raises Unwritable where making a value could ask the database, or depend on the write before."""
-    for call in (n for v in values for n in ast.walk(v) if isinstance(n, ast.Call)):
-        if sight.last(dotted(call.func)) not in _PURE:
-            raise Unwritable(
-                f"`{dotted(call.func) or 'a call'}` makes a value of the row: it may depend on the row before"
-            )
-
-
 def _rows(edits: Edits, write: _Write, row: str) -> str:
     """The comprehension of all rows."""
     condition = f" if {edits.code(write.condition)}" if write.condition is not None else ""
@@ -224,7 +195,7 @@ def _text(spot: Spot, edits: Edits, write: _Write, first: ast.expr) -> _Written:
     values = write.call.args[1:]
     if write.call.keywords or not values:
         raise Unwritable("the statement's values aren't written out after its text")
-    _pure(*values)
+    pure.check_all(spot, *values)
     assert isinstance(write.call.func, ast.Attribute)
     owner, text = edits.code(write.call.func.value), edits.code(first)
     asyncpg = write.waits and (len(values) > 1 or not isinstance(values[0], (ast.Tuple, ast.List, ast.Dict)))
@@ -263,7 +234,7 @@ def _with_rows(spot: Spot, edits: Edits, write: _Write, first: ast.expr) -> _Wri
         raise Unwritable("the statement's values aren't one dict after it")
     if _RETURNING.search(ast.unparse(first)):
         raise Unwritable("the statement gives something back for each row")
-    _pure(values[0])
+    pure.check_all(spot, values[0])
     return _guarded(spot, edits, write, edits.code(first), edits.code(values[0])), (_TOGETHER,)
 
 
@@ -274,7 +245,7 @@ def _insert(spot: Spot, edits: Edits, write: _Write, first: ast.Call) -> _Writte
     plain = isinstance(made, ast.Call) and sight.last(dotted(made.func)) == "insert" and same_in(write.loop, made)
     if not plain or first.args or len(write.call.args) != 1 or any(k.arg is None for k in first.keywords):
         raise Unwritable("the statement is no plain `insert(…).values(name=value)`")
-    _pure(*(k.value for k in first.keywords))
+    pure.check_all(spot, *(k.value for k in first.keywords))
     row = "{" + ", ".join(f'"{k.arg}": {edits.code(k.value)}' for k in first.keywords) + "}"
     return _guarded(spot, edits, write, edits.code(made), row), (_TOGETHER, _HOOKS)
 
@@ -287,7 +258,7 @@ def _guarded(spot: Spot, edits: Edits, write: _Write, statement: str, row: str) 
     return f"{kept} = {_rows(edits, write, row)}\nif {kept}:\n    {wait}{owner}.execute({statement}, {kept})"
 
 
-def _django(case: Case, edits: Edits, write: _Write) -> _Written:
+def _django(case: Case, spot: Spot, edits: Edits, write: _Write) -> _Written:
     assert isinstance(write.call.func, ast.Attribute)
     manager = write.call.func.value
     assert isinstance(manager, ast.Attribute)
@@ -300,7 +271,7 @@ def _django(case: Case, edits: Edits, write: _Write) -> _Written:
         raise Unwritable("the project listens to signals of saving, which `bulk_create` does not send")
     if write.call.args or any(k.arg is None for k in write.call.keywords):
         raise Unwritable("the row's values aren't written out by name")
-    _pure(*(k.value for k in write.call.keywords))
+    pure.check_all(spot, *(k.value for k in write.call.keywords))
     values = ", ".join(f"{k.arg}={edits.code(k.value)}" for k in write.call.keywords)
     rows = _rows(edits, write, f"{edits.code(manager.value)}({values})")
     method = "abulk_create" if write.waits else "bulk_create"

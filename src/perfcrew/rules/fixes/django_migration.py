@@ -13,7 +13,7 @@ from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import put
 from perfcrew.rules.fixes.models import Model, app_label
-from perfcrew.rules.fixes.wanted_index import Wanted, shortened
+from perfcrew.rules.fixes.wanted_index import Wanted
 from perfcrew.rules.recipes import quoted
 from perfcrew.rules.source import Source, dotted
 
@@ -26,9 +26,9 @@ def files(case: Case, model: Model, index: Wanted) -> dict[str, str]:
     Raises Unwritable with what stands in the way.
     """
     said = django_index.said(model, index, lambda column: _field(model, column))
-    name = shortened(f"{model.name.lower()}_{'_'.join(_words(model, index))}_idx", _LONGEST_NAME)
+    name = index.free(f"{model.name.lower()}_{'_'.join(_words(model, index))}_idx", _LONGEST_NAME)
     if said is None:
-        operation = _by_sql(index, shortened(index.name, _LONGEST_NAME * 2))
+        operation = _by_sql(index)
         path, text = _migration(case.root, model, operation, name, (), index.concurrently)
         return {path: text}
     safe = index.concurrently and not _runs_on_sqlite(case.root)
@@ -57,10 +57,8 @@ def _by_model(model: Model, made: str, concurrently: bool) -> str:
         ),"""
 
 
-def _by_sql(index: Wanted, name: str) -> str:
-    made, dropped = (
-        text.replace(index.name, name) for text in (index.made(index.concurrently), index.dropped(index.concurrently))
-    )
+def _by_sql(index: Wanted) -> str:
+    made, dropped = index.made(index.concurrently), index.dropped(index.concurrently)
     return f"""        migrations.RunSQL(
             sql={quoted(made, '"')},
             reverse_sql={quoted(dropped, '"')},

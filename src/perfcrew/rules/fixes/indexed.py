@@ -24,7 +24,7 @@ def sqlalchemy(case: Case, model: Model, index: Wanted) -> tuple[str, str]:
     """Path and new text of the class' file: `index=True` for one column, else an `Index`. Raises Unwritable."""
     edits = Edits(model.text)
     names = {c: _column(model, c).name for c in (*index.spec.columns, *index.spec.include)}
-    if index.spec.is_plain and len(names) == 1 and not _named_by_convention(case):
+    if index.spec.is_plain and len(names) == 1 and index.is_usual and not _named_by_convention(case):
         _flag(edits, model, names[index.spec.keys[0]])
     else:
         _table_argument(case, edits, model, index, names)

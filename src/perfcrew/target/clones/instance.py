@@ -35,7 +35,7 @@ class Source:
 
     def connect(self) -> Any:
         """A psycopg connection to the user's own PostgreSQL, for reading: whoever asks sets the transaction so."""
-        return postgres.connect(self.url, name="perfcrew")
+        return postgres.connect(self.url, name=postgres.APPLICATION)
 
 
 @dataclass(frozen=True)

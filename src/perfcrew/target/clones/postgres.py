@@ -23,6 +23,9 @@ from perfcrew.target.clones import urls
 PREFIX = "perfcrew_"
 _OURS = (PREFIX, f"test_{PREFIX}")
 """Django's test runner makes `test_<name>` beside a database; beside a clone it is ours too."""
+APPLICATION = "perfcrew"
+READ_ONLY = "/* perfcrew: read-only */ "
+"""Begins every statement that is sent to the user's own database."""
 _CONNECT_S = 10
 _DUMP_S = 600.0
 _SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -64,18 +67,34 @@ def connect(url: str, *, autocommit: bool = False, name: str = "") -> psycopg.Co
 def _server(url: str) -> psycopg.Connection[Any]:
     """A connection to the server for making and dropping databases, not to the user's database where it can be."""
     try:
-        return psycopg.connect(plain(urls.with_database(url, "postgres")), connect_timeout=_CONNECT_S, autocommit=True)
-    except psycopg.OperationalError:
-        return connect(urls.with_database(url, "template1"), autocommit=True)
+        return connect(urls.with_database(url, "postgres"), autocommit=True, name=APPLICATION)
+    except TargetFailed:
+        return connect(urls.with_database(url, "template1"), autocommit=True, name=APPLICATION)
 
 
 def exists(url: str) -> bool:
-    """Whether the database is there and holds a table."""
+    """Whether the database is there and holds a table: asked read-only, with time-outs, under our name."""
     with _server(url) as db:
-        if not db.execute("SELECT 1 FROM pg_database WHERE datname = %s", [urls.database_name(url)]).fetchone():
+        asked = f"{READ_ONLY}SELECT 1 FROM pg_database WHERE datname = %s"
+        if not db.execute(asked, [urls.database_name(url)]).fetchone():
             return False
-    with connect(url) as db:
-        return bool(tables(db))
+    try:
+        with connect(url, name=APPLICATION) as db:
+            db.read_only = True
+            limited(db)
+            return bool(tables(db, READ_ONLY))
+    except psycopg.errors.QueryCanceled as error:
+        raise TargetFailed(
+            f"PostgreSQL does not tell what is in the database: {str(error).strip()}",
+            where=urls.without_password(url),
+            do="see what it is busy with",
+        ) from error
+
+
+def limited(db: psycopg.Connection[Any], statement_s: float = 5.0, lock_s: float = 1.0) -> None:
+    """Begin a transaction of which no statement takes longer, nor waits longer for a lock."""
+    for name, limit_s in (("statement_timeout", statement_s), ("lock_timeout", lock_s)):
+        db.execute(f"{READ_ONLY}SET LOCAL {name} = {int(limit_s * 1000)}")
 
 
 def create(url: str, name: str) -> None:
@@ -197,10 +216,10 @@ def _end_sessions(db: psycopg.Connection[Any], name: str) -> None:
         time.sleep(0.05)
 
 
-def tables(db: psycopg.Connection[Any]) -> list[str]:
+def tables(db: psycopg.Connection[Any], tag: str = "") -> list[str]:
     """The tables that hold rows of their own, without partitions; those outside of `public` with their schema."""
     rows = db.execute(
-        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        f"{tag}SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {_SCHEMAS} "
         "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2"
     )
