@@ -9,6 +9,8 @@ HEAVY = (
     "pydantic",
     "langgraph",
     "langchain_core",
+    "langchain",
+    "detect_secrets",
     "numpy",
     "scipy",
     "aiohttp",

@@ -20,6 +20,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
 from perfcrew.core.targets import Profile, Target
+from perfcrew.core.thinking import Exchange, Lookup, Narrative, WrittenPatches
 from perfcrew.core.web import Fingerprint, Place
 from perfcrew.core.web import Plan as RequestPlan
 
@@ -426,7 +427,11 @@ Body = Annotated[
     | Trial
     | Outcome
     | SuiteRun
-    | Kept,
+    | Kept
+    | Lookup
+    | Exchange
+    | Narrative
+    | WrittenPatches,
     Field(discriminator="kind"),
 ]
 
@@ -506,6 +511,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_s", "s"),
     ("_share", "fraction"),
     ("_count", "count"),
+    ("_usd", "usd"),
     ("rows", "rows"),
     ("fraction", "fraction"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
 import os
 import shutil
@@ -105,6 +106,8 @@ class Context:
     _since: float = 0.0
     _carried: set[str] = field(default_factory=set, repr=False)
     """Values of the headers and cookies of all logins."""
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while an instrument runs for a specialist: two at once would disturb each other."""
     draft: Report | None = None
     published: Report | None = None
 

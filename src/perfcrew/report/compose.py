@@ -35,7 +35,10 @@ from perfcrew.report.markdown import lines
 from perfcrew.report.sections import sections
 from perfcrew.report.wording import code, number_of, where
 
-_NOT_A_METHOD = ("findings", "failure", "not measured", "frame", "published", "log")
+_NOT_A_METHOD = (
+    *("findings", "failure", "not measured", "frame", "published", "log"),
+    *("lookup", "exchange", "narrative", "written patches"),
+)
 
 
 def compose(ledger: Ledger, run_id: str) -> Report:

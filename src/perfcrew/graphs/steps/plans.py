@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from perfcrew.core.errors import PerfcrewError
@@ -14,6 +14,7 @@ from perfcrew.core.evidence import IndexTrial
 from perfcrew.core.scene import Scene
 from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span
+from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
@@ -36,17 +37,21 @@ class _Cost:
     times: int = 0
 
 
-async def plans(context: Context) -> None:
-    """Explain the costly reads of each endpoint with their real parameters, and try indexes where they scan."""
+async def plans(context: Context, asked: Sequence[Plan] | None = None) -> None:
+    """Explain the costly reads of each endpoint with their real parameters, and try indexes where they scan.
+
+    Of those `asked` for every read is explained, however quick it was.
+    """
     application = scenes.application(context.ledger, context.run)
     if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
         return
     clone, progress = await context.data.clone("plans"), context.progress("plans")
     progress.until = context.budget.until("plans")
-    traced, late = [s for s in application.scenes if s.traced], []
+    keys = None if asked is None else {plan.endpoint.key for plan in asked}
+    traced, late = [s for s in application.scenes if s.traced and (keys is None or s.endpoint.key in keys)], []
     try:
         for scene in progress.over(traced, lambda s: s.endpoint.key):
-            for text, cost in _costly(scene):
+            for text, cost in _costly(scene, LEAST_MS if keys is None else 0.0):
                 if time.monotonic() > progress.until:
                     late.append(scene.plan)
                     break
@@ -57,7 +62,7 @@ async def plans(context: Context) -> None:
         out_of_time(context, "plans", late, len(traced))
 
 
-def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
+def _costly(scene: Scene, least_ms: float) -> Iterable[tuple[str, _Cost]]:
     costs: dict[str, _Cost] = {}
     largest = scene.traced[-1] if scene.traced else None
     requests = largest.warm if largest else ()
@@ -70,7 +75,7 @@ def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
             if span.duration_ms > cost.example.duration_ms:
                 cost.example = span
     ranked = sorted(costs.items(), key=lambda item: item[1].total_ms, reverse=True)
-    return [item for item in ranked if item[1].total_ms >= LEAST_MS][:MOST]
+    return [item for item in ranked if item[1].total_ms >= least_ms][:MOST]
 
 
 def _explained(context: Context, clone: Clone, key: str, text: str, cost: _Cost) -> None:
