@@ -80,7 +80,6 @@ class WrittenPatch(Noun):
     title: str
     edits: tuple[Edit, ...]
     metrics: tuple[str, ...]
-    exact: bool = True
     ttl_s: float = 0.0
     trade_offs: tuple[str, ...] = ()
 

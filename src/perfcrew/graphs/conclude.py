@@ -15,7 +15,7 @@ from perfcrew.core.findings import Finding
 from perfcrew.core.report import GateResult, Report
 from perfcrew.crew import cards, rulebook
 from perfcrew.gate import check, seal
-from perfcrew.graphs import scenes
+from perfcrew.graphs import scenes, thinking
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.state import SpecialistTask, State
 from perfcrew.graphs.untouched import say_what_was_written
@@ -56,16 +56,18 @@ async def specialist(state: SpecialistTask, runtime: Runtime[Context]) -> dict[s
     card = cards.card(name, context.root)
     recognised = _findings(context, BOOK)
     context.progress("crew").note(f"{name}: {card.question}")
-    put = context.put(
-        f"findings/specialist/{name}", rulebook.conclude(card, recognised), context.method("perfcrew crew")
-    )
+    body = await thinking.conclude(context, card, recognised)
+    put = context.put(f"findings/specialist/{name}", body, context.method("perfcrew crew"))
     return {"specialists": {name: put.id}}
 
 
 async def specialist_failed(state: SpecialistTask, error: NodeError, runtime: Runtime[Context]) -> dict[str, Any]:
-    """A specialist that fails becomes a line in the report, and the run goes on."""
-    name = state["specialist"]
-    put = runtime.context.failed("crew", f"specialist {name}", error.error)
+    """A specialist that fails becomes a line in the report, and the run goes on: without a model where it had one."""
+    context, name = runtime.context, state["specialist"]
+    put = context.failed("crew", f"specialist {name}", error.error)
+    if thinking.thinks(context):
+        body = rulebook.conclude(cards.card(name, context.root), _findings(context, BOOK))
+        put = context.put(f"findings/specialist/{name}", body, context.method("perfcrew crew"))
     return {"specialists": {name: put.id}}
 
 
@@ -88,7 +90,7 @@ async def reviewer(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     card = cards.card(context.policy.reviewer, context.root)
     held = {e.id: e for e in context.ledger.find(context.run)}
     refused = dict.fromkeys(state.get("withheld", []), "the gate refused what was written of it")
-    body = rulebook.refute(card, _findings(context, RANKED), held, refused)
+    body = await thinking.refute(context, card, _findings(context, RANKED), held, refused)
     context.put(f"{FINAL}/{number}", body, context.method("perfcrew crew"))
     return {}
 

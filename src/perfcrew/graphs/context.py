@@ -23,6 +23,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.report import Report
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Policy
+from perfcrew.crew.thinking import Thinking
 from perfcrew.graphs import scenes
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.data import Data
@@ -58,6 +59,8 @@ class Wanted(Noun):
     python: Path | None = None
     findings: tuple[str, ...] = ()
     """Ids, or their beginnings, of the findings that changes are tried for; empty: all."""
+    show_prompts: bool = False
+    """Whether the prompts are written down instead of being sent."""
     carry: bool = False
     """Whether uncommitted work is part of the base that changes are tried on."""
 
@@ -106,6 +109,8 @@ class Context:
     _since: float = 0.0
     _carried: set[str] = field(default_factory=set, repr=False)
     """Values of the headers and cookies of all logins."""
+    thinking: Thinking | None = None
+    """The models of this run; without them the rule book concludes."""
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held while an instrument runs for a specialist: two at once would disturb each other."""
     draft: Report | None = None
