@@ -55,7 +55,7 @@ def question(
     values = {
         "card": card,
         "profile": profile,
-        "judgements": [{"target": j.target, "subject": j.subject, "outcome": j.outcome} for j in judgements],
+        "judgements": [{"target": j.target, "subject": fence(j.subject), "outcome": j.outcome} for j in judgements],
         **_exhibits(evidence, costliest, card.budget.evidence),
         "seen": [_fenced(finding) for finding in seen],
     }
@@ -70,7 +70,7 @@ def narration(findings: Sequence[Finding], evidence: Sequence[Evidence], project
 
 def patching(finding: Finding, sources: Mapping[str, str], conventions: str, project: Path | None = None) -> Prompt:
     """What a model is asked for a change: the finding, its hypotheses, the source as it is (`file` → text)."""
-    files = [{"file": name, "text": fence(text)} for name, text in sources.items()]
+    files = [{"file": fence(name), "text": fence(text)} for name, text in sources.items()]
     values = {"finding": _fenced(finding), "sources": files, "conventions": fence(conventions)}
     return Prompt(system(PatchAnswer, project), render("patch", values, project))
 
@@ -90,8 +90,17 @@ def _exhibits(evidence: Sequence[Evidence], costliest: Sequence[str], budget_tok
 
 
 def _fenced(finding: Finding) -> Finding:
-    prose = finding.prose.model_copy(update={"text": fence(finding.prose.text)})
+    """The finding with every text of the target's unable to leave its fence."""
+    place = finding.place.model_copy(
+        update={"file": fence(finding.place.file), "function": fence(finding.place.function)}
+    )
     hypotheses = tuple(
         h.model_copy(update={"change": fence(h.change), "because": fence(h.because)}) for h in finding.hypotheses
     )
-    return finding.model_copy(update={"prose": prose, "title": fence(finding.title), "hypotheses": hypotheses})
+    changed = {
+        "prose": finding.prose.model_copy(update={"text": fence(finding.prose.text)}),
+        "endpoint": fence(finding.endpoint) if finding.endpoint else None,
+        "place": place,
+        "hypotheses": hypotheses,
+    }
+    return finding.model_copy(update=changed)

@@ -112,6 +112,10 @@ def _reviewing(sub: argparse.ArgumentParser) -> None:
     judging.add_argument("--profile", metavar="NAME", help="the profile of targets (default: web-api)")
     judging.add_argument("--level", choices=("info", "low", "medium", "high"), help="lowest level that exits with 1")
     judging.add_argument("--budget", type=float, metavar="SECONDS", help="at most this long measuring")
+    asking = sub.add_argument_group("language models")
+    asking.add_argument(
+        "--show-prompts", action="store_true", help="print what a model would be sent, secrets blanked; send nothing"
+    )
     trying = sub.add_argument_group("trying fixes (optimize, --fix)")
     trying.add_argument("--apply", action="store_true", help="put what was kept into the working tree too")
     trying.add_argument("--carry", action="store_true", help="uncommitted work is part of what fixes are tried on")

@@ -36,9 +36,18 @@ def command(options: argparse.Namespace) -> int:
         print(outcome.folder / "report.md")
     else:
         summary(outcome)
+    if getattr(options, "show_prompts", False) and not options.json:
+        _print_prompts(outcome)
     if getattr(options, "apply", False):
         _apply(root, outcome)
     return exit_code(outcome)
+
+
+def _print_prompts(outcome: Outcome) -> None:
+    """What a model would have been sent, on standard output; a file each lies beside the report."""
+    for file in sorted((outcome.folder / "prompts").glob("*.md")):
+        print(f"\n===== {file.stem} ({file})\n")
+        print(file.read_text(encoding="utf-8"))
 
 
 def _apply(root: Path, outcome: Outcome) -> None:
@@ -113,4 +122,5 @@ def wanted(options: argparse.Namespace) -> Wanted:
         python=options.python,
         findings=tuple(getattr(options, "findings", ())),
         carry=options.carry,
+        show_prompts=getattr(options, "show_prompts", False),
     )

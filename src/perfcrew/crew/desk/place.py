@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from perfcrew import __version__
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.evidence import Evidence, Method
 from perfcrew.core.thinking import Lookup
 from perfcrew.crew.desk.files import Files
-from perfcrew.crew.fence import fence, fenced
+from perfcrew.crew.fence import fenced
 from perfcrew.ledger import Ledger
 
 Measure = Callable[[str, str], Awaitable[Sequence[Evidence]]]
@@ -64,4 +65,5 @@ class Desk:
 
     def told(self, item: Evidence, said: str, what: str) -> str:
         """An item as a model reads it."""
-        return f"{item.id} ({what}, {fence(item.subject)})\n{fenced(self.redact(said))}"
+        subject = "" if item.subject == GENERAL else f"{item.subject}\n"
+        return f"{item.id} ({what})\n{fenced(self.redact(subject + said))}"
