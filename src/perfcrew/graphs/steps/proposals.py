@@ -12,6 +12,7 @@ from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps import patches
 from perfcrew.rules import fixes
 from perfcrew.rules.book import CAUGHT
 
@@ -46,8 +47,11 @@ def propose(context: Context) -> None:
             continue
         body = Proposals(
             finding=finding.id,
-            variants=tuple(f"{a.hypothesis}/{a.variant}" for a in answers if isinstance(a, Fix)),
-            declined=tuple(a for a in answers if isinstance(a, Declined)),
+            variants=(
+                *(f"{a.hypothesis}/{a.variant}" for a in answers if isinstance(a, Fix)),
+                *patches.variants(context, finding),
+            ),
+            declined=(*(a for a in answers if isinstance(a, Declined)), *patches.declined(context, finding)),
         )
         context.put(slot, body, context.method("perfcrew fixes"), finding.endpoint or "application")
 
