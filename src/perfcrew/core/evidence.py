@@ -389,8 +389,10 @@ class Timing(Noun):
     kind: Literal["timing"] = "timing"
     total_ms: float
     measuring_ms: float
+    thinking_ms: float = 0
+    """In which a model was asked by at least one of the crew."""
     overhead_share: float
-    """What was neither measuring nor waiting for the target to start or end: our own work."""
+    """What was neither measuring, nor waiting for the target to start or end, nor for a model: our own work."""
 
 
 class Published(Noun):

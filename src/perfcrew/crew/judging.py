@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from perfcrew.core.claims import NOT_MEASURED, told
 from perfcrew.core.errors import LedgerError, UsageError
 from perfcrew.core.evidence import Evidence, Findings
 from perfcrew.core.findings import Finding, Hypothesis, Level, Share
@@ -30,7 +31,6 @@ from perfcrew.crew.answers import (
     SpecialistAnswer,
 )
 from perfcrew.crew.cards import Card
-from perfcrew.crew.claims import NOT_MEASURED, told
 from perfcrew.crew.desk.files import Files
 from perfcrew.crew.rulebook import DOUBTFUL
 
@@ -39,7 +39,7 @@ FEWEST, MOST = 3, 6
 _MARKUP = re.compile(r"<\s*/?\s*[a-zA-Z!]|!\[|\]\(|javascript:|https?://", re.IGNORECASE)
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _REFERENCE = re.compile(r"\s*(?:\{\{)?\s*(E-[0-9a-f]{12})\s*\.\s*([\w.]+?)\s*(?:\}\})?\s*")
-_LONGEST = 1200
+LONGEST = 1200
 _RECIPE = 4000
 
 
@@ -69,14 +69,19 @@ class Bench:
         """The text with figures; its faults are noted."""
         if not text.strip():
             self.fault(where, "is empty")
-        if len(text) > _LONGEST:
-            self.fault(where, f"is longer than {_LONGEST} characters")
-        if _MARKUP.search(_CODE.sub("", text)):
+        if len(text) > LONGEST:
+            self.fault(where, f"is longer than {LONGEST} characters")
+        if has_markup(text):
             self.fault(where, "holds markup or an address: write plain words")
         said = told(text, cited, self.held)
         for what in said.faults:
             self.fault(where, what)
         return said.prose
+
+
+def has_markup(text: str) -> bool:
+    """Whether a text holds HTML, a link, an image or an address outside of its code."""
+    return _MARKUP.search(_CODE.sub("", text)) is not None
 
 
 def specialist(bench: Bench, answer: SpecialistAnswer, recognised: Sequence[Finding]) -> Judged:
@@ -174,7 +179,7 @@ def _hypothesis(bench: Bench, where: str, id: str, one: ProposedHypothesis) -> H
         bench.fault(f"{where}.because", "says numbers: they belong into the finding's text")
     for name in ("change", "trade_offs"):
         _words(bench, f"{where}.{name}", getattr(one, name))
-    if len(one.recipe) > _RECIPE or _MARKUP.search(_CODE.sub("", one.recipe)):
+    if len(one.recipe) > _RECIPE or has_markup(one.recipe):
         bench.fault(f"{where}.recipe", f"plain Markdown without HTML and addresses, at most {_RECIPE} characters")
     return Hypothesis(
         id=id,
@@ -190,8 +195,8 @@ def _hypothesis(bench: Bench, where: str, id: str, one: ProposedHypothesis) -> H
 
 
 def _words(bench: Bench, where: str, text: str) -> None:
-    if not text.strip() or len(text) > _LONGEST or _MARKUP.search(_CODE.sub("", text)):
-        bench.fault(where, f"plain words, at most {_LONGEST} characters")
+    if not text.strip() or len(text) > LONGEST or has_markup(text):
+        bench.fault(where, f"plain words, at most {LONGEST} characters")
 
 
 def _finding(bench: Bench, where: str, one: ProposedFinding) -> Finding | None:

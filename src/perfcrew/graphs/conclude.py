@@ -17,10 +17,12 @@ from perfcrew.crew import cards, rulebook
 from perfcrew.gate import check, seal
 from perfcrew.graphs import scenes, thinking
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.narrate import blamed, narrate
 from perfcrew.graphs.state import SpecialistTask, State
 from perfcrew.graphs.untouched import say_what_was_written
 from perfcrew.report.compose import compose
 from perfcrew.report.publish import publish_files
+from perfcrew.report.thought import REFUSED
 from perfcrew.rules import book, silence
 
 BOOK = "findings/rule book"
@@ -99,6 +101,7 @@ async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """A draft of everything that the ledger holds."""
     context = runtime.context
     context.progress("report").note("writing")
+    await narrate(context, tuple(_findings(context, f"{FINAL}/{state.get('rewrites', 0)}")))
     _timing(context)
     say_what_was_written(context)
     context.draft = compose(context.ledger, context.run)
@@ -111,6 +114,10 @@ async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["revi
     report = context.draft or compose(context.ledger, context.run)
     result = check(report, context.ledger, context.settings.gate)
     known = set(state.get("withheld", []))
+    words = blamed([reason for failed in result.failed for reason in failed.reasons])
+    if words and not context.has(f"failure/report/{REFUSED}") and number < context.policy.rewrites:
+        context.failed("report", REFUSED, f"the gate refused it: {words[0]}")
+        return Command(goto="reviewer", update={"rewrites": number + 1, "withheld": sorted(known)})
     faulty = {s.finding.id for s in report.findings if _blamed(s.finding.id, result)} - known
     if result.passed or not faulty or number >= context.policy.rewrites:
         return Command(goto="publish", update={"passed": result.passed})
@@ -142,7 +149,11 @@ def _findings(context: Context, slot: str) -> Sequence[Finding]:
 def _timing(context: Context) -> None:
     total_s = time.monotonic() - context.began
     measuring_s = min(context.measuring_s, total_s)
+    thinking_s = min(context.thought.seconds, total_s - measuring_s)
     body = Timing(
-        total_ms=total_s * 1e3, measuring_ms=measuring_s * 1e3, overhead_share=(total_s - measuring_s) / total_s
+        total_ms=total_s * 1e3,
+        measuring_ms=measuring_s * 1e3,
+        thinking_ms=thinking_s * 1e3,
+        overhead_share=(total_s - measuring_s - thinking_s) / total_s,
     )
     context.put("timing", body, context.method("perfcrew"))

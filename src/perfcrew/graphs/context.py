@@ -85,6 +85,27 @@ class Instance:
 
 
 @dataclass
+class Together:
+    """Counts the time in which at least one of several was under way."""
+
+    seconds: float = 0.0
+    _under_way: int = 0
+    _since: float = 0.0
+
+    def __enter__(self) -> None:
+        self._counted(1)
+
+    def __exit__(self, *error: object) -> None:
+        self._counted(-1)
+
+    def _counted(self, change: int) -> None:
+        now = time.monotonic()
+        if self._under_way:
+            self.seconds += now - self._since
+        self._under_way, self._since = self._under_way + change, now
+
+
+@dataclass
 class Context:
     """Everything that a node needs beside the state."""
 
@@ -111,6 +132,8 @@ class Context:
     """Values of the headers and cookies of all logins."""
     thinking: Thinking | None = None
     """The models of this run; without them the rule book concludes."""
+    thought: Together = field(default_factory=Together)
+    """Waiting for models."""
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held while an instrument runs for a specialist: two at once would disturb each other."""
     draft: Report | None = None

@@ -124,7 +124,8 @@ async def put(
         return None
     context.progress(STAGE).note(f"{who} ({mind.name}): asked")
     tools = toolbox(desk) if desk else ()
-    done = await ask(mind, who, prompt, form, lambda answer: judge(answer, mind.name), budget, tools)
+    with context.thought:
+        done = await ask(mind, who, prompt, form, lambda answer: judge(answer, mind.name), budget, tools)
     _kept(context, done.exchange, done.sent, desk)
     return done.value
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from perfcrew.core.claims import told
 from perfcrew.core.evidence import Evidence
-from perfcrew.crew.claims import told
 from perfcrew.ledger import Ledger
 from tests.crew.desk import one, shop
 from tests.report.make_ledger import RUN

@@ -25,6 +25,7 @@ _ONE = re.compile(r"(E-[0-9a-f]{12})\s*\.\s*([\w.]+)")
 _UNIT = "|".join(sorted((re.escape(name) for name in unit_names() if name), key=len, reverse=True))
 _SHOWN = re.compile(rf"{NUMBER.pattern}(?:\s?(?:{_UNIT})(?![\w`]))?")
 _BARE = re.compile(NUMBER.pattern)
+_SIGNED = re.compile(r"(?:^|[\s(])[-−]$")
 
 
 class Told(NamedTuple):
@@ -71,12 +72,13 @@ def _referred(match: re.Match[str], items: Mapping[str, Evidence]) -> tuple[Pros
 def _written_out(text: str, numbers: Sequence[tuple[Ref, Computed]]) -> Prose:
     """Numerals that stand for a cited number become figures; the others stay, and are found to be uncited."""
     parts, at = [], 0
-    for start in numerals(text):
-        found = _known(text, start, numbers) if start >= at else None
-        if found is None:
-            continue
-        parts += [Prose(text=text[at:start]), write("{value}", value=found)]
-        at = start + len(found.shown)
+    for digit in numerals(text):
+        for start in (digit - 1, digit) if _SIGNED.search(text[:digit]) else (digit,):
+            found = _known(text, start, numbers) if start >= at else None
+            if found is not None:
+                parts += [Prose(text=text[at:start]), write("{value}", value=found)]
+                at = start + len(found.shown)
+                break
     return join([*parts, Prose(text=text[at:])], "")
 
 
