@@ -286,6 +286,21 @@ async def test_the_reviewer_is_asked_once_whatever_the_gate_sends_back(ledger: L
     assert len(model.requests) == 1
 
 
+async def test_a_provider_that_dies_half_way_leaves_the_rule_book_to_finish(ledger: Ledger) -> None:
+    calls: list[int] = []
+
+    def half(sent: Any) -> AIMessage:
+        calls.append(1)
+        return answer() if len(calls) <= 2 else dies(sent)
+
+    made = context(ledger, Models(lambda who: Scripted(script=half)))
+    await concluded(made)
+    reasoners = [findings(made, f"findings/specialist/{name}").reasoner for name in made.policy.specialists]
+    assert reasoners.count(rulebook.NAME) == 3
+    assert findings(made, f"{conclude.FINAL}/0").reasoner == rulebook.NAME
+    assert {f.id for f in findings(made, f"{conclude.FINAL}/0").findings} == {f.id for f in recognised(ledger)}
+
+
 async def test_five_specialists_are_asked_at_once(ledger: Ledger) -> None:
     made = context(ledger, Models(lambda who: Scripted(script=in_turn(_of(who)), delay_s=0.5)))
     began = asyncio.get_running_loop().time()

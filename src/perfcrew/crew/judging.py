@@ -15,7 +15,7 @@ from typing import NamedTuple
 from perfcrew.core.claims import NOT_MEASURED, told
 from perfcrew.core.errors import LedgerError, UsageError
 from perfcrew.core.evidence import Evidence, Findings
-from perfcrew.core.findings import Finding, Hypothesis, Level, Share
+from perfcrew.core.findings import PROPOSED, Finding, Hypothesis, Level, Share, is_proposed
 from perfcrew.core.founded import unfounded
 from perfcrew.core.metrics import METRICS
 from perfcrew.core.numerals import uncited
@@ -104,11 +104,6 @@ def reviewer(bench: Bench, answer: ReviewerAnswer, ranked: Sequence[Finding]) ->
     struck = {d.finding for d in answer.struck if d.finding in standing and is_proposed(standing[d.finding])}
     objections += _doubts(bench, "struck", answer.struck, standing)
     return _judged(bench, tuple(f for f in standing.values() if f.id not in struck), objections)
-
-
-def is_proposed(finding: Finding) -> bool:
-    """Whether a model brought it up: its rule is none of the rule book's."""
-    return finding.rule.endswith("900")
 
 
 def _judged(bench: Bench, findings: tuple[Finding, ...], objections: Sequence[str]) -> Judged:
@@ -237,7 +232,7 @@ def _finding(bench: Bench, where: str, one: ProposedFinding) -> Finding | None:
 
 def _rule(card: Card) -> str:
     """`DB900` of the database's specialist: what no rule recognised."""
-    return f"{card.rules[0][:2] if card.rules else 'CR'}900"
+    return f"{card.rules[0][:2] if card.rules else 'CR'}{PROPOSED}"
 
 
 def _level(share: Share | None) -> Level:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -57,13 +57,13 @@ def there() -> bool:
 
 def scrub(text: str) -> Scrubbed:
     """Blank every secret. ToolMissing without the scanner: then nothing may leave."""
-    rules, count = _rules(), 0
+    count = 0
     text, n = _KEY_BLOCK.subn(rf"-----BEGIN \1-----{BLANK}", text)
     count += n
     for pattern, kept in ((_MORE, ""), (_CARRIED, r"\1\2"), (_BEARER, r"\1\2"), (_URL_PASSWORD, r"\1")):
         text, n = pattern.subn(kept + BLANK, text)
         count += n
-    found = {secret for line in text.split("\n") for piece in _pieces(line) for secret in _found(piece, rules)}
+    found = {secret for line in text.split("\n") for piece in _pieces(line) for secret in _found(piece)}
     for secret in sorted(found, key=len, reverse=True):
         count += text.count(secret)
         text = text.replace(secret, BLANK)
@@ -76,9 +76,11 @@ def _pieces(line: str) -> list[str]:
     return [line[at : at + _LONG_LINE] for at in range(0, len(line), _LONG_LINE - _OVERLAP)]
 
 
-def _found(line: str, rules: tuple[Callable[[str], Any], ...]) -> set[str]:
-    secrets = {str(secret).strip() for rule in rules for secret in rule(line)}
-    return {secret for secret in secrets if _is_one(secret)}
+@lru_cache(maxsize=8192)
+def _found(line: str) -> frozenset[str]:
+    """The secrets of a line. Prompts of one run share most of theirs."""
+    secrets = {str(secret).strip() for rule in _rules() for secret in rule(line)}
+    return frozenset(secret for secret in secrets if _is_one(secret))
 
 
 def _is_one(secret: str) -> bool:

@@ -11,9 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
-from opentelemetry import trace
 
-from perfcrew import __version__
 from perfcrew.crew.cards import Budget
 from perfcrew.crew.scrub import Scrubbed, scrub
 from perfcrew.crew.thinking import Tally, Unanswered
@@ -36,10 +34,7 @@ class Wire(AgentMiddleware[Any, Any]):
         messages = [self._scrubbed(message) for message in request.messages]
         system = self._scrubbed(request.system_message) if request.system_message else None
         self._keep("sent", self._new([*([system] if system else []), *messages]))
-        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._name}
-        tracer = trace.get_tracer("perfcrew", __version__)
-        with tracer.start_as_current_span(f"chat {self._name}", attributes=attributes):
-            response = await handler(request.override(messages=messages, system_message=system))
+        response = await handler(request.override(messages=messages, system_message=system))
         self._keep("received", response.result)
         self._count(response)
         return response

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+
+from perfcrew import __version__
 from perfcrew.core.errors import PerfcrewError, UsageError
 from perfcrew.core.evidence import Evidence
 from perfcrew.crew import shown
@@ -52,8 +55,12 @@ def _guarded(desk: Desk, name: str, work: Work) -> Work:
 
     @functools.wraps(work)
     async def inside(**asked: Any) -> str:
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
         try:
-            return await work(**asked)
+            with trace.get_tracer("perfcrew", __version__).start_as_current_span(
+                f"execute_tool {name}", attributes=attributes
+            ):
+                return await work(**asked)
         except PerfcrewError as error:
             return desk.keep(name, asked, str(error), refused=True)
 
