@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ def build(choice: Choice, settings: ModelSettings) -> BaseChatModel:
         raise OfflineRefused(
             f"{choice.name} is outside of this machine", do="leave out --offline, or ask a server here"
         )
+    if choice.provider == "google_genai":
+        # Its errors ask aiohttp's answer for its JSON and do not wait for it: nothing that a reader can act on.
+        warnings.filterwarnings("ignore", r"coroutine 'ClientResponse\.json' was never awaited", RuntimeWarning)
     try:
         package = import_module(PACKAGES[choice.provider])
     except ImportError as error:
