@@ -184,6 +184,8 @@ class _Answering:
         body = json.dumps(wire.whole(self._asked, wire.reply(self._step, self._asked), self._number)).encode()
         if self._step.do == "malformed":
             body = b"<html><body>502 Bad Gateway</body></html>"
+        elif self._step.do == "misshapen":
+            body = b'{"unexpected": [1, 2]}'
         elif self._step.do == "truncated":
             body = body[: len(body) // 2]
         elif self._step.do in ("cut", "fail"):
@@ -201,6 +203,8 @@ class _Answering:
         half = max(1, len(made) // 2)
         if step.do == "malformed":
             made = [made[0], b'data: {"oops\n\n']
+        elif step.do == "misshapen":
+            made = [b'event: message_start\ndata: {"type": "message_start", "choices": 3, "candidates": "x"}\n\n']
         elif step.do == "truncated":
             made = [*made[:half], made[half][: len(made[half]) // 2] + b"\n\n"]
         elif step.do == "fail":

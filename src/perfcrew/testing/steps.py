@@ -10,7 +10,9 @@ from typing import Any, Literal
 from perfcrew.core.base import Noun, parsed
 from perfcrew.core.errors import UsageError
 
-Do = Literal["say", "use", "answer", "fail", "reset", "cut", "malformed", "truncated", "empty", "refuse", "hang"]
+Do = Literal[
+    "say", "use", "answer", "fail", "reset", "cut", "malformed", "misshapen", "truncated", "empty", "refuse", "hang"
+]
 
 
 class Use(Noun):
@@ -89,6 +91,11 @@ def cut(text: str = "An answer that never", **more: Any) -> Step:
 def malformed(**more: Any) -> Step:
     """Status 200 and no JSON, as a proxy's page is."""
     return Step(do="malformed", **more)
+
+
+def misshapen(**more: Any) -> Step:
+    """Status 200 and JSON, of another form than the protocol's."""
+    return Step(do="misshapen", **more)
 
 
 def truncated(**more: Any) -> Step:

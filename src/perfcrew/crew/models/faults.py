@@ -87,6 +87,14 @@ _TRANSPORTS: dict[str, Kind] = {
     "ModelConnectionError": "no connection",
     "ContextOverflowError": "too long a prompt",
 }
+_SDKS = (
+    "anthropic.",
+    "openai.",
+    "google.genai.",
+    "langchain_anthropic.",
+    "langchain_openai.",
+    "langchain_google_genai.",
+)
 _CREDIT = re.compile(r"insufficient_quota|credit balance is too low|billing|PerDay", re.IGNORECASE)
 _KEY = re.compile(r"API_KEY_INVALID|API key not valid|invalid x-api-key", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
@@ -148,14 +156,24 @@ def _by_class(error: BaseException, only: tuple[str, ...] = tuple(_TRANSPORTS)) 
 
 
 def _unreadable(error: BaseException) -> Kind:
-    """JSON that is none, or an SDK that fell over what the server sent: the server's fault, worth another try."""
+    """What came is no JSON, or not of the form that its SDK, in its own code, could read: worth another try."""
     for one in _all(error):
         names = {c.__name__ for c in type(one).__mro__}
-        if names & {"JSONDecodeError", "UnknownApiResponseError", "APIResponseValidationError", "ValidationError"}:
-            return "unreadable"
         if names & {"ModelInvalidRequestError"}:
             return "refused request"
+        if names & {"JSONDecodeError", "UnknownApiResponseError", "APIResponseValidationError"} or _of_a_sdk(one):
+            return "unreadable"
     return "unknown"
+
+
+def _of_a_sdk(error: BaseException) -> bool:
+    """Whether it was raised within a provider's packages, and so by what the provider sent."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith(_SDKS):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _all(error: BaseException) -> Iterator[BaseException]:
@@ -165,7 +183,7 @@ def _all(error: BaseException) -> Iterator[BaseException]:
     while one is not None and id(one) not in seen:
         seen.add(id(one))
         yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        one = one.__cause__ or one.__context__  # a SDK that hides what it met says `from None`
 
 
 def _status(error: BaseException) -> int | None:

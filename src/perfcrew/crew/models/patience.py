@@ -64,17 +64,18 @@ class Patience:
         what = (
             f"{self._choice.name}: {fault.kind}{status} after {tries} request{'' if tries == 1 else 's'}: {fault.said}"
         )
-        return CallFailed(fault.kind, what, where=self._choice.host, do=_TO_DO.get(fault.kind, ""), tries=tries)
+        return CallFailed(fault.kind, what, where=self._choice.host, do=TO_DO.get(fault.kind, ""), tries=tries)
 
     def _left_s(self) -> float:
         return self._until - self._circuit.clock.now()
 
 
-_TO_DO = {
+TO_DO = {
     "key refused": "check the key's variable; `perfcrew doctor --models` tries it",
     "no credit": "see to the account, or name another model under [models] in perfcrew.toml",
     "no such model": "correct the model's name under [models] in perfcrew.toml",
     "not allowed": "ask for access to this model, or name another one under [models] in perfcrew.toml",
     "no connection": "see whether this machine reaches the provider; base_url is under [models.providers]",
+    "offline": "leave out --offline, or name a server on this machine",
     "rate limit": "try later, or name a second model under [models] in perfcrew.toml",
 }
