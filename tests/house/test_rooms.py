@@ -7,7 +7,7 @@ import pytest
 
 from perfcrew import rooms, settings
 from perfcrew.core.errors import PerfcrewError
-from perfcrew.crew import cards
+from perfcrew.crew import cards, models
 from perfcrew.instruments import manifests
 
 from ..crew.test_prompts import asked, narrated, patched
@@ -28,6 +28,7 @@ def what_runs() -> str:
             [manifests.manifest(i) for p in policies for i in p.instruments],
             [manifests.manifest(t) for m in members for t in cards.card(m).tools if t != "ledger"],
             [settings.load(profile_name=name) for name in PROFILES],
+            models.look(Path("/nowhere"), environment={"ANTHROPIC_API_KEY": "k"}),
         )
     )
 

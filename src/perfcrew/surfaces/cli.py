@@ -112,6 +112,7 @@ def _reviewing(sub: argparse.ArgumentParser) -> None:
     judging.add_argument("--profile", metavar="NAME", help="the profile of targets (default: web-api)")
     judging.add_argument("--level", choices=("info", "low", "medium", "high"), help="lowest level that exits with 1")
     judging.add_argument("--budget", type=float, metavar="SECONDS", help="at most this long measuring")
+    _offline(judging)
     asking = sub.add_argument_group("language models")
     asking.add_argument(
         "--show-prompts", action="store_true", help="print what a model would be sent, secrets blanked; send nothing"
@@ -134,6 +135,7 @@ def _resume(commands: Commands) -> None:
     sub.add_argument("run", help="the run's id, as the review printed it")
     sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
     sub.set_defaults(command=lambda options: _late("review")(options))
+    _offline(sub)
     _showing(sub)
 
 
@@ -208,4 +210,10 @@ def _clean(commands: Commands) -> None:
 
 
 def _doctor(commands: Commands) -> None:
-    _command(commands, "doctor", "doctor", "say which programs the instruments find, and what is detected here")
+    sub = _command(commands, "doctor", "doctor", "say which programs the instruments find, and what is detected here")
+    sub.add_argument("--models", action="store_true", help="instead: one real call to each configured language model")
+    _offline(sub)
+
+
+def _offline(sub: argparse._ActionsContainer) -> None:
+    sub.add_argument("--offline", action="store_true", help="nothing goes outside of this machine: no model elsewhere")

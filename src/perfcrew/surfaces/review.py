@@ -11,6 +11,7 @@ from pathlib import Path
 
 from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import LEVELS
+from perfcrew.crew.models import offline
 from perfcrew.graphs.context import Wanted
 from perfcrew.graphs.run import Outcome, resume, review
 from perfcrew.surfaces.display import display
@@ -23,6 +24,8 @@ def command(options: argparse.Namespace) -> int:
     root = Path(options.path).resolve()
     if not root.is_dir():
         raise UsageError(f"no folder {root}", do="name the project's folder")
+    if options.offline:
+        offline.enforce()
     begun = _Begun(options)
     try:
         outcome = asyncio.run(_carried_out(options, root, begun))
