@@ -90,10 +90,8 @@ class Tally:
         return self.input_tokens + self.output_tokens
 
     def again(self, faults: str) -> str:
-        """Note that an answer goes back; the second time there is no further."""
+        """Note that an answer goes back, and say with what; the second time it does not get there."""
         self.sent_back.append(faults)
-        if len(self.sent_back) > 1:
-            raise Unanswered(f"its answer was wrong again: {_short(faults)}")
         return f"Your answer can't be taken. Correct exactly this, and answer again in the same form:\n{faults}"
 
 
@@ -167,13 +165,13 @@ async def _until_taken(
     from langchain.agents.structured_output import ToolStrategy
     from langchain_core.messages import HumanMessage
 
-    from perfcrew.crew.wire import Wire
+    from perfcrew.crew.wire import Bounds, Wire
 
     agent: Any = create_agent(
         mind.model,
         list(tools),
         system_prompt=prompt.system,
-        middleware=[*mind.middleware, Wire(mind.name, budget, tally)],
+        middleware=[Bounds(budget, tally), *mind.middleware, Wire(tally)],
         response_format=ToolStrategy(form, tool_message_content="taken", handle_errors=lambda e: tally.again(str(e))),
     )
     messages: list[Any] = [HumanMessage(prompt.question)]

@@ -1,7 +1,7 @@
-"""The innermost layer around a model's calls: what leaves is scrubbed and kept, what comes back is counted.
+"""The outermost and the innermost layer around a model's calls; retries, fallbacks and the run's limits lie between.
 
-It stands inside of retries and fallbacks, so that it sees each message that really leaves. It refuses a call beyond
-the card's budget; with the last one that is left, no tools are offered any more, so that there is an answer.
+Bounds refuses a call beyond the card's budget, before anybody could take the refusal for a provider's fault. Wire sees
+each message that really leaves: it is scrubbed and kept, and what comes back is counted.
 """
 
 from __future__ import annotations
@@ -16,21 +16,40 @@ from perfcrew.crew.cards import Budget
 from perfcrew.crew.scrub import Scrubbed, scrub
 from perfcrew.crew.thinking import Tally, Unanswered
 
+Handler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+
+
+class Bounds(AgentMiddleware[Any, Any]):
+    """The card's budget. With the last call that is left no tools are offered any more, so that there is an answer."""
+
+    def __init__(self, budget: Budget, tally: Tally) -> None:
+        super().__init__()
+        self._budget, self._tally = budget, tally
+
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
+        """Unanswered where nothing more may be asked."""
+        tally, budget = self._tally, self._budget
+        if len(tally.sent_back) > 1:
+            raise Unanswered(f"its answer was wrong again: {tally.sent_back[-1]}")
+        if tally.calls >= budget.calls:
+            raise Unanswered(f"its {budget.calls} calls are used up")
+        if tally.tokens >= budget.tokens:
+            raise Unanswered(f"its {budget.tokens:,} tokens are used up")
+        last = tally.calls == budget.calls - 1
+        return await handler(request.override(tools=[]) if last else request)
+
 
 class Wire(AgentMiddleware[Any, Any]):
-    """One exchange's wire."""
+    """What really leaves, and what comes back."""
 
-    def __init__(self, name: str, budget: Budget, tally: Tally) -> None:
+    def __init__(self, tally: Tally) -> None:
         super().__init__()
-        self._name, self._budget, self._tally = name, budget, tally
+        self._tally = tally
         self._seen: set[str] = set()
         self._before = 0
 
-    async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelResponse[Any]:
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
         """Scrub, keep, call, count."""
-        request = self._bounded(request)
         messages = [self._scrubbed(message) for message in request.messages]
         system = self._scrubbed(request.system_message) if request.system_message else None
         self._keep("sent", self._new([*([system] if system else []), *messages]))
@@ -38,15 +57,6 @@ class Wire(AgentMiddleware[Any, Any]):
         self._keep("received", response.result)
         self._count(response)
         return response
-
-    def _bounded(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        tally, budget = self._tally, self._budget
-        if tally.calls >= budget.calls:
-            raise Unanswered(f"its {budget.calls} calls are used up")
-        if tally.tokens >= budget.tokens:
-            raise Unanswered(f"its {budget.tokens:,} tokens are used up")
-        last = tally.calls == budget.calls - 1
-        return request.override(tools=[]) if last else request
 
     def _scrubbed(self, message: Any) -> Any:
         content = message.content
