@@ -12,6 +12,7 @@ from pathlib import Path
 from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import LEVELS
 from perfcrew.crew.models import offline
+from perfcrew.graphs.configured import configured
 from perfcrew.graphs.context import Wanted
 from perfcrew.graphs.run import Outcome, resume, review
 from perfcrew.surfaces.display import display
@@ -98,7 +99,7 @@ async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -
     out = Path(options.out).resolve() if options.out else None
     with terminating(), display(quiet=options.quiet, as_json=options.json) as tell:
         if hasattr(options, "run"):
-            return await resume(root, options.run, tell=tell, out=out)
+            return await resume(root, options.run, tell=tell, out=out, thinking=configured(root))
         return await review(
             root,
             wanted(options),
@@ -109,6 +110,7 @@ async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -
             tell=tell,
             out=out,
             begun=begun,
+            thinking=configured(root),
         )
 
 
