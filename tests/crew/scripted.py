@@ -19,6 +19,20 @@ from perfcrew.crew.thinking import Mind
 Script = Callable[[Sequence[BaseMessage]], AIMessage]
 
 
+class Gauge:
+    """How many calls were under way at once, at most: overlapping is told by counting, whatever the machine does."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def __enter__(self) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+
+    def __exit__(self, *error: object) -> None:
+        self.now -= 1
+
+
 class Scripted(BaseChatModel):
     """Answers by a function of all that it was sent; keeps every request."""
 
@@ -26,6 +40,7 @@ class Scripted(BaseChatModel):
     delay_s: float = 0.0
     requests: list[list[BaseMessage]] = Field(default_factory=list)
     offered: list[list[str]] = Field(default_factory=list)
+    gauge: Any = Field(default_factory=lambda: Gauge())
 
     @property
     def _llm_type(self) -> str:
@@ -43,7 +58,8 @@ class Scripted(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer.model_copy(update={"usage_metadata": usage}))])
 
     async def _agenerate(self, messages: list[BaseMessage], *more: Any, **named: Any) -> ChatResult:
-        await asyncio.sleep(self.delay_s)
+        with self.gauge:
+            await asyncio.sleep(self.delay_s)
         return self._generate(messages)
 
     @property

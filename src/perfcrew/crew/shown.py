@@ -13,7 +13,7 @@ KINDS = (
     *("environment", "log", "failure", "not measured", "findings", "comparison", "trial", "outcome", "suite", "kept"),
 )
 """Kinds that are shown. What holds requests, variables and what was sent to a model is not."""
-_LONG = ("samples", "operation", "before_ms", "after_ms", "rss_bytes", "packages", "project", "log_ratios")
+_LONG = ("samples", "operation", "before_ms", "after_ms", "rss_bytes", "packages", "project", "log_ratios", "level")
 _WITHHELD = ("headers", "fingerprints", "settings")
 _MOST = 8
 
@@ -37,9 +37,9 @@ def text(item: Evidence, *, whole: bool = False) -> str:
 
 
 def _short(value: Any) -> Any:
-    """Without long lists of samples, which a reader of text gains nothing from."""
+    """Without long lists of samples and digits that nobody measured, which a reader of text gains nothing from."""
     if isinstance(value, dict):
         return {k: _short(v) for k, v in value.items() if k not in _LONG and v not in (None, "", [], {})}
     if isinstance(value, list):
         return [_short(v) for v in value[:_MOST]]
-    return value
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -113,7 +113,7 @@ async def put(
     if context.wanted.show_prompts:
         _show(context, who, prompt)
         return None
-    if context.thinking is None or context.has(f"exchange/{who}"):
+    if context.thinking is None or _asked_before(context, who):
         return None
     from perfcrew.crew.desk.tools import toolbox
 
@@ -128,6 +128,16 @@ async def put(
         done = await ask(mind, who, prompt, form, lambda answer: judge(answer, mind.name), budget, tools)
     _kept(context, done.exchange, done.sent, desk)
     return done.value
+
+
+def _asked_before(context: Context, who: str) -> bool:
+    """Whether a model was asked already. Nobody is asked twice for one thing; an answer that was lost is said."""
+    known = context.ledger.slot(context.run, f"exchange/{who}")
+    if known is not None and isinstance(known.body, Exchange) and known.body.answered:
+        context.failed(
+            STAGE, f"the answer for {who}", "the run was interrupted before it was kept; the rule book went on"
+        )
+    return known is not None
 
 
 def _kept(context: Context, exchange: Exchange, sent: bytes, desk: Desk | None) -> None:
