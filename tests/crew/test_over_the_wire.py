@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perfcrew.gate import check
 from perfcrew.graphs.configured import configured
 from perfcrew.ledger import Ledger
 from perfcrew.report.compose import compose
-from perfcrew.gate import check
 from perfcrew.testing import ScriptedModel, answer, fail, say, use
 from tests.crew.desk import shop
 from tests.crew.scripted import NOTHING
