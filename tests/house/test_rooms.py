@@ -7,10 +7,10 @@ import pytest
 
 from perfcrew import rooms, settings
 from perfcrew.core.errors import PerfcrewError
-from perfcrew.crew import cards
+from perfcrew.crew import cards, models
 from perfcrew.instruments import manifests
 
-from ..crew.test_prompts import asked
+from ..crew.test_prompts import asked, narrated, patched
 
 FILES = [name for room in rooms.ROOMS for name in rooms.names(room)]
 PROFILES = ("web-api", "persona-platform", "model-orchestrator", "meeting-search")
@@ -24,9 +24,11 @@ def what_runs() -> str:
         (
             policies,
             [asked(member) for member in members],
+            [narrated(), patched()],
             [manifests.manifest(i) for p in policies for i in p.instruments],
             [manifests.manifest(t) for m in members for t in cards.card(m).tools if t != "ledger"],
             [settings.load(profile_name=name) for name in PROFILES],
+            models.look(Path("/nowhere"), environment={"ANTHROPIC_API_KEY": "k"}),
         )
     )
 

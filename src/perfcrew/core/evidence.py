@@ -22,6 +22,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
 from perfcrew.core.targets import Profile, Target
+from perfcrew.core.thinking import Exchange, Lookup, Narrative, WrittenPatches
 from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Fingerprint, Place
 from perfcrew.core.web import Plan as RequestPlan
@@ -645,8 +646,10 @@ class Timing(Noun):
     kind: Literal["timing"] = "timing"
     total_ms: float
     measuring_ms: float
+    thinking_ms: float = 0
+    """In which a model was asked by at least one of the crew."""
     overhead_share: float
-    """What was neither measuring nor waiting for the target to start or end: our own work."""
+    """What was neither measuring, nor waiting for the target to start or end, nor for a model: our own work."""
 
 
 class Published(Noun):
@@ -688,7 +691,11 @@ Body = Annotated[
     | Trial
     | Outcome
     | SuiteRun
-    | Kept,
+    | Kept
+    | Lookup
+    | Exchange
+    | Narrative
+    | WrittenPatches,
     Field(discriminator="kind"),
 ]
 
@@ -770,6 +777,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_share", "fraction"),
     ("_ratio", "ratio"),
     ("_count", "count"),
+    ("_usd", "usd"),
     ("rows", "rows"),
     ("fraction", "fraction"),
 )

@@ -83,3 +83,12 @@ class Finding(Noun):
         """Stable over runs and moved lines: rule, file, function and subject."""
         text = "|".join((self.rule, self.place.file, self.place.function, self.subject))
         return f"{self.rule}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+PROPOSED = "900"
+"""What the rule of a finding ends with that no rule recognised: a model brought it up."""
+
+
+def is_proposed(finding: Finding) -> bool:
+    """Whether a model brought it up: its rule is none of the rule book's."""
+    return finding.rule.endswith(PROPOSED)

@@ -61,6 +61,12 @@ def _uncited(text: str) -> tuple[str, ...]:
     return (*found, *[m.group(0) for m in _NUMERAL.finditer(text)])
 
 
+def numerals(text: str) -> Iterator[int]:
+    """Where numerals begin that are no part of a name, nor of inline code."""
+    masked = _NAMES.sub(_blank, _CODE.sub(_blank, text))
+    yield from (match.start() for match in _NUMERAL.finditer(masked))
+
+
 def touching(prose: Prose) -> list[str]:
     """Figures that the text around them turns into other numbers: a sign, more digits, or another unit."""
     found = []

@@ -132,6 +132,8 @@ class FindingSection(Noun):
     source: Ref
     specialist: str
     problem: Prose
+    narrative: Prose = NOTHING
+    """The same in the narrator's words, where a model wrote any."""
     profiling: Prose
     strategy: Prose
     changes: Prose
@@ -266,6 +268,22 @@ class SpecialistStatus(Noun):
     objections: tuple[Quote, ...] = ()
 
 
+class Thought(Noun):
+    """What a model was asked on behalf of somebody, whether its answer was taken, and what it took."""
+
+    who: str
+    reasoner: str
+    evidence: str
+    answered: bool
+    why: Quote | None
+    sent_back: tuple[Quote, ...]
+    calls: Prose
+    tokens_in: Prose
+    tokens_cached: Prose
+    tokens_out: Prose
+    cost: Prose
+
+
 class FailureRow(Noun):
     """Something that did not work, and that the run went on without."""
 
@@ -315,6 +333,10 @@ class Report(Noun):
     target: TargetSummary
     verdict: GateResult | None = None
     summary: Prose
+    narrative: Prose = NOTHING
+    """The whole in the narrator's words, where a model wrote any."""
+    narrator: str = ""
+    """The model that wrote it."""
     state: tuple[EndpointState, ...]
     startup: Reading
     targets: tuple[JudgedTarget, ...]
@@ -332,6 +354,9 @@ class Report(Noun):
     reproduce: tuple[str, ...]
     environments: tuple[EnvironmentRow, ...]
     specialists: tuple[SpecialistStatus, ...]
+    thought: tuple[Thought, ...] = ()
+    spent: Prose = NOTHING
+    """What all models took together; empty where none was asked."""
     failures: tuple[FailureRow, ...]
     trade_offs: Prose
     next_steps: tuple[Step, ...]

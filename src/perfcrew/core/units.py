@@ -24,6 +24,7 @@ _SCALES: dict[str, tuple[tuple[str, float], ...]] = {
     "fraction": (("%", 0.01),),
     "ratio": (("×", 1.0),),
     "fps": (("fps", 1.0),),
+    "usd": (("USD", 1.0),),
 }
 
 _ALSO_READ: dict[str, dict[str, float]] = {

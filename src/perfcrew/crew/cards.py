@@ -11,11 +11,13 @@ from perfcrew.core.errors import UsageError
 
 
 class Budget(Noun):
-    """What a specialist may spend with a model: calls, tokens, seconds."""
+    """What a specialist may spend with a model: calls, tokens of all of them, seconds."""
 
     calls: int
     tokens: int
     seconds: int
+    evidence: int = 8000
+    """Tokens of evidence in its prompt; it may read more of it by its tools."""
 
 
 class Card(Noun):

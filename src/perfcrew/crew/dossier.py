@@ -1,15 +1,19 @@
-"""The dossier: the evidence that a specialist is given, numbered, the costliest first, cut to a budget."""
+"""The dossier: the evidence that a specialist is given, numbered, the costliest first, cut to a budget of tokens."""
 
 from __future__ import annotations
 
-import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from perfcrew.core.base import Noun
 from perfcrew.core.evidence import Evidence
+from perfcrew.crew import shown
 
-_LONG = ("samples", "operation", "before_ms", "after_ms", "rss_bytes", "packages", "project")
+_CHARACTERS = 3
+"""Of JSON and code to a token, rather fewer than most models need: a budget is kept, whichever is asked."""
+_LONGEST_SHARE = 0.25
+"""Of the budget that one item may take: a large one is left to be read by its id."""
 
 
 class Exhibit(Noun):
@@ -23,35 +27,31 @@ class Exhibit(Noun):
 
 
 class Dossier(Noun):
-    """What is shown, and how many items were left out for length."""
+    """What is shown, and how many items were left out for length, by kind."""
 
     exhibits: tuple[Exhibit, ...]
     left_out: int
+    left_kinds: tuple[str, ...] = ()
 
 
-def dossier(evidence: Iterable[Evidence], costliest: Sequence[str], budget_characters: int) -> Dossier:
+def tokens(text: str) -> int:
+    """About how many tokens a text has; rather more than fewer."""
+    return math.ceil(len(text) / _CHARACTERS)
+
+
+def dossier(evidence: Iterable[Evidence], costliest: Sequence[str], budget_tokens: int) -> Dossier:
     """The items in the order of their endpoint's cost (`costliest` first), until the budget is used up."""
     rank = {subject: n for n, subject in enumerate(costliest)}
     ordered = sorted(evidence, key=lambda e: (rank.get(e.subject, len(rank)), e.kind, e.slot))
     exhibits: list[Exhibit] = []
-    used = 0
+    left, used = Counter[str](), 0
     for item in ordered:
-        text = _text(item)
-        if used + len(text) > budget_characters:
+        text = shown.text(item)
+        cost = tokens(text)
+        if used + cost > budget_tokens or (exhibits and cost > budget_tokens * _LONGEST_SHARE):
+            left[item.kind] += 1
             continue
-        used += len(text)
+        used += cost
         exhibits.append(Exhibit(number=len(exhibits) + 1, id=item.id, kind=item.kind, subject=item.subject, text=text))
-    return Dossier(exhibits=tuple(exhibits), left_out=len(ordered) - len(exhibits))
-
-
-def _text(item: Evidence) -> str:
-    return json.dumps(_short(item.body.model_dump(mode="json", exclude={"kind"})), ensure_ascii=False)
-
-
-def _short(value: Any) -> Any:
-    """Without long lists of samples, which a reader of text gains nothing from."""
-    if isinstance(value, dict):
-        return {k: _short(v) for k, v in value.items() if k not in _LONG and v not in (None, "", [], {})}
-    if isinstance(value, list):
-        return [_short(v) for v in value[:8]]
-    return value
+    kinds = tuple(f"{count} {kind}" for kind, count in sorted(left.items()))
+    return Dossier(exhibits=tuple(exhibits), left_out=left.total(), left_kinds=kinds)

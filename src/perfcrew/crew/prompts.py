@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
 from perfcrew import rooms
+from perfcrew.core.base import Noun
 from perfcrew.core.errors import UsageError
 from perfcrew.core.evidence import Evidence, Judgement
 from perfcrew.core.findings import Finding
 from perfcrew.core.targets import Profile
-from perfcrew.crew.answers import answer_schema
+from perfcrew.crew.answers import NarratorAnswer, PatchAnswer, form
 from perfcrew.crew.cards import Card
 from perfcrew.crew.dossier import dossier
+from perfcrew.crew.fence import fence
+from perfcrew.crew.thinking import Prompt
 
-_FENCE = ("<data>", "</data>")
+_NARRATOR_TOKENS = 10_000
 
 
 def render(name: str, values: dict[str, Any], project: Path | None = None) -> str:
@@ -46,29 +49,58 @@ def question(
     seen: Sequence[Finding],
     costliest: Sequence[str] = (),
     project: Path | None = None,
-) -> str:
-    """What a model is asked on behalf of a card: protocol, charter, targets, evidence, the answer's form."""
+) -> Prompt:
+    """What a model is asked on behalf of a card: protocol and form, then charter, targets, evidence, question."""
     template = "reviewer" if card.name == "reviewer" else "specialist"
-    shown = dossier(evidence, costliest, budget_characters=card.budget.tokens * 2)
-    return render(
-        template,
-        {
-            "card": card,
-            "profile": profile,
-            "judgements": [{"target": j.target, "subject": j.subject, "outcome": j.outcome} for j in judgements],
-            "exhibits": [e.model_copy(update={"text": fence(e.text)}) for e in shown.exhibits],
-            "left_out": shown.left_out,
-            "seen": [
-                f.model_copy(update={"prose": f.prose.model_copy(update={"text": fence(f.prose.text)})}) for f in seen
-            ],
-            "schema": json.dumps(answer_schema(card), indent=1),
-        },
-        project,
+    values = {
+        "card": card,
+        "profile": profile,
+        "judgements": [{"target": j.target, "subject": fence(j.subject), "outcome": j.outcome} for j in judgements],
+        **_exhibits(evidence, costliest, card.budget.evidence),
+        "seen": [_fenced(finding) for finding in seen],
+    }
+    return Prompt(system(form(card), project), render(template, values, project))
+
+
+def narration(findings: Sequence[Finding], evidence: Sequence[Evidence], project: Path | None = None) -> Prompt:
+    """What the narrator is asked: the findings that stand, and the evidence that they cite."""
+    values = {"seen": [_fenced(f) for f in findings], **_exhibits(evidence, (), _NARRATOR_TOKENS)}
+    return Prompt(system(NarratorAnswer, project), render("narrator", values, project))
+
+
+def patching(finding: Finding, sources: Mapping[str, str], conventions: str, project: Path | None = None) -> Prompt:
+    """What a model is asked for a change: the finding, its hypotheses, the source as it is (`file` → text)."""
+    files = [{"file": fence(name), "text": fence(text)} for name, text in sources.items()]
+    values = {"finding": _fenced(finding), "sources": files, "conventions": fence(conventions)}
+    return Prompt(system(PatchAnswer, project), render("patch", values, project))
+
+
+def system(answer: type[Noun], project: Path | None = None) -> str:
+    """The part that is the same for all who answer in one form, so that providers keep it."""
+    return render("system", {"schema": json.dumps(answer.model_json_schema())}, project)
+
+
+def _exhibits(evidence: Sequence[Evidence], costliest: Sequence[str], budget_tokens: int) -> dict[str, Any]:
+    shown = dossier(evidence, costliest, budget_tokens)
+    return {
+        "exhibits": [e.model_copy(update={"text": fence(e.text), "subject": fence(e.subject)}) for e in shown.exhibits],
+        "left_out": shown.left_out,
+        "left_kinds": shown.left_kinds,
+    }
+
+
+def _fenced(finding: Finding) -> Finding:
+    """The finding with every text of the target's unable to leave its fence."""
+    place = finding.place.model_copy(
+        update={"file": fence(finding.place.file), "function": fence(finding.place.function)}
     )
-
-
-def fence(text: str) -> str:
-    """Text from the target, unable to close the fence it stands in."""
-    for mark in _FENCE:
-        text = text.replace(mark, mark.replace("<", "‹").replace(">", "›"))
-    return text
+    hypotheses = tuple(
+        h.model_copy(update={"change": fence(h.change), "because": fence(h.because)}) for h in finding.hypotheses
+    )
+    changed = {
+        "prose": finding.prose.model_copy(update={"text": fence(finding.prose.text)}),
+        "endpoint": fence(finding.endpoint) if finding.endpoint else None,
+        "place": place,
+        "hypotheses": hypotheses,
+    }
+    return finding.model_copy(update=changed)

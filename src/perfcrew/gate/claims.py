@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import GENERAL, start_field
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Evidence, Findings, Frame, Measurement, NotMeasured, Survey, Traces, field
-from perfcrew.core.findings import Finding
+from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Survey, field
+from perfcrew.core.founded import unfounded
 from perfcrew.core.prose import Ref
 from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, meets
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
-
-_SEEN_BY = ("traces", "profile", "plan", "vectors", "memory", "startup", "neighbour", "payload", "index usage")
-"""Kinds of evidence that show where a cost lies; a measurement alone shows only that there is one."""
 
 
 def check_findings(report: Report, held: Held, limits: Limits) -> CheckResult:
@@ -36,23 +33,10 @@ def _unfounded(section: FindingSection, held: Held, limits: Limits) -> Iterator[
         return
     if concluded != finding:
         yield "is not the finding that the crew concluded"
-    yield from _unseen(finding, cited, limits)
+    yield from unfounded(finding, cited, limits)
     shown = sum(cell.measured for cell in section.benchmark)
     if finding.endpoint is not None and shown < limits["metrics"]:
         yield f"looks at {shown} metric alone"
-
-
-def _unseen(finding: Finding, cited: Sequence[Evidence], limits: Limits) -> Iterator[str]:
-    if not any(e.kind in _SEEN_BY for e in cited):
-        yield "rests on no profile, trace or plan"
-    about = {finding.endpoint, *finding.also, GENERAL}
-    if finding.endpoint is not None:
-        yield from (f"cites {e.id} about {e.subject}" for e in cited if e.subject not in about)
-    traces = [e.body for e in cited if isinstance(e.body, Traces)]
-    if traces and len(traces) == len(cited) and all(t.requests_count < limits["traced_requests"] for t in traces):
-        yield "claims from a single request"
-    single = [e.id for e in cited if isinstance(e.body, Measurement) and e.body.runs < limits["runs"]]
-    yield from (f"claims from too few runs: {e}" for e in single)
 
 
 def _concealed(report: Report, held: Held) -> list[str]:

@@ -11,8 +11,9 @@ from perfcrew.core.evidence import Evidence, Findings, Survey
 from perfcrew.core.numerals import touching, uncited
 from perfcrew.core.prose import Figure, Prose
 from perfcrew.core.report import CheckResult, FindingSection, Report, finding_at, words_at
+from perfcrew.core.resolve import Computed, kind_of
 from perfcrew.core.units import read
-from perfcrew.gate.held import Computed, Held, Limits, Placed, compute, kind_of, quotes, result
+from perfcrew.gate.held import Held, Limits, Placed, compute, quotes, result
 
 
 def check_figures(report: Report, held: Held, limits: Limits) -> CheckResult:

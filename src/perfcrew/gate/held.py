@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from perfcrew.core.columns import GENERAL, judged_by
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Evidence, field
+from perfcrew.core.evidence import Evidence
 from perfcrew.core.prose import Figure, Prose, Ref
 from perfcrew.core.report import (
     CheckResult,
@@ -21,8 +21,8 @@ from perfcrew.core.report import (
     Quote,
     Report,
     RequestLife,
-    unit_at,
 )
+from perfcrew.core.resolve import Computed, derived, number_at
 from perfcrew.ledger import Ledger
 
 Limits = Mapping[str, float]
@@ -36,14 +36,6 @@ class Placed:
     prose: Prose
     about: frozenset[str] | None
     section: FindingSection | None = None
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A number as the ledger gives it, with its unit."""
-
-    value: float
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -142,49 +134,13 @@ def quotes(at: object, where: str = "") -> Iterator[tuple[str, Quote]]:
                 yield from quotes(value, f"{where}.{name}".lstrip("."))
 
 
-_KINDS = {
-    "ms": ("time", 1.0),
-    "s": ("time", 1e3),
-    "bytes": ("bytes", 1.0),
-    "bytes/request": ("bytes", 1.0),
-    "count": ("count", 1.0),
-    "count/request": ("count", 1.0),
-    "rows": ("count", 1.0),
-}
-
-
-def kind_of(unit: str) -> tuple[str, float]:
-    """What a unit measures, and the factor to the unit that its kind is compared in."""
-    return _KINDS.get(unit, (unit, 1.0))
-
-
 def compute(figure: Figure, held: Held) -> Computed:
     """The figure's number, computed again from the ledger. LedgerError says why it can't be."""
-    parts = [_number(ref, held) for ref in figure.refs]
-    wanted = {"value": 1, "ratio": 2, "share": 2, "difference": 2}.get(figure.derivation)
-    if not parts or (wanted is not None and len(parts) != wanted):
-        raise LedgerError(f"a {figure.derivation} of {len(parts)} numbers means nothing")
-    if len({kind_of(p.unit)[0] for p in parts}) > 1:
-        raise LedgerError(f"a {figure.derivation} of {' and '.join(p.unit for p in parts)} means nothing")
-    values = [p.value * kind_of(p.unit)[1] / kind_of(parts[0].unit)[1] for p in parts]
-    return _derived(figure.derivation, values, parts[0].unit)
-
-
-def _derived(derivation: str, values: Sequence[float], unit: str) -> Computed:
-    if derivation == "sum":
-        return Computed(sum(values), unit)
-    if derivation == "difference":
-        return Computed(values[0] - values[1], unit)
-    if derivation in ("ratio", "share"):
-        if values[1] == 0:
-            raise LedgerError(f"a {derivation} by zero")
-        return Computed(values[0] / values[1], "ratio" if derivation == "ratio" else "fraction")
-    return Computed(values[0], unit)
+    return derived(figure.derivation, [_number(ref, held) for ref in figure.refs])
 
 
 def _number(ref: Ref, held: Held) -> Computed:
     key = (ref.evidence, ref.field)
     if key not in held.numbers:
-        body = held.get(ref.evidence).body
-        held.numbers[key] = Computed(field(body, ref.field), unit_at(body, ref.field))
+        held.numbers[key] = number_at(held.items, ref)
     return held.numbers[key]

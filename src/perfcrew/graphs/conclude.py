@@ -15,12 +15,14 @@ from perfcrew.core.findings import Finding
 from perfcrew.core.report import GateResult, Report
 from perfcrew.crew import cards, rulebook
 from perfcrew.gate import check, seal
-from perfcrew.graphs import scenes
+from perfcrew.graphs import scenes, thinking
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.narrate import blamed, narrate
 from perfcrew.graphs.state import SpecialistTask, State
 from perfcrew.graphs.untouched import say_what_was_written
 from perfcrew.report.compose import compose
 from perfcrew.report.publish import publish_files
+from perfcrew.report.thought import REFUSED
 from perfcrew.rules import book, silence
 
 BOOK = "findings/rule book"
@@ -56,16 +58,18 @@ async def specialist(state: SpecialistTask, runtime: Runtime[Context]) -> dict[s
     card = cards.card(name, context.root)
     recognised = _findings(context, BOOK)
     context.progress("crew").note(f"{name}: {card.question}")
-    put = context.put(
-        f"findings/specialist/{name}", rulebook.conclude(card, recognised), context.method("perfcrew crew")
-    )
+    body = await thinking.conclude(context, card, recognised)
+    put = context.put(f"findings/specialist/{name}", body, context.method("perfcrew crew"))
     return {"specialists": {name: put.id}}
 
 
 async def specialist_failed(state: SpecialistTask, error: NodeError, runtime: Runtime[Context]) -> dict[str, Any]:
-    """A specialist that fails becomes a line in the report, and the run goes on."""
-    name = state["specialist"]
-    put = runtime.context.failed("crew", f"specialist {name}", error.error)
+    """A specialist that fails becomes a line in the report, and the run goes on: without a model where it had one."""
+    context, name = runtime.context, state["specialist"]
+    put = context.failed("crew", f"specialist {name}", error.error)
+    if thinking.thinks(context):
+        body = rulebook.conclude(cards.card(name, context.root), _findings(context, BOOK))
+        put = context.put(f"findings/specialist/{name}", body, context.method("perfcrew crew"))
     return {"specialists": {name: put.id}}
 
 
@@ -88,7 +92,7 @@ async def reviewer(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     card = cards.card(context.policy.reviewer, context.root)
     held = {e.id: e for e in context.ledger.find(context.run)}
     refused = dict.fromkeys(state.get("withheld", []), "the gate refused what was written of it")
-    body = rulebook.refute(card, _findings(context, RANKED), held, refused)
+    body = await thinking.refute(context, card, _findings(context, RANKED), held, refused)
     context.put(f"{FINAL}/{number}", body, context.method("perfcrew crew"))
     return {}
 
@@ -97,6 +101,7 @@ async def write(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """A draft of everything that the ledger holds."""
     context = runtime.context
     context.progress("report").note("writing")
+    await narrate(context, tuple(_findings(context, f"{FINAL}/{state.get('rewrites', 0)}")))
     _timing(context)
     say_what_was_written(context)
     context.draft = compose(context.ledger, context.run)
@@ -109,6 +114,10 @@ async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["revi
     report = context.draft or compose(context.ledger, context.run)
     result = check(report, context.ledger, context.settings.gate)
     known = set(state.get("withheld", []))
+    words = blamed([reason for failed in result.failed for reason in failed.reasons])
+    if words and not context.has(f"failure/report/{REFUSED}") and number < context.policy.rewrites:
+        context.failed("report", REFUSED, f"the gate refused it: {words[0]}")
+        return Command(goto="reviewer", update={"rewrites": number + 1, "withheld": sorted(known)})
     faulty = {s.finding.id for s in report.findings if _blamed(s.finding.id, result)} - known
     if result.passed or not faulty or number >= context.policy.rewrites:
         return Command(goto="publish", update={"passed": result.passed})
@@ -140,7 +149,11 @@ def _findings(context: Context, slot: str) -> Sequence[Finding]:
 def _timing(context: Context) -> None:
     total_s = time.monotonic() - context.began
     measuring_s = min(context.measuring_s, total_s)
+    thinking_s = min(context.thought.seconds, total_s - measuring_s)
     body = Timing(
-        total_ms=total_s * 1e3, measuring_ms=measuring_s * 1e3, overhead_share=(total_s - measuring_s) / total_s
+        total_ms=total_s * 1e3,
+        measuring_ms=measuring_s * 1e3,
+        thinking_ms=thinking_s * 1e3,
+        overhead_share=(total_s - measuring_s - thinking_s) / total_s,
     )
     context.put("timing", body, context.method("perfcrew"))

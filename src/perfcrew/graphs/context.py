@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
 import os
 import shutil
@@ -22,6 +23,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.report import Report
 from perfcrew.core.web import Plan
 from perfcrew.crew.cards import Policy
+from perfcrew.crew.thinking import Thinking
 from perfcrew.graphs import scenes
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.data import Data
@@ -57,6 +59,8 @@ class Wanted(Noun):
     python: Path | None = None
     findings: tuple[str, ...] = ()
     """Ids, or their beginnings, of the findings that changes are tried for; empty: all."""
+    show_prompts: bool = False
+    """Whether the prompts are written down instead of being sent."""
     carry: bool = False
     """Whether uncommitted work is part of the base that changes are tried on."""
 
@@ -78,6 +82,27 @@ class Instance:
     def aim(self) -> Aim:
         """What the load drivers need to ask this instance as the same user."""
         return Aim(self.running.base_url, self.credentials.headers, self.credentials.cookies, self.timeout_s)
+
+
+@dataclass
+class Together:
+    """Counts the time in which at least one of several was under way."""
+
+    seconds: float = 0.0
+    _under_way: int = 0
+    _since: float = 0.0
+
+    def __enter__(self) -> None:
+        self._counted(1)
+
+    def __exit__(self, *error: object) -> None:
+        self._counted(-1)
+
+    def _counted(self, change: int) -> None:
+        now = time.monotonic()
+        if self._under_way:
+            self.seconds += now - self._since
+        self._under_way, self._since = self._under_way + change, now
 
 
 @dataclass
@@ -105,6 +130,12 @@ class Context:
     _since: float = 0.0
     _carried: set[str] = field(default_factory=set, repr=False)
     """Values of the headers and cookies of all logins."""
+    thinking: Thinking | None = None
+    """The models of this run; without them the rule book concludes."""
+    thought: Together = field(default_factory=Together)
+    """Waiting for models."""
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while an instrument runs for a specialist: two at once would disturb each other."""
     draft: Report | None = None
     published: Report | None = None
 

@@ -18,6 +18,7 @@ from perfcrew.core.evidence import Run
 from perfcrew.core.findings import Finding, Level
 from perfcrew.core.report import Report
 from perfcrew.crew import cards
+from perfcrew.crew.thinking import Thinking
 from perfcrew.experiment.worktrees import refuse_unfit
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.conclude import publish_report
@@ -80,8 +81,12 @@ async def review(
     tell: Tell,
     out: Path | None = None,
     begun: Callable[[str], None] | None = None,
+    thinking: Thinking | None = None,
 ) -> Outcome:
-    """Begin a run and carry it out; `begun` is told its id. UsageError or TargetFailed where it can't begin."""
+    """Begin a run and carry it out; `begun` is told its id. UsageError or TargetFailed where it can't begin.
+
+    `thinking`: the models that the crew asks; without them the rule book concludes.
+    """
     now = datetime.now(UTC)
     options = {
         "wanted": wanted.model_dump(mode="json"),
@@ -103,22 +108,27 @@ async def review(
         ledger.begin(run)
         if begun:
             begun(run.id)
-        return await _carry_out(ledger, run, tell)
+        return await _carry_out(ledger, run, tell, thinking=thinking)
 
 
-async def resume(root: Path, run_id: str, *, tell: Tell, out: Path | None = None) -> Outcome:
+async def resume(
+    root: Path, run_id: str, *, tell: Tell, out: Path | None = None, thinking: Thinking | None = None
+) -> Outcome:
     """Go on with a run where it was left. LedgerError where there is no such run."""
     with Ledger.existing(root) as ledger:
-        return await _carry_out(ledger, ledger.run(run_id), tell, out)
+        return await _carry_out(ledger, ledger.run(run_id), tell, out, thinking)
 
 
-async def _carry_out(ledger: Ledger, run: Run, tell: Tell, out: Path | None = None) -> Outcome:
+async def _carry_out(
+    ledger: Ledger, run: Run, tell: Tell, out: Path | None = None, thinking: Thinking | None = None
+) -> Outcome:
     began = time.monotonic()
     root = Path(run.root)
     registry = Registry(root / ".perfcrew" / "leftovers", run.id)
     registry.sweep()
     async with workspace(registry, run.id) as folder:
         context = _context(ledger, run, registry, folder, tell, out)
+        context.thinking = thinking
         await refuse_another_state(context)
         try:
             await _through(context)

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -175,16 +176,23 @@ class Ledger:
 
     def _parsed(self, content: str) -> Evidence:
         try:
-            evidence = Evidence.model_validate_json(content)
+            evidence, as_written = _read(content)
         except ValidationError as error:
             raise LedgerError(
                 f"evidence can't be read: {error.errors()[0]['msg']}",
                 where=str(self.where),
                 do="it was written by another version of perfcrew; measure again",
             ) from None
-        if _identified(json.loads(content)) != evidence.id:
+        if not as_written:
             raise LedgerError(f"evidence {evidence.id} was altered", where=str(self.where), do="measure again")
         return evidence
+
+
+@lru_cache(maxsize=8192)
+def _read(content: str) -> tuple[Evidence, bool]:
+    """An item, and whether its id is that of its content. It never changes, so it is parsed once."""
+    evidence = Evidence.model_validate_json(content)
+    return evidence, _identified(json.loads(content)) == evidence.id
 
 
 _IGNORED = "\n".join(

@@ -26,6 +26,7 @@ from perfcrew.core.report import (
     TargetSummary,
     Versions,
 )
+from perfcrew.core.thinking import Narrative
 from perfcrew.ledger import Ledger
 from perfcrew.report import experiments as tried
 from perfcrew.report import state as told
@@ -33,20 +34,26 @@ from perfcrew.report.book import Book, figure, number, quote, reading
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
 from perfcrew.report.sections import sections
+from perfcrew.report.thought import SUMMARY, narrated, paragraph, spent, thought, written
 from perfcrew.report.wording import code, number_of, where
 
-_NOT_A_METHOD = ("findings", "failure", "not measured", "frame", "published", "log")
+_NOT_A_METHOD = (
+    *("findings", "failure", "not measured", "frame", "published", "log"),
+    *("lookup", "exchange", "narrative", "written patches"),
+)
 
 
-def compose(ledger: Ledger, run_id: str) -> Report:
+def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> Report:
     """The report of a run, before the gate. The same ledger gives the same report.
 
-    LedgerError where there is no such run, or its frame was never written.
+    `narrative`: one that is not in the ledger yet. LedgerError where there is no such run, or its frame was never
+    written.
     """
     book = Book(ledger, run_id)
     frame = _frame(book)
     targets = told.targets(book)
-    found = sections(book, targets)
+    words = narrative or written(book)
+    found = narrated(book, sections(book, targets), words)
     state = told.state(book)
     endpoints = tuple(row.endpoint for row in state)
     with_findings = tuple(dict.fromkeys(s.endpoint for s in found if s.endpoint in endpoints))
@@ -58,6 +65,8 @@ def compose(ledger: Ledger, run_id: str) -> Report:
         versions=Versions(perfcrew=__version__),
         target=_target(book, frame),
         summary=_summary(book, state, found),
+        narrative=paragraph(book, words, SUMMARY),
+        narrator=words.reasoner if words else "",
         state=state,
         startup=reading(book, STARTUP, GENERAL),
         targets=targets,
@@ -75,6 +84,8 @@ def compose(ledger: Ledger, run_id: str) -> Report:
         reproduce=_again(book, frame),
         environments=_environments(book),
         specialists=_specialists(book),
+        thought=thought(book),
+        spent=spent(book),
         failures=_failures(book),
         trade_offs=_TRADED if book.first("outcome") else _TRADE_OFFS,
         next_steps=_next_steps(found),

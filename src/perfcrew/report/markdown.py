@@ -12,7 +12,7 @@ from perfcrew.core.units import show
 from perfcrew.core.vectors import VectorSetting
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
-from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table
+from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
 from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
 
 LINES = 700
@@ -60,6 +60,7 @@ def _head(report: Report) -> list[str]:
         "",
         inline(report.summary),
         "",
+        *words_of(report.narrator, report.narrative),
         *[f"- {line}" for line in counted(report)],
         "",
         *overview(report.findings),
@@ -221,8 +222,21 @@ def _crew(report: Report) -> list[str]:
         "## Specialists",
         "",
         *table(["Specialist", "Reasoner", "Findings", "Objections"], rows, 20),
+        *_thought(report),
         *_listed("### What did not work", failures, "Everything that was tried worked."),
     ]
+
+
+def _thought(report: Report) -> list[str]:
+    """What models were asked and took; nothing where none was."""
+    rows = [
+        [escape(t.who), escape(t.reasoner), "taken" if t.answered else f"not taken: {_quoted(t.why)}"]
+        + [inline(cell) for cell in (t.calls, t.tokens_in, t.tokens_cached, t.tokens_out, t.cost)]
+        for t in report.thought
+    ]
+    heads = ["Asked for", "Model", "Answer", "Calls", "Tokens in", "From the cache", "Tokens out", "Money"]
+    said = ["### What models were asked", "", inline(report.spent), "", *table(heads, rows, 30)]
+    return said if rows else []
 
 
 def _evidence(report: Report) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from perfcrew.core.columns import column
 from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.report import FindingSection, Reading
-from perfcrew.report.marking import escape, fenced, inline, table
+from perfcrew.report.marking import escape, fenced, inline, table, words_of
 from perfcrew.report.recipes import alert_rule, regression_test
 from perfcrew.report.wording import where
 
@@ -41,6 +41,7 @@ def section_lines(section: FindingSection, n: int) -> list[str]:
         "",
         f"**Problem identified.** {inline(section.problem)}{escape(also)}",
         "",
+        *words_of("", section.narrative),
         f"**Profiling results.** {inline(section.profiling)} Evidence: {', '.join(f'`{e}`' for e in f.evidence)}.",
         "",
         f"**Optimization strategy.** {inline(section.strategy)}",

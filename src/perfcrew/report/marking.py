@@ -27,6 +27,11 @@ def inline(prose: Prose) -> str:
     return escape(prose.text)
 
 
+def words_of(model: str, prose: Prose) -> list[str]:
+    """A text that a model wrote, and which; nothing where there is none."""
+    return [f"*In the words of {escape(model) or 'a model'}:* {inline(prose)}", ""] if prose.text else []
+
+
 def hidden(count: int, one: str, many: str, where: str) -> list[str]:
     """The line that says how many were left out; nothing where none was."""
     return [f"*{count} more {one if count == 1 else many} {where}.*", ""] if count > 0 else []

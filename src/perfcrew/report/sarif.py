@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from perfcrew.core.findings import Finding
+from perfcrew.core.findings import Finding, is_proposed
 from perfcrew.core.report import FindingSection, Report
 from perfcrew.core.web import Place
 
@@ -41,12 +41,15 @@ def render(report: Report) -> str:
 
 def _rule(rule: str, report: Report) -> dict[str, Any]:
     first = next(s.finding for s in report.findings if s.finding.rule == rule)
+    page, explained = f"rules/{rule}", f"`perfcrew rules {rule}` explains it."
+    if is_proposed(first):
+        page, explained = "crew", "A language model brought it up; no rule recognises it."
     return {
         "id": rule,
         "name": rule,
         "shortDescription": {"text": first.title},
-        "helpUri": f"{_HOME}/blob/main/docs/rules/{rule}.md",
-        "help": {"text": f"`perfcrew rules {rule}` explains it."},
+        "helpUri": f"{_HOME}/blob/main/docs/{page}.md",
+        "help": {"text": explained},
         "defaultConfiguration": {"level": _LEVELS[first.level]},
         "properties": {"tags": ["performance"]},
     }

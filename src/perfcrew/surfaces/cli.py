@@ -113,6 +113,11 @@ def _reviewing(sub: argparse.ArgumentParser) -> None:
     judging.add_argument("--profile", metavar="NAME", help="the profile of targets (default: web-api)")
     judging.add_argument("--level", choices=("info", "low", "medium", "high"), help="lowest level that exits with 1")
     judging.add_argument("--budget", type=float, metavar="SECONDS", help="at most this long measuring")
+    _offline(judging)
+    asking = sub.add_argument_group("language models")
+    asking.add_argument(
+        "--show-prompts", action="store_true", help="print what a model would be sent, secrets blanked; send nothing"
+    )
     trying = sub.add_argument_group("trying fixes (optimize, --fix)")
     trying.add_argument("--apply", action="store_true", help="put what was kept into the working tree too")
     trying.add_argument("--carry", action="store_true", help="uncommitted work is part of what fixes are tried on")
@@ -131,6 +136,7 @@ def _resume(commands: Commands) -> None:
     sub.add_argument("run", help="the run's id, as the review printed it")
     sub.add_argument("path", nargs="?", default=".", help="the project's folder (default: this one)")
     sub.set_defaults(command=lambda options: _late("review")(options))
+    _offline(sub)
     _showing(sub)
 
 
@@ -222,4 +228,10 @@ def _clean(commands: Commands) -> None:
 
 
 def _doctor(commands: Commands) -> None:
-    _command(commands, "doctor", "doctor", "say which programs the instruments find, and what is detected here")
+    sub = _command(commands, "doctor", "doctor", "say which programs the instruments find, and what is detected here")
+    sub.add_argument("--models", action="store_true", help="instead: one real call to each configured language model")
+    _offline(sub)
+
+
+def _offline(sub: argparse._ActionsContainer) -> None:
+    sub.add_argument("--offline", action="store_true", help="nothing goes outside of this machine: no model elsewhere")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import LEVELS
+from perfcrew.crew.models import offline
+from perfcrew.graphs.configured import configured
 from perfcrew.graphs.context import Wanted
 from perfcrew.graphs.run import Outcome, resume, review
 from perfcrew.surfaces.display import display
@@ -23,6 +25,8 @@ def command(options: argparse.Namespace) -> int:
     root = Path(options.path).resolve()
     if not root.is_dir():
         raise UsageError(f"no folder {root}", do="name the project's folder")
+    if options.offline:
+        offline.enforce()
     begun = _Begun(options)
     try:
         outcome = asyncio.run(_carried_out(options, root, begun))
@@ -36,9 +40,18 @@ def command(options: argparse.Namespace) -> int:
         print(outcome.folder / "report.md")
     else:
         summary(outcome)
+    if getattr(options, "show_prompts", False) and not options.json:
+        _print_prompts(outcome)
     if getattr(options, "apply", False):
         _apply(root, outcome)
     return exit_code(outcome)
+
+
+def _print_prompts(outcome: Outcome) -> None:
+    """What a model would have been sent, on standard output; a file each lies beside the report."""
+    for file in sorted((outcome.folder / "prompts").glob("*.md")):
+        print(f"\n===== {file.stem} ({file})\n")
+        print(file.read_text(encoding="utf-8"))
 
 
 def _apply(root: Path, outcome: Outcome) -> None:
@@ -86,7 +99,7 @@ async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -
     out = Path(options.out).resolve() if options.out else None
     with terminating(), display(quiet=options.quiet, as_json=options.json) as tell:
         if hasattr(options, "run"):
-            return await resume(root, options.run, tell=tell, out=out)
+            return await resume(root, options.run, tell=tell, out=out, thinking=configured(root))
         return await review(
             root,
             wanted(options),
@@ -97,6 +110,7 @@ async def _carried_out(options: argparse.Namespace, root: Path, begun: _Begun) -
             tell=tell,
             out=out,
             begun=begun,
+            thinking=configured(root),
         )
 
 
@@ -113,4 +127,5 @@ def wanted(options: argparse.Namespace) -> Wanted:
         python=options.python,
         findings=tuple(getattr(options, "findings", ())),
         carry=options.carry,
+        show_prompts=getattr(options, "show_prompts", False),
     )

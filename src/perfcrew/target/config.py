@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError, model_validato
 from perfcrew.core.base import Noun
 from perfcrew.core.errors import UsageError
 from perfcrew.core.findings import Level
+from perfcrew.core.language import ModelKeys
 from perfcrew.core.project import Auth, DataPlan, Framework, LoginRequest, Scenario, Workload
 
 FILE = "perfcrew.toml"
@@ -153,6 +154,7 @@ class Config(Noun):
     workload: Workload = Workload()
     data: DataPlan = DataPlan()
     review: Review = Review()
+    models: ModelKeys = ModelKeys()
     rules: dict[str, dict[str, float]] = {}
     ignore: tuple[Silence, ...] = ()
     acknowledge: tuple[Acknowledgement, ...] = ()

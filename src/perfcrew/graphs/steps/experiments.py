@@ -16,7 +16,9 @@ from perfcrew.experiment.engine import STRETCH, Rules
 from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_whole
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
+from perfcrew.graphs.steps import patches
 from perfcrew.graphs.steps.lab import STAGE, Lab, opened
+from perfcrew.graphs.steps.patches import write_patches
 from perfcrew.graphs.steps.proposals import Next, kept, propose, upcoming, wanted
 from perfcrew.rules import fixes
 
@@ -29,6 +31,7 @@ async def experiments(context: Context) -> None:
     policy = context.policy.experiments
     if policy is None or context.has("kept"):
         return
+    await write_patches(context, wanted(context), policy.allow)
     propose(context)
     if upcoming(context, policy) is None and not kept(context):
         return
@@ -106,6 +109,9 @@ async def _tried(
 
 def _fix(context: Context, lab: Lab, coming: Next) -> Fix | Declined:
     """The variant written anew on the best tree so far, in which earlier changes may have moved its lines."""
+    own = patches.fix(context, coming.finding, coming.variant, lab.settings.allow, lab.best_root)
+    if own is not None:
+        return own
     application = scenes.application(context.ledger, context.run)
     found = fixes.propose(lab.best_root, coming.finding, application)
     for answer in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perfcrew.core.evidence import Memory
 from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context, Instance
@@ -15,8 +17,8 @@ SECONDS = 0.6
 """Spent on an endpoint; a slow one is asked less often, down to the fewest."""
 
 
-async def memory(context: Context) -> None:
-    """Live objects on one instance; then, on another, the lines that allocate what grew."""
+async def memory(context: Context, asked: Sequence[Plan] | None = None) -> None:
+    """Live objects on one instance; then, on another, the lines that allocate what grew; of those `asked`, or all."""
     grown: dict[str, Memory] = {}
     async with Driver() as driver:
 
@@ -40,7 +42,7 @@ async def memory(context: Context) -> None:
             )
             _keep(context, key, grown[key].model_copy(update={"allocations": found}))
 
-        left = [p for p in context.plans if not context.has(f"memory/{p.endpoint.key}")]
+        left = [p for p in asked or context.plans if not context.has(f"memory/{p.endpoint.key}")]
         await each(context, "memory", left, live, parts=("heap",))
         suspects = [p for p in left if p.endpoint.key in grown]
         if suspects:

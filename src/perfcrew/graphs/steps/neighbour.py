@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perfcrew.core.scene import Scene
 from perfcrew.core.trace import Trace
 from perfcrew.core.web import Plan
@@ -15,8 +17,8 @@ LEAST_MS = 8.0
 """Endpoints that answer sooner can't keep another one waiting for longer than that."""
 
 
-async def neighbour(context: Context) -> None:
-    """The cheapest endpoint is asked beside each slower one."""
+async def neighbour(context: Context, asked: Sequence[Plan] | None = None) -> None:
+    """The cheapest endpoint is asked beside each slower one, or beside those `asked`."""
     cheap = _cheapest(context)
     if cheap is None:
         return
@@ -33,7 +35,8 @@ async def neighbour(context: Context) -> None:
             body = with_blocks(body, _traces(observed.get(key)), context.root)
             context.put(f"neighbour/{key}", body, context.method("perfcrew load", rate_per_s=RATE_PER_S), key)
 
-        left = [p for p in context.plans if _slow(context, p) and not context.has(f"neighbour/{p.endpoint.key}")]
+        slow = [p for p in context.plans if _slow(context, p)] if asked is None else asked
+        left = [p for p in slow if not context.has(f"neighbour/{p.endpoint.key}")]
         await each(context, "neighbour", left, work)
 
 

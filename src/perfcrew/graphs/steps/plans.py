@@ -21,6 +21,7 @@ from perfcrew.core.sql import is_read, shape
 from perfcrew.core.sql_constants import MOST_TEXTS
 from perfcrew.core.trace import Span
 from perfcrew.core.vector_sql import nearest
+from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
@@ -60,18 +61,22 @@ class _Explained(NamedTuple):
     body: QueryPlan
 
 
-async def plans(context: Context) -> None:
-    """Explain the costly statements of each endpoint with their real values, and advise indexes for all together."""
+async def plans(context: Context, asked: Sequence[Plan] | None = None) -> None:
+    """Explain the costly statements of each endpoint with their real values, and advise indexes for all together.
+
+    Of those `asked` for every statement is explained, however quick it was.
+    """
     application = scenes.application(context.ledger, context.run)
     if not any(t.seen.body.counts.statements_count for s in application.scenes for t in s.traced):
         return
     clone, progress = await context.data.clone("plans"), context.progress("plans")
     progress.until = context.budget.until("plans")
-    traced, late = [s for s in application.scenes if s.traced], []
+    keys = None if asked is None else {plan.endpoint.key for plan in asked}
+    traced, late = [s for s in application.scenes if s.traced and (keys is None or s.endpoint.key in keys)], []
     found: list[_Explained] = []
     try:
         for scene in progress.over(traced, lambda s: s.endpoint.key):
-            for text, cost in _costly(scene):
+            for text, cost in _costly(scene, LEAST_MS if keys is None else 0.0):
                 if time.monotonic() > progress.until:
                     late.append(scene.plan)
                     break
@@ -101,10 +106,10 @@ def _costs(scene: Scene) -> dict[str, _Cost]:
     return costs
 
 
-def _costly(scene: Scene) -> Iterable[tuple[str, _Cost]]:
+def _costly(scene: Scene, least_ms: float) -> Iterable[tuple[str, _Cost]]:
     there = [(text, cost) for text, cost in _costs(scene).items() if _explainable(cost.example)]
     ranked = sorted(there, key=lambda item: item[1].total_ms, reverse=True)
-    return [item for item in ranked if item[1].total_ms >= LEAST_MS][:MOST]
+    return [item for item in ranked if item[1].total_ms >= least_ms][:MOST]
 
 
 def _explainable(span: Span) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from perfcrew.core.evidence import Findings
 from perfcrew.core.experiments import Outcome, Proposals, Trial
-from perfcrew.core.findings import Finding, Hypothesis
+from perfcrew.core.findings import Finding, Hypothesis, is_proposed
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps import patches
 from perfcrew.rules import fixes
 from perfcrew.rules.book import CAUGHT
 
@@ -46,10 +47,20 @@ def propose(context: Context) -> None:
             continue
         body = Proposals(
             finding=finding.id,
-            variants=tuple(f"{a.hypothesis}/{a.variant}" for a in answers if isinstance(a, Fix)),
-            declined=tuple(a for a in answers if isinstance(a, Declined)),
+            variants=(
+                *(f"{a.hypothesis}/{a.variant}" for a in answers if isinstance(a, Fix)),
+                *patches.variants(context, finding),
+            ),
+            declined=(*_declined(context, finding, answers), *patches.declined(context, finding)),
         )
         context.put(slot, body, context.method("perfcrew fixes"), finding.endpoint or "application")
+
+
+def _declined(context: Context, finding: Finding, answers: Sequence[Fix | Declined]) -> list[Declined]:
+    """Why no change is written by rule; of what no rule recognised only where there is no other change either."""
+    if is_proposed(finding) and patches.variants(context, finding):
+        return []
+    return [a for a in answers if isinstance(a, Declined)]
 
 
 def wanted(context: Context) -> list[Finding]:

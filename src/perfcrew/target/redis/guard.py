@@ -1,8 +1,8 @@
 """What keeps every process of the target away from a Redis that is not its own, and tells what was refused.
 
-It stands in for no redirection: it is the last line where an address came from where nobody could see it. It is blind to
-programs that are no Python (`redis-cli`, a client in Rust), to a Python without our path (`-I`, `-E`, tox), and to servers
-that began to listen after the start: those a suite may bring itself.
+It stands in for no redirection: it is the last line where an address came from where nobody could see it. It is blind
+to programs that are no Python (`redis-cli`, a client in Rust), to a Python without our path (`-I`, `-E`, tox), and to
+servers that began to listen after the start: those a suite may bring itself.
 """
 
 from __future__ import annotations

@@ -1,0 +1,118 @@
+"""The meter: what models have cost, per specialist and in the run, and the end of it at a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from perfcrew.core.spending import Limits, Price, Spent, Tokens
+from perfcrew.crew.models.errors import LimitReached
+
+Tell = Callable[[Spent], None]
+
+
+class Meter:
+    """Counts calls, requests, tokens and money; `of` gives each specialist its own, whose counts are in the run's too.
+
+    Safe in threads and tasks. Limits hold for the meter and all above it; a call that may pass them is not begun, and
+    one that is under way is let end, so that at most one answer of each specialist lies over a limit of tokens.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        who: str = "run",
+        *,
+        now: Callable[[], float] = time.monotonic,
+        tell: Tell | None = None,
+        above: Meter | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.who = who
+        self._now, self._tell, self._above = now, tell, above
+        self._lock: threading.RLock = above._lock if above else threading.RLock()
+        self._spent = Spent(who=who)
+        self._began: float | None = None
+        self._expected = 0
+        self._parts: dict[str, Meter] = {}
+
+    def of(self, who: str, limits: Limits | None = None) -> Meter:
+        """The meter of a specialist; the same one when asked again."""
+        with self._lock:
+            if who not in self._parts:
+                self._parts[who] = Meter(limits, who, now=self._now, tell=self._tell, above=self)
+            return self._parts[who]
+
+    @property
+    def spent(self) -> Spent:
+        """Until now."""
+        return self._spent
+
+    @property
+    def rows(self) -> tuple[Spent, ...]:
+        """Each specialist's, then the whole: what the report shows."""
+        with self._lock:
+            return (*(part.spent for part in self._parts.values()), self._spent)
+
+    def admit(self, expected_tokens: int = 0) -> None:
+        """Begin a call that will read about so many tokens. LimitReached where a limit, here or above, says no."""
+        with self._lock:
+            for meter in self._chain():
+                meter._refuse(expected_tokens)
+            for meter in self._chain():
+                meter._began = meter._now() if meter._began is None else meter._began
+                meter._spent = meter._spent.model_copy(update={"calls": meter._spent.calls + 1})
+                meter._expected += expected_tokens
+
+    def over(self, expected_tokens: int = 0) -> None:
+        """The call that `admit` began has ended, whatever came of it."""
+        with self._lock:
+            for meter in self._chain():
+                meter._expected -= expected_tokens
+
+    def sent(self) -> None:
+        """One request goes over the wire."""
+        with self._lock:
+            for meter in self._chain():
+                meter._spent = meter._spent.model_copy(update={"requests": meter._spent.requests + 1})
+
+    def took(self, tokens: Tokens, price: Price | None, model: str) -> None:
+        """An answer came, usable or not: it is paid for."""
+        with self._lock:
+            for meter in self._chain():
+                meter._spent = meter._spent.plus(tokens, price, model)
+            own = self._spent
+        if self._tell:
+            self._tell(own)
+
+    def left_s(self) -> float | None:
+        """How long calls may still take, by the tightest limit of seconds; None without one."""
+        with self._lock:
+            left = [
+                m.limits.seconds - (m._now() - m._began if m._began is not None else 0.0)
+                for m in self._chain()
+                if m.limits.seconds is not None
+            ]
+        return min(left, default=None)
+
+    def late(self) -> LimitReached:
+        """The error of a call that was ended because the time was over."""
+        return self._reached("seconds", "the time for models is over")
+
+    def _chain(self) -> list[Meter]:
+        return [self] + (self._above._chain() if self._above else [])
+
+    def _refuse(self, expected: int) -> None:
+        limits, spent = self.limits, self._spent
+        if limits.calls is not None and spent.calls >= limits.calls:
+            raise self._reached("calls", f"{limits.calls} calls of models are made")
+        if limits.tokens is not None and spent.tokens.total + self._expected + expected > limits.tokens:
+            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used")
+        if limits.money_usd is not None and spent.money_usd >= limits.money_usd:
+            raise self._reached("money", f"${spent.money_usd:,.2f} of ${limits.money_usd:,.2f} are spent")
+        if limits.seconds is not None and self._began is not None and self._now() - self._began >= limits.seconds:
+            raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over")
+
+    def _reached(self, limit: str, what: str) -> LimitReached:
+        return LimitReached(limit, what, where=self.who)

@@ -1,0 +1,39 @@
+"""The models that a project has configured, as the crew asks for them: one meter, one circuit, for the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from perfcrew.core.spending import Limits
+from perfcrew.crew import models
+from perfcrew.crew.cards import Budget
+from perfcrew.crew.models import ModelSettings, Tier
+from perfcrew.crew.thinking import Mind
+
+
+class Configured:
+    """Makes a model when it is first asked for, and counts what each of the crew spends."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._meter = models.Meter(settings.limits)
+        self._circuit = models.circuit(settings)
+
+    def mind(self, tier: str, who: str, budget: Budget) -> Mind:
+        """The tier's first model, the others of its chain behind it. UsageError where its package is missing."""
+        chosen = cast(Tier, tier)
+        limits = Limits(calls=budget.calls, tokens=budget.tokens, seconds=budget.seconds)
+        layers = models.middleware(self._settings, chosen, self._meter.of(who, limits), self._circuit)
+        return Mind(self._settings.chains[chosen][0].name, models.chat(self._settings, chosen), layers)
+
+    def cost_usd(self, who: str) -> float | None:
+        """What somebody has spent; None where a price is missing."""
+        spent = self._meter.of(who).spent
+        return None if spent.unpriced else spent.money_usd
+
+
+def configured(root: Path, offline: bool | None = None) -> Configured | None:
+    """The project's models; None where none is configured, and the rule book concludes."""
+    settings = models.load(root, offline)
+    return Configured(settings) if settings else None
