@@ -200,6 +200,18 @@ async def test_the_time_for_models_ends_a_call_that_is_under_way() -> None:
     assert outcome.seconds < 10
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_what_is_cancelled_is_not_tried_again(provider: Provider) -> None:
+    with ScriptedModel([say("never", delay_s=30), say("not asked for")]) as model:
+        asking = asyncio.ensure_future(ask(model, settings_for(model, provider)))
+        while not model.requests:
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert len(model.requests) == 1
+
+
 async def test_what_is_cancelled_leaves_the_circuit_as_it_was() -> None:
     clock = FakeClock()
     with ScriptedModel([fail(500, times=5), say("never", delay_s=30), say("ok")]) as model:

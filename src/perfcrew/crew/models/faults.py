@@ -114,8 +114,13 @@ class Fault(Noun):
         return self.kind in AGAIN
 
 
-def of(error: BaseException) -> Fault:
-    """The fault that this exception tells of."""
+def of(error: BaseException, secret: str = "") -> Fault:
+    """The fault that this exception tells of; what the provider says of it is told without the `secret` in it."""
+    fault = _of(error)
+    return fault.model_copy(update={"said": fault.said.replace(secret, "…")}) if secret else fault
+
+
+def _of(error: BaseException) -> Fault:
     if isinstance(error, AnswerUnusable):
         return Fault(kind="answer", said=error.what)
     if isinstance(error, ModelFailed):

@@ -76,6 +76,11 @@ class Choice(Noun):
         return f"{self.provider}:{self.model}"
 
     @property
+    def secret(self) -> str:
+        """What must be in no text; empty where there is no key."""
+        return self.key.get_secret_value() if self.key_from else ""
+
+    @property
     def host(self) -> str:
         """Whom it is sent to."""
         return urlsplit(self.base_url).netloc

@@ -64,7 +64,7 @@ async def _tried(choice: Choice, tiers: tuple[Tier, ...], settings: ModelSetting
     except PerfcrewError as error:
         return Tried(choice=choice, tiers=tiers, wrong=error.what, do=error.do)
     except Exception as error:
-        fault = faults.of(error)
+        fault = faults.of(error, choice.secret)
         if fault.kind == "unknown":
             raise
         status = f" {fault.status}" if fault.status else ""
