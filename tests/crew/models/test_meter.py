@@ -71,7 +71,7 @@ def test_threads_lose_nothing() -> None:
 def test_tokens_expected_of_calls_under_way_count_against_the_limit() -> None:
     run = Meter(Limits(tokens=1000))
     run.of("database").admit(600)
-    with pytest.raises(LimitReached, match="0 of 1,000 tokens are used"):
+    with pytest.raises(LimitReached, match="0 of 1,000 tokens are used, and the next question has about 600"):
         run.of("caching").admit(600)
     run.of("database").over(600)
     run.of("caching").admit(600)

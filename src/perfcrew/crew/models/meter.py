@@ -109,7 +109,8 @@ class Meter:
         if limits.calls is not None and spent.calls >= limits.calls:
             raise self._reached("calls", f"{limits.calls} calls of models are made")
         if limits.tokens is not None and spent.tokens.total + self._expected + expected > limits.tokens:
-            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used")
+            next_one = f", and the next question has about {expected:,}" if spent.tokens.total < limits.tokens else ""
+            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used{next_one}")
         if limits.money_usd is not None and spent.money_usd >= limits.money_usd:
             raise self._reached("money", f"${spent.money_usd:,.2f} of ${limits.money_usd:,.2f} are spent")
         if limits.seconds is not None and self._waited_s() >= limits.seconds:
