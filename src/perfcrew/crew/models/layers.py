@@ -158,7 +158,10 @@ class _Attempt:
             calls._circuit.went_well(choice)
             raise self._misshapen(error) from error
         except Exception as error:
-            calls._circuit.went_wrong(choice, faults.of(error, choice.secret))
+            if self._patience.over():
+                calls._circuit.given_up(choice)
+            else:
+                calls._circuit.went_wrong(choice, faults.of(error, choice.secret))
             raise
         except BaseException:
             calls._circuit.given_up(choice)
