@@ -38,7 +38,7 @@ fix: setup
 
 # Those that take an hour are run by hand: compare_power, compare_aa, kill_and_resume, kill_and_optimize.
 bench: setup
-	@for f in benchmarks/cli.py benchmarks/probe.py benchmarks/load.py benchmarks/review.py benchmarks/compare.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
+	@for f in benchmarks/cli.py benchmarks/probe.py benchmarks/load.py benchmarks/review.py benchmarks/compare.py benchmarks/model_fanout.py benchmarks/model_faults.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -78,7 +78,7 @@ def test_each_model_is_asked_once_and_what_it_said_is_shown(here: Here) -> None:
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'ClientResponse.json' was never awaited")
 WRONG: dict[str, tuple[Step | None, str, str]] = {
     # what the server does (None: there is no server), what is said, what is to be done
-    "no network": (None, "no connection", "see whether this machine reaches the provider"),
+    "no network": (None, "no connection: [Errno ", "see whether this machine reaches the provider"),
     "no such model": (fail(404), "no such model 404", "correct the model's name"),
     "no credit": (fail(429, error="insufficient_quota"), "no credit 429", "see to the account"),
     "no answer": (empty(), "the answer is empty", ""),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from perfcrew.core.errors import UsageError
 from perfcrew.testing import FAULTS, Asked, ScriptedModel, answer, fail, read, say, script, use
+from perfcrew.testing.__main__ import main
 from perfcrew.testing.asked import Provider
 
 QUESTIONS: dict[Provider, tuple[str, dict[str, Any]]] = {
@@ -125,3 +129,32 @@ def test_a_script_is_written_in_yaml_too(tmp_path: Path) -> None:
 def test_a_wrong_script_says_where(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         script(text)
+
+
+def test_a_script_is_served_by_a_process_of_its_own_until_it_is_interrupted(tmp_path: Path) -> None:
+    file = tmp_path / "demo.yaml"
+    file.write_text("- say: done\n")
+    command = [sys.executable, "-m", "perfcrew.testing", str(file), "openai"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            told = dict(serving.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(4))
+            path, body = QUESTIONS["openai"]
+            content = json.dumps(body).encode()
+            asked = urllib.request.Request(f"{told['OPENAI_BASE_URL'].removesuffix('/v1')}{path}", content)
+            with urllib.request.urlopen(asked, timeout=10) as reply:
+                assert "done" in reply.read().decode()
+        finally:
+            serving.send_signal(signal.SIGINT)
+        assert serving.wait(10) == 0
+    assert told["PERFCREW_MODEL_DEEP"] == "openai:scripted-openai"
+
+
+@pytest.mark.parametrize("words", [[], ["nowhere.yaml"], ["{script}", "openia"]])
+def test_served_wrongly_it_says_what_to_do(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "demo.yaml"
+    file.write_text("- say: done\n")
+    assert main([word.replace("{script}", str(file)) for word in words]) == 2
+    assert "to do:" in capsys.readouterr().err

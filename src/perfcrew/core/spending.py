@@ -18,7 +18,7 @@ class Price(Noun):
 
 
 class Limits(Noun):
-    """What a run, or a specialist, may spend; None is no limit. `seconds` count from the first call."""
+    """What a run, or a specialist, may spend; None is no limit. `seconds` are those in which a model is waited for."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -60,6 +60,8 @@ class Spent(Noun):
     requests: int = 0
     """Sent over the wire; more than `calls` where something was tried again."""
     tokens: Tokens = Tokens()
+    seconds: float = 0.0
+    """In which at least one call was under way."""
     money_usd: float = 0.0
     unpriced: int = 0
     """Answers of models whose price is not known: their money is missing from `money_usd`."""

@@ -89,7 +89,7 @@ class ScriptedModel:
         found = {"PERFCREW_MODEL_FAST": chain, "PERFCREW_MODEL_DEEP": chain}
         for provider in providers:
             key, url = _KEYS[provider]
-            found |= {key: "scripted", url: self.base_url(provider)}
+            found |= {key: "key-of-the-scripted-model", url: self.base_url(provider)}
         return found
 
     @property

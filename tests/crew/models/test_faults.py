@@ -6,8 +6,9 @@ Real SDKs against a scripted server over real sockets; only the waiting between 
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
-from perfcrew.testing import FAULTS, ScriptedModel
+from perfcrew.testing import FAULTS, ScriptedModel, fail
 from perfcrew.testing.asked import Provider
 
 from .asking import PROVIDERS, Outcome, ask, settings_for
@@ -135,3 +136,16 @@ async def test_an_error_says_who_what_and_what_to_do() -> None:
     assert error is not None
     assert error.what.startswith("anthropic:scripted-anthropic: key refused 401 after 1 request: ")
     assert "perfcrew doctor --models" in error.do
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_key_that_the_provider_repeats_is_not_told(provider: Provider) -> None:
+    secret = "sk-live-0123456789"
+    with ScriptedModel([fail(401, text=f"Incorrect API key provided: {secret}.")]) as model:
+        settings = settings_for(model, provider)
+        (choice,) = settings.chains["deep"]
+        chain = (choice.model_copy(update={"key": SecretStr(secret)}),)
+        outcome = await ask(model, settings.model_copy(update={"chains": {"fast": chain, "deep": chain}}))
+    assert outcome.error is not None
+    assert "Incorrect API key provided: …" in outcome.error.what
+    assert secret not in str(outcome.error)

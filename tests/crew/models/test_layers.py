@@ -190,14 +190,37 @@ def _priced(settings: models.ModelSettings) -> models.ModelSettings:
     return settings.model_copy(update={"chains": {"fast": chain, "deep": chain}})
 
 
-async def test_the_time_for_models_ends_a_call_that_is_under_way() -> None:
-    with ScriptedModel([say("too late", delay_s=30)]) as model:
+async def test_the_time_for_models_ends_a_call_that_is_under_way_and_blames_nobody() -> None:
+    with ScriptedModel([say("too late", delay_s=30), say("ok")]) as model:
+        settings = settings_for(model, "openai", failures=1)
+        circuit = models.circuit(settings)
         meter = models.Meter(Limits(seconds=0.3)).of("database")
-        circuit = models.circuit(settings_for(model, "openai"))
-        outcome = await ask(model, settings_for(model, "openai"), meter=meter, circuit=circuit)
-    assert isinstance(outcome.error, models.LimitReached)
-    assert outcome.error.limit == "seconds"
-    assert outcome.seconds < 10
+        outcome = await ask(model, settings, meter=meter, circuit=circuit)
+        assert isinstance(outcome.error, models.LimitReached)
+        assert outcome.error.limit == "seconds"
+        assert outcome.seconds < 10
+        assert (await ask(model, settings, circuit=circuit)).kind == "ok"
+
+
+async def test_the_deadline_of_a_call_ends_it_with_all_that_is_tried_again() -> None:
+    clock = FakeClock()
+    with ScriptedModel([fail(429, retry_after=25, times=None)]) as model:
+        outcome = await ask(model, settings_for(model, "openai", deadline_s=60.0), clock=clock)
+        assert (outcome.kind, len(model.requests), clock.slept) == ("rate limit", 3, [25, 25])
+    assert outcome.error is not None
+    assert "(it asks to wait 25 s)" in outcome.error.what
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_what_is_cancelled_is_not_tried_again(provider: Provider) -> None:
+    with ScriptedModel([say("never", delay_s=30), say("not asked for")]) as model:
+        asking = asyncio.ensure_future(ask(model, settings_for(model, provider)))
+        while not model.requests:
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert len(model.requests) == 1
 
 
 async def test_what_is_cancelled_leaves_the_circuit_as_it_was() -> None:

@@ -71,7 +71,7 @@ def test_threads_lose_nothing() -> None:
 def test_tokens_expected_of_calls_under_way_count_against_the_limit() -> None:
     run = Meter(Limits(tokens=1000))
     run.of("database").admit(600)
-    with pytest.raises(LimitReached, match="0 of 1,000 tokens are used"):
+    with pytest.raises(LimitReached, match="0 of 1,000 tokens are used, and the next question has about 600"):
         run.of("caching").admit(600)
     run.of("database").over(600)
     run.of("caching").admit(600)
@@ -86,18 +86,35 @@ def test_the_limit_of_one_specialist_is_not_that_of_another() -> None:
     answered(run.of("caching", Limits(calls=1)))
 
 
-def test_seconds_count_from_the_first_call() -> None:
+def test_seconds_are_those_in_which_a_model_is_waited_for() -> None:
     now = [100.0]
     run = Meter(Limits(seconds=60), now=lambda: now[0])
-    now[0] = 1000.0
-    assert run.left_s() == 60
-    answered(run)
-    now[0] = 1059.0
-    assert run.of("database", Limits(seconds=5)).left_s() == 1
-    answered(run)
-    now[0] = 1060.0
+    database, caching = run.of("database", Limits(seconds=25)), run.of("caching")
+    database.admit()
+    now[0] += 10
+    caching.admit()
+    now[0] += 10
+    assert (database.left_s(), caching.left_s()) == (5, 40)
+    database.over()
+    now[0] += 10
+    caching.over()
+    now[0] += 3600
+    assert (run.spent.seconds, database.spent.seconds, caching.spent.seconds) == (30, 20, 20)
+    assert run.left_s() == 30
+    caching.admit()
+    now[0] += 30
     with pytest.raises(LimitReached, match="60 s for models are over"):
-        run.admit()
+        database.admit()
+
+
+def test_a_run_that_is_gone_on_with_has_spent_what_it_had_spent() -> None:
+    first = Meter()
+    answered(first.of("database"))
+    again = Meter(Limits(calls=2), already=first.spent)
+    answered(again.of("database", already=first.of("database").spent))
+    assert again.of("database").spent.calls == again.spent.calls == 2
+    with pytest.raises(LimitReached):
+        again.of("database").admit()
 
 
 def test_each_answer_is_told() -> None:

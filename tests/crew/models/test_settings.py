@@ -148,6 +148,24 @@ def test_every_shipped_model_has_a_price_and_the_table_a_day() -> None:
         assert settings.prices_as_of.year >= 2026
 
 
+PRICED: dict[str, bool] = {
+    "claude-opus-5": True,
+    "claude-opus-5-20260724": True,
+    "gpt-5.4-2026-03-05": True,
+    "claude-opus-55": False,
+    "claude-opus": False,
+    "gpt-5.4-mini-preview": False,
+}
+
+
+@pytest.mark.parametrize("model", PRICED)
+def test_a_price_is_that_of_the_name_or_of_its_dated_release(model: str, tmp_path: Path) -> None:
+    found = look(tmp_path, environment={**ANTHROPIC, "PERFCREW_MODEL_DEEP": f"anthropic:{model}"})
+    assert found.settings is not None
+    assert (found.settings.chains["deep"][0].price is not None) == PRICED[model]
+    assert ("no price is known of" in found.said) != PRICED[model]
+
+
 def test_the_key_is_in_no_text(tmp_path: Path) -> None:
     found = look(tmp_path, environment=ANTHROPIC)
     assert found.settings is not None

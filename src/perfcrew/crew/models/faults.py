@@ -100,6 +100,10 @@ _KEY = re.compile(r"API_KEY_INVALID|API key not valid|invalid x-api-key", re.IGN
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
+_LEAST_SECRET = 8
+"""Characters; what is shorter is no key, and stands in words by chance."""
+
+
 class Fault(Noun):
     """One request's failure. `wait_s` is what the provider asked for, None where it asked for nothing."""
 
@@ -114,8 +118,15 @@ class Fault(Noun):
         return self.kind in AGAIN
 
 
-def of(error: BaseException) -> Fault:
-    """The fault that this exception tells of."""
+def of(error: BaseException, secret: str = "") -> Fault:
+    """The fault that this exception tells of; what the provider says of it is told without the `secret` in it."""
+    fault = _of(error)
+    if len(secret) < _LEAST_SECRET:
+        return fault
+    return fault.model_copy(update={"said": fault.said.replace(secret, "…")})
+
+
+def _of(error: BaseException) -> Fault:
     if isinstance(error, AnswerUnusable):
         return Fault(kind="answer", said=error.what)
     if isinstance(error, ModelFailed):
@@ -258,7 +269,8 @@ def _retry_info(details: Any) -> float | None:
 
 
 def _said(error: BaseException, body: Any) -> str:
-    """What the provider says, on one line, without what we sent."""
+    """What the provider says, else what was met at the bottom, on one line, without what we sent."""
     message = _error_of(body).get("message")
-    text = message if isinstance(message, str) and message else str(error) or type(error).__name__
+    bottom = next((str(one) for one in reversed(list(_all(error))) if str(one)), type(error).__name__)
+    text = message if isinstance(message, str) and message else bottom
     return " ".join(text.split())[:200]

@@ -117,7 +117,7 @@ class Calls(AgentMiddleware[Any, Any, Any]):
         except ModelFailed:
             raise
         except Exception as error:
-            fault = faults.of(error)
+            fault = faults.of(error, choice.secret)
             if fault.kind == "unknown":
                 raise
             raise patience.failure(fault, attempt.number) from error
@@ -158,7 +158,10 @@ class _Attempt:
             calls._circuit.went_well(choice)
             raise self._misshapen(error) from error
         except Exception as error:
-            calls._circuit.went_wrong(choice, faults.of(error))
+            if self._patience.over():
+                calls._circuit.given_up(choice)
+            else:
+                calls._circuit.went_wrong(choice, faults.of(error, choice.secret))
             raise
         except BaseException:
             calls._circuit.given_up(choice)
@@ -176,8 +179,8 @@ class _Attempt:
     def worth_another(self, state: RetryCallState) -> bool:
         """Whether it failed in a way that another request can mend; an unusable answer is asked for once more."""
         error = state.outcome.exception() if state.outcome else None
-        if error is None:
-            return False
+        if not isinstance(error, Exception):
+            return False  # answered, or cancelled, which tenacity shows us too
         if not isinstance(error, AnswerUnusable):
             return not isinstance(error, ModelFailed) and faults.of(error).again
         if self._mended or error.kind not in answer.MEND:

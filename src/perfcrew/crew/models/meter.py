@@ -17,6 +17,8 @@ class Meter:
 
     Safe in threads and tasks. Limits hold for the meter and all above it; a call that may pass them is not begun, and
     one that is under way is let end, so that at most one answer of each specialist lies over a limit of tokens.
+    Seconds are those in which at least one call is under way: an experiment between two calls takes none of them.
+    `already` is what was spent before a run was interrupted.
     """
 
     def __init__(
@@ -27,21 +29,23 @@ class Meter:
         now: Callable[[], float] = time.monotonic,
         tell: Tell | None = None,
         above: Meter | None = None,
+        already: Spent | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.who = who
         self._now, self._tell, self._above = now, tell, above
         self._lock: threading.RLock = above._lock if above else threading.RLock()
-        self._spent = Spent(who=who)
-        self._began: float | None = None
+        self._spent = already or Spent(who=who)
+        self._under_way = 0
+        self._since = 0.0
         self._expected = 0
         self._parts: dict[str, Meter] = {}
 
-    def of(self, who: str, limits: Limits | None = None) -> Meter:
+    def of(self, who: str, limits: Limits | None = None, already: Spent | None = None) -> Meter:
         """The meter of a specialist; the same one when asked again."""
         with self._lock:
             if who not in self._parts:
-                self._parts[who] = Meter(limits, who, now=self._now, tell=self._tell, above=self)
+                self._parts[who] = Meter(limits, who, now=self._now, tell=self._tell, above=self, already=already)
             return self._parts[who]
 
     @property
@@ -61,15 +65,16 @@ class Meter:
             for meter in self._chain():
                 meter._refuse(expected_tokens)
             for meter in self._chain():
-                meter._began = meter._now() if meter._began is None else meter._began
                 meter._spent = meter._spent.model_copy(update={"calls": meter._spent.calls + 1})
                 meter._expected += expected_tokens
+                meter._count(1)
 
     def over(self, expected_tokens: int = 0) -> None:
         """The call that `admit` began has ended, whatever came of it."""
         with self._lock:
             for meter in self._chain():
                 meter._expected -= expected_tokens
+                meter._count(-1)
 
     def sent(self) -> None:
         """One request goes over the wire."""
@@ -89,11 +94,7 @@ class Meter:
     def left_s(self) -> float | None:
         """How long calls may still take, by the tightest limit of seconds; None without one."""
         with self._lock:
-            left = [
-                m.limits.seconds - (m._now() - m._began if m._began is not None else 0.0)
-                for m in self._chain()
-                if m.limits.seconds is not None
-            ]
+            left = [m.limits.seconds - m._waited_s() for m in self._chain() if m.limits.seconds is not None]
         return min(left, default=None)
 
     def late(self) -> LimitReached:
@@ -108,11 +109,20 @@ class Meter:
         if limits.calls is not None and spent.calls >= limits.calls:
             raise self._reached("calls", f"{limits.calls} calls of models are made")
         if limits.tokens is not None and spent.tokens.total + self._expected + expected > limits.tokens:
-            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used")
+            next_one = f", and the next question has about {expected:,}" if spent.tokens.total < limits.tokens else ""
+            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used{next_one}")
         if limits.money_usd is not None and spent.money_usd >= limits.money_usd:
             raise self._reached("money", f"${spent.money_usd:,.2f} of ${limits.money_usd:,.2f} are spent")
-        if limits.seconds is not None and self._began is not None and self._now() - self._began >= limits.seconds:
+        if limits.seconds is not None and self._waited_s() >= limits.seconds:
             raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over")
+
+    def _waited_s(self) -> float:
+        return self._spent.seconds + (self._now() - self._since if self._under_way else 0.0)
+
+    def _count(self, change: int) -> None:
+        """A call more, or less, is under way."""
+        self._spent, self._since = self._spent.model_copy(update={"seconds": self._waited_s()}), self._now()
+        self._under_way += change
 
     def _reached(self, limit: str, what: str) -> LimitReached:
         return LimitReached(limit, what, where=self.who)

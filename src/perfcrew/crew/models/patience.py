@@ -29,8 +29,14 @@ class Patience:
         """How long the next request may take."""
         return max(0.0, min(self._calling.timeout_s, self._left_s()))
 
+    def over(self) -> bool:
+        """Whether the time is up, ours and not the provider's: a request that it ended says nothing of the provider."""
+        return self._left_s() <= 0
+
     async def turn(self) -> None:
         """Wait until the provider may be asked again, if it told anybody to wait."""
+        if self.over():
+            raise self.failure(Fault(kind="too slow", said="the time for this call is over"), 0)
         owed = self._circuit.owed_s(self._choice)
         if owed > self._left_s():
             raise CallFailed(
@@ -58,12 +64,12 @@ class Patience:
 
     def failure(self, fault: Fault, tries: int) -> ModelFailed:
         """The error that a call ends with."""
-        if self._by_meter and self._left_s() <= 0:
+        if self._by_meter and self.over():
             return self._meter.late()
         status = f" {fault.status}" if fault.status else ""
-        what = (
-            f"{self._choice.name}: {fault.kind}{status} after {tries} request{'' if tries == 1 else 's'}: {fault.said}"
-        )
+        times = f"{tries} request{'' if tries == 1 else 's'}"
+        owed = f" (it asks to wait {fault.wait_s:,.0f} s)" if (fault.wait_s or 0.0) > self._left_s() else ""
+        what = f"{self._choice.name}: {fault.kind}{status} after {times}{owed}: {fault.said}"
         return CallFailed(fault.kind, what, where=self._choice.host, do=TO_DO.get(fault.kind, ""), tries=tries)
 
     def _left_s(self) -> float:

@@ -7,6 +7,7 @@ The environment: the providers' own key and base URL variables, PERFCREW_MODEL_F
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ HOMES: dict[Provider, str] = {
     "google_genai": "https://generativelanguage.googleapis.com",
     "openai": "https://api.openai.com/v1",
 }
+_RELEASE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _OFF = ("off", "0", "false", "no")
 _RULE_BOOK = "the rule book concludes alone"
 
@@ -74,6 +76,11 @@ class Choice(Noun):
     def name(self) -> str:
         """`anthropic:claude-opus-5`."""
         return f"{self.provider}:{self.model}"
+
+    @property
+    def secret(self) -> str:
+        """What must be in no text; empty where there is no key."""
+        return self.key.get_secret_value() if self.key_from else ""
 
     @property
     def host(self) -> str:
@@ -208,7 +215,9 @@ class _Look:
         return url.rstrip("/")
 
     def _price(self, model: str) -> Price | None:
-        return self.own.prices.get(model) or self.shipped.prices.usd_per_million.get(model)
+        """Of that name, else of the name without the day of its release."""
+        known = {**self.shipped.prices.usd_per_million, **self.own.prices}
+        return known.get(model) or known.get(_RELEASE.sub("", model))
 
 
 def _split(name: str, tier: Tier) -> tuple[Provider, str]:
@@ -239,10 +248,15 @@ def describe(settings: ModelSettings) -> str:
         f"${limits.money_usd:,.2f}" if limits.money_usd is not None else "",
         f"{limits.seconds:.0f} s" if limits.seconds is not None else "",
     ]
-    said = [f"models: {tiers}", f"key from {', '.join(keys)}" if keys else "no key", _most(most)]
+    said = [f"models: {tiers}", f"key from {', '.join(keys)}" if keys else "no key", _most(most), _unpriced(settings)]
     return "; ".join(part for part in said if part) + (" (offline)" if settings.offline else "")
 
 
 def _most(parts: list[str]) -> str:
     given = [part for part in parts if part]
     return f"at most {', '.join(given)}" if given else "no limit"
+
+
+def _unpriced(settings: ModelSettings) -> str:
+    names = sorted({c.name for chain in settings.chains.values() for c in chain if c.price is None})
+    return f"no price is known of {', '.join(names)}, so money is no limit there" if names else ""

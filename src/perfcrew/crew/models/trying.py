@@ -57,20 +57,22 @@ async def each(settings: ModelSettings) -> AsyncIterator[Tried]:
 
 
 async def _tried(choice: Choice, tiers: tuple[Tier, ...], settings: ModelSettings) -> Tried:
-    began = time.monotonic()
     try:
-        message, tokens = await _asked(providers.build(choice, settings), choice, settings)
+        model = providers.build(choice, settings)
+        began = time.monotonic()
+        message, tokens = await _asked(model, choice, settings)
+        seconds = time.monotonic() - began
         got = " ".join(answer.checked(message).text.split())[:60]
     except PerfcrewError as error:
         return Tried(choice=choice, tiers=tiers, wrong=error.what, do=error.do)
     except Exception as error:
-        fault = faults.of(error)
+        fault = faults.of(error, choice.secret)
         if fault.kind == "unknown":
             raise
         status = f" {fault.status}" if fault.status else ""
         wrong = f"{fault.kind}{status}: {fault.said}"
         return Tried(choice=choice, tiers=tiers, wrong=wrong, do=_do(choice, fault))
-    return Tried(choice=choice, tiers=tiers, got=got, seconds=time.monotonic() - began, tokens=tokens)
+    return Tried(choice=choice, tiers=tiers, got=got, seconds=seconds, tokens=tokens)
 
 
 async def _asked(model: BaseChatModel, choice: Choice, settings: ModelSettings) -> tuple[AIMessage, Tokens]:
