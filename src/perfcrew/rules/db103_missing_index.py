@@ -163,7 +163,7 @@ def _writes(scene: Scene, trial: IndexTrial) -> dict[str, Cited | str | None]:
     if seen is None or at is None:
         return dict.fromkeys(("some", "insert", "inserting", "served"))
     one, path = seen.body.advised[at], f"advised.{at}.writes"
-    measured = one.writes is not None and one.writes.insert_before_ms is not None
+    measured = one.writes is not None and one.writes.insert_verdict == "regressed"
     return {
         "some": seen.cite(f"{path}.rows_count") if measured else None,
         "insert": seen.cite(f"{path}.insert_before_ms") if measured else None,
