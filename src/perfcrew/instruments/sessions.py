@@ -23,10 +23,10 @@ class Clone(Protocol):
 
     @property
     def engine(self) -> str:
-        """`sqlite`, `postgresql` or `none`."""
+        """`sqlite`, `postgresql`, `mysql` or `none`."""
 
     def connect(self) -> Any:
-        """A DBAPI connection: sqlite3's or psycopg's."""
+        """A DBAPI connection: sqlite3's, psycopg's or PyMySQL's."""
 
 
 class Refused(Exception):
@@ -124,13 +124,15 @@ class Session(Protocol):
 @contextmanager
 def session(clone: Clone) -> Iterator[Session]:
     """A session on that clone, ended with the block. Raises Unmeasurable where there is no database."""
+    from perfcrew.instruments.session_mysql import MysqlSession
     from perfcrew.instruments.session_postgres import PostgresSession
     from perfcrew.instruments.session_sqlite import SqliteSession
 
-    if clone.engine not in ("sqlite", "postgresql"):
+    made = {"sqlite": SqliteSession, "postgresql": PostgresSession, "mysql": MysqlSession}.get(clone.engine)
+    if made is None:
         raise Unmeasurable("there is no database to plan statements on", do="set `target.database_url`")
     with closing(clone.connect()) as db:
-        yield SqliteSession(db) if clone.engine == "sqlite" else PostgresSession(db)
+        yield made(db)
 
 
 def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:

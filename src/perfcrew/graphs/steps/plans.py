@@ -202,7 +202,7 @@ def _parameters(span: Span) -> object:
 
 def _used(context: Context, clone: Clone) -> None:
     """How the indexes that are there are used: asked of the user's own PostgreSQL, a clone has no statistics."""
-    if context.has(USAGE):
+    if context.has(USAGE) or clone.engine == "mysql":  # whose statistics begin with each start of the server
         return
     try:
         original = context.data.original()
