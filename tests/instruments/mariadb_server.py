@@ -40,9 +40,7 @@ def serving() -> Iterator[str]:
     # As root it runs only when told to.
     common = [binary, "--no-defaults", f"--datadir={data}", *_SMALL, *(["--user=root"] if os.geteuid() == 0 else [])]
     try:
-        subprocess.run(
-            [*common, "--bootstrap"], input=_system_tables(), check=True, capture_output=True, timeout=UP_S
-        )
+        subprocess.run([*common, "--bootstrap"], input=_system_tables(), check=True, capture_output=True, timeout=UP_S)
         process = subprocess.Popen(
             [*common, f"--socket={folder / 's'}", f"--port={port}", "--bind-address=127.0.0.1",
              f"--pid-file={folder / 'pid'}"],

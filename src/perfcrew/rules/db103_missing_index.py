@@ -13,7 +13,8 @@ Confidence: 0.95, since it was built and measured; 0.85 where fewer than three r
 Where a plan uses several of the advised ones, each is a finding with what it adds beside the others.
 Limits: only as true as the clone's data are like production's. Conditions are partial only where the text of the
 statement has them, since a server may plan without the values, and a value only where it is no request's own: a word
-or small number that executions with differing texts share. MySQL and MariaDB are not looked at.
+or small number that executions with differing texts share. On MySQL and MariaDB indexes are of plain columns, and what
+they add to writes is not measured.
 """
 
 from __future__ import annotations

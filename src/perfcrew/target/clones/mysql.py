@@ -201,10 +201,12 @@ def _made(cursor: Any, kind: str, name: str) -> tuple[str, str]:
 def _fill(db: Connection, original: str, tables: Sequence[tuple[str, str]], columns: dict[str, list[str]]) -> None:
     with db.cursor() as cursor:
         with suppress(driver().err.MySQLError):
-            cursor.execute("SET SESSION sql_log_bin = 0")  # no replica needs it; not everybody may say so
-        cursor.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
-        cursor.execute(f"SET SESSION lock_wait_timeout = {int(_CONNECT_S)}")
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute(f"{_TAG}SET SESSION sql_log_bin = 0")  # no replica needs it; not everybody may say so
+        cursor.execute(
+            f"{_TAG}SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
+        )
+        cursor.execute(f"{_TAG}SET SESSION lock_wait_timeout = {int(_CONNECT_S)}")
+        cursor.execute(f"{_TAG}SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         for _, statement in tables:
             cursor.execute(_TAG + statement)
         for table, _ in tables:
@@ -286,7 +288,7 @@ def count(db: Connection) -> dict[str, int]:
 def empty(db: Connection, keep: frozenset[str]) -> None:
     """Delete the rows of every table but these."""
     with db.cursor() as cursor:
-        cursor.execute("SET SESSION foreign_key_checks = 0")
+        cursor.execute(f"{_TAG}SET SESSION foreign_key_checks = 0")
         for name in tables(db):
             if name not in keep:
                 cursor.execute(f"{_TAG}TRUNCATE TABLE {quoted(name)}")
