@@ -24,10 +24,10 @@ def install() -> None:
     for name in ("pymysql", "MySQLdb"):
         when_imported(f"{name}.cursors", functools.partial(_hook, wrap_one=_sender))
         when_imported(f"{name}.connections", functools.partial(_hook_connection, around=wrap))
+    when_imported("aiomysql.cursors", functools.partial(_hook, wrap_one=_async_sender))
     for name in ("aiomysql", "asyncmy"):
-        when_imported(f"{name}.cursors", functools.partial(_hook, wrap_one=_async_sender))
-    when_imported("aiomysql.connection", functools.partial(_hook_connection, around=wrap_async))
-    when_imported("asyncmy.connection", functools.partial(_hook_connection, around=wrap_async))
+        when_imported(f"{name}.connection", functools.partial(_hook_connection, around=wrap_async))
+    when_imported("asyncmy.connection", _hook_factory)
 
 
 def _hook(module: Any, wrap_one: Any) -> None:
@@ -35,6 +35,30 @@ def _hook(module: Any, wrap_one: Any) -> None:
     cls = getattr(module, "BaseCursor", None) or module.Cursor
     for name in ("execute", "executemany"):
         setattr(cls, name, wrap_one(cls.__dict__[name], name == "executemany"))
+
+
+def _hook_factory(module: Any) -> None:
+    """asyncmy's cursors are compiled and take no method of ours: its connections give those of classes below them."""
+    original = module.Connection.cursor
+
+    @functools.wraps(original)
+    def cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = original(self, *args, **kwargs)
+        return _below(made, self) or made
+
+    module.Connection.cursor = cursor
+
+
+@guarded
+def _below(made: Any, connection: Any) -> Any:
+    told = {"query_callback": made._query_callback} if hasattr(made, "_query_callback") else {}
+    return _watched(type(made))(connection, echo=bool(made._echo), **told)
+
+
+@functools.lru_cache(maxsize=64)
+def _watched(cls: Any) -> Any:
+    methods = {name: _async_sender(getattr(cls, name), name == "executemany") for name in ("execute", "executemany")}
+    return type(cls.__name__, (cls,), methods)
 
 
 def _sender(original: Any, many: bool) -> Any:

@@ -131,6 +131,7 @@ async def test_the_target_writes_to_the_clone_alone(server: str, tmp_path: Path)
     tree.mkdir()
     shutil.copy(APPS / "orm_app.py", tree)
     what = project(tree, *UVICORN, framework="fastapi", database_url=server, database_variable="SHOP_DB")
+    what = what.model_copy(update={"start_timeout_s": 90.0})
     async with await clone.prepare(what, workspace=tmp_path / "work", registry=registry) as template:
         data = await template.clone("one")
         assert (template.engine, template.original, data.engine) == ("mysql", None, "mysql")
