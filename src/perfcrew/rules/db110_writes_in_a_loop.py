@@ -43,7 +43,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
         return []
     found: dict[tuple[str, int], Seen] = {}
     for seen in statements.seen(scene, traced):
-        line = (seen.group.site.place.file, seen.group.site.place.line)
+        line = seen.group.site.on_line
         dearer = line not in found or seen.busy_ms > found[line].busy_ms
         if _repeats(seen, limits) and dearer and not _fed_back(scene, seen):
             found[line] = seen
