@@ -82,7 +82,7 @@ def _table(table: Mapping[str, Any], depth: int, aliases: Mapping[str, str]) -> 
     )
 
 
-def _counted(table: Mapping[str, Any]) -> dict[str, float]:
+def _counted(table: Mapping[str, Any]) -> dict[str, Any]:
     """What ANALYZE counted: rows that were looked at, and those of them that the condition let through."""
     rows, loops = table.get("r_rows"), table.get("r_loops")
     if rows is None or loops is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -128,11 +128,15 @@ def session(clone: Clone) -> Iterator[Session]:
     from perfcrew.instruments.session_postgres import PostgresSession
     from perfcrew.instruments.session_sqlite import SqliteSession
 
-    made = {"sqlite": SqliteSession, "postgresql": PostgresSession, "mysql": MysqlSession}.get(clone.engine)
-    if made is None:
+    kinds: dict[str, Callable[[Any], Session]] = {
+        "sqlite": SqliteSession,
+        "postgresql": PostgresSession,
+        "mysql": MysqlSession,
+    }
+    if clone.engine not in kinds:
         raise Unmeasurable("there is no database to plan statements on", do="set `target.database_url`")
     with closing(clone.connect()) as db:
-        yield made(db)
+        yield kinds[clone.engine](db)
 
 
 def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:
