@@ -18,6 +18,7 @@ from .statement import Statement, columns_of
 _SYSTEM = "mysql"
 _IN_TRANSACTION = 1
 """SERVER_STATUS_IN_TRANS of the protocol."""
+_below_of: dict[Any, Any] = {}
 
 
 def install() -> None:
@@ -55,10 +56,12 @@ def _below(made: Any, connection: Any) -> Any:
     return _watched(type(made))(connection, echo=bool(made._echo), **told)
 
 
-@functools.lru_cache(maxsize=64)
 def _watched(cls: Any) -> Any:
-    methods = {name: _async_sender(getattr(cls, name), name == "executemany") for name in ("execute", "executemany")}
-    return type(cls.__name__, (cls,), methods)
+    if cls not in _below_of:
+        send = ("execute", "executemany")
+        methods = {name: _async_sender(getattr(cls, name), name == "executemany") for name in send}
+        _below_of[cls] = type(cls.__name__, (cls,), methods)
+    return _below_of[cls]
 
 
 def _sender(original: Any, many: bool) -> Any:
