@@ -72,9 +72,10 @@ def over_tls(port: int, folder: Path) -> Iterator[int]:
         writer.close()
 
     loop = asyncio.new_event_loop()
-    serving = loop.run_until_complete(asyncio.start_server(met, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    made = asyncio.start_server(met, "127.0.0.1", 0, ssl=context)
+    serving = asyncio.run_coroutine_threadsafe(made, loop).result(10)
     yield serving.sockets[0].getsockname()[1]
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
