@@ -26,11 +26,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-MEASURING = tests/graphs/test_optimize.py tests/graphs/test_traded.py tests/demo
-# What measures runs alone, after the rest: two cores can't time one thing while they do another.
+ALONE = $(shell grep -rlF pytest.mark.alone tests --include=test_*.py)
+# What measures runs alone, after the rest: two cores can't time one thing while they do another. The rest waits much.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(MEASURING))
-	$(BIN)/pytest $(MEASURING)
+	$(BIN)/pytest -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m alone $(ALONE)
 
 fix: setup
 	$(BIN)/ruff check --fix .
