@@ -41,4 +41,4 @@ bench: setup
 	@for f in benchmarks/cli.py benchmarks/probe.py benchmarks/load.py benchmarks/review.py benchmarks/compare.py benchmarks/model_fanout.py benchmarks/model_faults.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist .cache/compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis
