@@ -57,7 +57,7 @@ def keepable(case: Case, spot: Spot, known: Models) -> Keepable:
         raise Unwritable("in Django keep it by `cache.get_or_set` with a key of your own: querysets are lazy")
     refuse_writes(function)
     _refuse_context(function)
-    _refuse_held(case)
+    refuse_held(case)
     returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
     final = function.body[-1]
     if len(returns) != 1 or not isinstance(final, ast.Return) or final.value is None:
@@ -78,7 +78,7 @@ def _refuse_context(function: Function) -> None:
         )
 
 
-def _refuse_held(case: Case) -> None:
+def refuse_held(case: Case) -> None:
     """Raises Unwritable where the project gives sessions or connections something that answers may hang on."""
     for text in project.sources(case.root):
         held = None if project.is_test(case.root, text.path) else _HELD.search(text.text)

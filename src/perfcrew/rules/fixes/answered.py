@@ -1,0 +1,78 @@
+"""What an endpoint's answer reads of the objects that it is made of: the fields of pydantic's models."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from perfcrew.rules.fixes import declared, project
+from perfcrew.rules.fixes.edits import Unwritable
+from perfcrew.rules.fixes.sight import last
+from perfcrew.rules.source import Function, dotted
+
+_METHODS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route", "route"})
+_LISTS = frozenset({"list", "List", "Sequence", "Iterable"})
+_OTHERWISE = re.compile(r"alias|\b(model|root)_validator\b|getter_dict|alias_generator|model_serializer|mode='wrap'")
+_BASES = frozenset({"BaseModel"})
+
+
+def of_handler(function: Function) -> ast.expr | None:
+    """What an endpoint says that it answers with; None where the function is no endpoint.
+
+    Raises Unwritable for an endpoint that doesn't say it.
+    """
+    routes = [
+        d
+        for d in function.decorator_list
+        if isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute) and d.func.attr in _METHODS
+    ]
+    if not routes:
+        return None
+    said = next((k.value for d in routes for k in d.keywords if k.arg == "response_model"), function.returns)
+    if said is None or ast.unparse(said) == "None":
+        raise Unwritable(f"`{function.name}` does not say what it answers with: all columns may be sent")
+    return said
+
+
+def named_in(said: ast.expr, many: bool) -> list[str]:
+    """The model's name in `list[Book]`, `Book`, `Book | None`. Raises Unwritable for any other form."""
+    if isinstance(said, ast.Constant) and isinstance(said.value, str):
+        return named_in(ast.parse(said.value, mode="eval").body, many)
+    if isinstance(said, ast.BinOp):
+        sides = [s for s in (said.left, said.right) if ast.unparse(s) != "None"]
+        return [n for s in sides for n in named_in(s, many)]
+    if isinstance(said, ast.Subscript) and last(dotted(said.value)) == "Optional":
+        return named_in(said.slice, many)
+    listed = isinstance(said, ast.Subscript) and last(dotted(said.value)) in _LISTS
+    if listed != many or not (listed or dotted(said)):
+        raise Unwritable(f"what an answer of `{ast.unparse(said)}` reads of the rows can't be told")
+    return named_in(said.slice, many=False) if isinstance(said, ast.Subscript) else [dotted(said)]
+
+
+def fields(root: Path, name: str) -> list[str]:
+    """The names that a model of pydantic reads of an object. Raises Unwritable where it may read others."""
+    found: dict[str, None] = {}
+    for node in lineage(root, name):
+        if _OTHERWISE.search(ast.unparse(node)):
+            raise Unwritable(f"`{node.name}` reads what it is made of in a way of its own")
+        for statement in node.body:
+            field = declared.assigned(statement) if isinstance(statement, ast.AnnAssign) else ""
+            if field and field[0] != "_" and field != "model_config" and "ClassVar" not in ast.unparse(statement):
+                found[field] = None
+    return list(found)
+
+
+def lineage(root: Path, name: str) -> Iterator[ast.ClassDef]:
+    """The model's class and those that it is made of. Raises Unwritable where they aren't all the project's own."""
+    node = project.class_named(root, last(name))
+    if node is None:
+        raise Unwritable(f"what `{last(name)}` reads of the rows can't be told")
+    yield node
+    bases = [dotted(b) for b in node.bases]
+    if not bases or any(k.arg == "table" for k in node.keywords):
+        raise Unwritable(f"`{last(name)}` is no model of pydantic: what it reads of the rows can't be told")
+    for base in bases:
+        if last(base) not in _BASES:
+            yield from lineage(root, base)
