@@ -1,4 +1,4 @@
-"""What an endpoint's answer reads of the objects that it is made of: the fields of pydantic's models."""
+"""What an answer reads of the objects that it is made of: the fields of pydantic's models, and of serializers of DRF."""
 
 from __future__ import annotations
 
@@ -76,3 +76,32 @@ def lineage(root: Path, name: str) -> Iterator[ast.ClassDef]:
     for base in bases:
         if last(base) not in _BASES:
             yield from lineage(root, base)
+
+
+def serialized(root: Path, name: str) -> list[str]:
+    """The attributes that a ModelSerializer reads of an object. Raises Unwritable where it may read others."""
+    node = project.class_named(root, last(name))
+    if node is None or not any(last(dotted(b)).endswith("ModelSerializer") for b in node.bases) or len(node.bases) > 1:
+        raise Unwritable(f"`{last(name)}` is no plain serializer: what it reads of the rows can't be told")
+    if any(isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef)) for s in node.body):
+        raise Unwritable(f"`{node.name}` has methods of its own, which may read more of the rows")
+    meta = next((s for s in node.body if isinstance(s, ast.ClassDef) and s.name == "Meta"), None)
+    values = [s.value for s in (meta.body if meta else ()) if declared.assigned(s) == "fields" and isinstance(s, ast.Assign)]
+    listed = values[0].elts if values and isinstance(values[0], (ast.List, ast.Tuple)) else []
+    names = [e.value for e in listed if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+    if not names or len(names) != len(listed):
+        raise Unwritable(f"`{node.name}` does not list its fields one by one")
+    given = {declared.assigned(s): declared.call_of(s) for s in node.body if declared.call_of(s) is not None}
+    return [_source(node, name, given.get(name)) for name in names]
+
+
+def _source(node: ast.ClassDef, name: str, field: ast.Call | None) -> str:
+    """What a field reads: its `source`, else what is named as it is."""
+    if field is not None and not last(dotted(field.func)).endswith("Field"):
+        raise Unwritable(f"`{name}` of `{node.name}` is made by a serializer of its own: it reads a relation")
+    if field is not None and last(dotted(field.func)) in ("SerializerMethodField", "ReadOnlyField", "HiddenField"):
+        raise Unwritable(f"what `{name}` of `{node.name}` reads can't be told")
+    source = declared.text_of(field, "source") or name
+    if "." in source or source == "*":
+        raise Unwritable(f"`{name}` of `{node.name}` reads `{source}`: a relation, or the whole row")
+    return source

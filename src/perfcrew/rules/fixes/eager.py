@@ -57,7 +57,7 @@ def _said(path: tuple[Relation, ...]) -> str:
 
 def _write_option(case: Case, edits: Edits, models: Models, found: Way, loader: str) -> None:
     load = found.load
-    _refuse_streams(load)
+    refuse_streams(load)
     options = [c for c in load.chain if last(dotted(c.func)) == "options"]
     given = [a for c in options for a in c.args] + _given_to_get(load)
     wanted = [_attribute(edits, load, models, r, first=not n) for n, r in enumerate(found.path)]
@@ -84,7 +84,8 @@ def add_option(case: Case, edits: Edits, load: Load, option_code: str) -> None:
         chained(edits, load.spot, load.node, f".options({option_code})", width_of(case.root, load.spot.text))
 
 
-def _refuse_streams(load: Load) -> None:
+def refuse_streams(load: Load) -> None:
+    """Raises Unwritable where not whole rows of the class come."""
     columns = [a for a in getattr(load.node, "args", []) if not isinstance(a, (ast.Name, ast.Attribute))]
     if (
         any(

@@ -19,10 +19,14 @@ from perfcrew.rules.fixes.turning import refuse_writes, writes
 from perfcrew.rules.source import Function, Source, dotted, names
 
 _SESSION = re.compile(r"\b(AsyncSession|Session|SessionDep|DbSession|DBSession)\b|^(SessionDep|DbDep)$")
+_CLIENT = re.compile(r"\b(Strict)?(Redis|Valkey)\b")
 _CONNECTION = re.compile(r"\b(Connection|Cursor|Pool|Database)\b")
 _KEYS = re.compile(r"^(int|str|bool|float|bytes|UUID|uuid\.UUID|Limit|Offset)( \| None)?$")
 _TAKEN = re.compile(r"^Annotated\[(int|str|bool|float)\b")
-_WHO = frozenset({"request", "current_user", "g", "session", "user", "tenant", "contextvars", "get_current_user"})
+_WHO = frozenset(
+    {"request", "current_user", "g", "session", "user", "tenant", "contextvars", "get_current_user"}
+    | {"_", "gettext", "ngettext", "pgettext", "get_language", "get_current_timezone", "get_current_site"}
+)
 _APART = re.compile(
     r"(^|[/_])(seed|seeds|fixtures?|factories|factory|migrations|alembic|versions|scripts?|commands)([/_.]|$)"
 )
@@ -49,11 +53,11 @@ class Writer(NamedTuple):
     commit: ast.stmt
 
 
-def keepable(case: Case, spot: Spot, known: Models) -> Keepable:
-    """Raises Unwritable with what speaks against keeping the function's answer."""
+def keepable(case: Case, spot: Spot, known: Models, shared: bool = False) -> Keepable:
+    """Raises Unwritable with what speaks against keeping the function's answer, in the process or `shared` by several."""
     function = spot.function
     assert function is not None
-    if case.app.project.framework == "django":
+    if case.app.project.framework == "django" and not shared:
         raise Unwritable("in Django keep it by `cache.get_or_set` with a key of your own: querysets are lazy")
     refuse_writes(function)
     _refuse_context(function)
@@ -64,7 +68,7 @@ def keepable(case: Case, spot: Spot, known: Models) -> Keepable:
         raise Unwritable(f"`{function.name}` does not end in one return")
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)):
         raise Unwritable(f"`{function.name}` is a generator")
-    return Keepable(_key(function), final, _copy(case, function, known))
+    return Keepable(_key(function, shared), final, _copy(case, function, known))
 
 
 def _refuse_context(function: Function) -> None:
@@ -89,15 +93,23 @@ def refuse_held(case: Case) -> None:
             )
 
 
-def _key(function: Function) -> list[str]:
+def _key(function: Function, shared: bool) -> list[str]:
+    """As code: of an engine only what leads to it can be shared by processes."""
     found: list[str] = []
     for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs):
         annotation = sight.annotation_of(function, argument.arg)
-        if _SESSION.search(annotation):
+        if shared and _CLIENT.search(annotation):
+            continue
+        if _SESSION.search(annotation) and shared:
+            url = f"{argument.arg}.get_bind().engine.url"
+            found[:0] = [f"{url}.host", f"{url}.port", f"{url}.database"]
+        elif _SESSION.search(annotation):
             # Another database has other answers: tests use several in one process.
             found.insert(0, f"{argument.arg}.get_bind().engine")
         elif _CONNECTION.search(annotation):
             raise Unwritable(f"which database `{argument.arg}` leads to can't be told for a key")
+        elif shared and re.search(r"\b(bytes|UUID)\b", annotation):
+            found.append(f"str({argument.arg})")
         elif _KEYS.match(annotation) or _TAKEN.match(annotation):
             found.append(argument.arg)
         else:
@@ -105,7 +117,7 @@ def _key(function: Function) -> list[str]:
             raise Unwritable(f"the argument `{argument.arg}` is {said}: it may not be fit for a key")
     if function.args.vararg or function.args.kwarg:
         raise Unwritable(f"`{function.name}` takes any arguments")
-    if not found:
+    if not found and not shared:
         raise Unwritable(f"`{function.name}` has no arguments: which database it reads can't be told for a key")
     return found
 
@@ -151,11 +163,21 @@ def writers(case: Case, spot: Spot, known: Models) -> list[Writer]:
         where = text.path.relative_to(case.root).as_posix()
         if where != spot.file:
             raise Unwritable(f"`{function.name}` in {where} writes to what is read: it would have to drop what is kept")
-        commit = next((s for s in reversed(function.body) if _commits(s)), None)
-        if commit is None:
-            raise Unwritable(f"`{function.name}` writes to what is read, and commits elsewhere")
-        found.append(Writer(function, commit))
+        found.append(Writer(function, _last_write(case, function)))
     return found
+
+
+def _last_write(case: Case, function: Function) -> ast.stmt:
+    """The statement after which what is kept is old: the last commit, for Django the last write."""
+    if case.app.project.framework == "django":
+        last_one = next(s for s in reversed(function.body) if any(writes(n) for n in ast.walk(s) if isinstance(n, ast.Call)))
+        if any(isinstance(n, ast.Return) for s in function.body[:-1] for n in ast.walk(s)) or isinstance(last_one, ast.Return):
+            raise Unwritable(f"`{function.name}` writes to what is read, and may end before what is kept is dropped")
+        return last_one
+    commit = next((s for s in reversed(function.body) if _commits(s)), None)
+    if commit is None:
+        raise Unwritable(f"`{function.name}` writes to what is read, and commits elsewhere")
+    return commit
 
 
 def _refuse_traced(case: Case, read: frozenset[str]) -> None:

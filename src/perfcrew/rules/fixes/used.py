@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 from perfcrew.rules.fixes import answered, imports, project, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
-from perfcrew.rules.fixes.models import Model
+from perfcrew.rules.fixes.models import Column, Model
 from perfcrew.rules.fixes.places import Spot
 from perfcrew.rules.fixes.reach import as_spot, callers
 from perfcrew.rules.fixes.sight import last
@@ -107,7 +107,7 @@ class _Follow:
     def _column(self, name: str, said: str) -> None:
         if self._model.relation(name) is not None:
             raise Unwritable(f"{said}: a relation, which is loaded by the session that loaded the row")
-        if not any(c.attribute == name for c in self._model.columns):
+        if not any(name in _names(self._model, c) for c in self._model.columns):
             raise Unwritable(f"{said}, which is no column of {self._model.name}: what it reads can't be told")
         self.read.add(name)
 
@@ -124,6 +124,9 @@ class _Follow:
             self._sorted(spot, call)
         elif last(called) in ("model_validate", "from_orm") and call.args == [node] and not many:
             self._fields(called.rpartition(".")[0], node)
+        elif self._model.style == "django" and last(called).endswith("Serializer") and call.args[:1] == [node]:
+            for field in answered.serialized(self._case.root, called):
+                self._column(field, f"`{last(called)}` reads `{field}`")
         else:
             self._into(spot, node, call, many)
 
@@ -177,6 +180,11 @@ class _Follow:
         self._seen.add((function, "returned", many))
         for there, call in _calls_of(self._case, spot, function):
             self.value(there, call, many)
+
+
+def _names(model: Model, column: Column) -> tuple[str, ...]:
+    """Django's foreign keys are read by the column's name too, without a statement: `book.author_id`."""
+    return (column.attribute, column.name) if model.style == "django" else (column.attribute,)
 
 
 def _only_asked(parent: ast.AST | None, node: ast.expr) -> bool:
