@@ -37,12 +37,12 @@ async def top(session: AsyncSession, limit: int) -> list[Ranked]:
     rows = await session.execute(asked.order_by(func.count(Line.id).desc(), Book.id).limit(limit))
     return [Ranked(id=key, copies=copies) for key, copies in rows]
 '''
-SELL = '''
+SELL = """
 
 async def sell(session: AsyncSession, book_id: int) -> None:
     session.add(Line(book_id=book_id))
     await session.commit()
-'''
+"""
 FILES = {"shop/__init__.py": "", "shop/models.py": MODELS, "shop/schemas.py": SCHEMA, "shop/cache.py": CACHE}
 SHARED = "kept in Redis"
 
@@ -69,6 +69,7 @@ def module(root: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> ModuleT
     monkeypatch.syspath_prepend(str(root))
     for name in [n for n in sys.modules if n.split(".")[0] == "shop"]:
         monkeypatch.delitem(sys.modules, name)
+    importlib.import_module("shop.cache")
     return importlib.import_module("shop.app")
 
 
@@ -143,7 +144,7 @@ def ask_django(tmp_path: Path, more: dict[str, str] | None = None, source: str =
 def test_djangos_cache_is_asked_first_and_dropped_by_a_write(tmp_path: Path) -> None:
     text = fixed(ask_django(tmp_path, source=DJANGO[FILE] + DJANGO_SELL), "kept in Django's cache")[FILE]
     assert '    key = "shop.app.top:v1:" + hashlib.sha256(' in text
-    assert "json.dumps([cache.get(\"shop.app.top:written\", 0), limit])" in text
+    assert 'json.dumps([cache.get("shop.app.top:written", 0), limit])' in text
     assert "    known = cache.get(key)\n    if known is not None:\n        return known\n" in text
     assert "    cache.set(key, answer, 30)\n    return answer\n" in text
     assert text.endswith("    Book.objects.create(title=title)\n    transaction.on_commit(_forget_top)\n")

@@ -52,7 +52,8 @@ DONE = {
         "    found = values\n    return found\n",
     ),
     "writes of a hash": (
-        HEAD + "    for i in ids:\n        await redis.hset(f'book:{i}', 'seen', 1)\n        await redis.delete(f'old:{i}')\n",
+        HEAD
+        + "    for i in ids:\n        await redis.hset(f'book:{i}', 'seen', 1)\n        await redis.delete(f'old:{i}')\n",
         "pipeline",
         "    async with redis.pipeline(transaction=False) as pipe:\n        for i in ids:\n"
         "            pipe.hset(f'book:{i}', 'seen', 1)\n            pipe.delete(f'old:{i}')\n"
@@ -77,7 +78,8 @@ DONE = {
         "        found.append(book)\n    return found\n",
     ),
     "Django's cache, written": (
-        DJANGO + "    for i in ids:\n        cache.set(f'book:{i}', str(i), timeout=60)\n    return cache.get('book:1')\n",
+        DJANGO
+        + "    for i in ids:\n        cache.set(f'book:{i}', str(i), timeout=60)\n    return cache.get('book:1')\n",
         "set_many",
         "    cache.set_many({f'book:{i}': str(i) for i in ids}, 60)\n    return cache.get('book:1')\n",
     ),
@@ -91,7 +93,9 @@ DONE = {
 
 def needle(source: str) -> str:
     return next(
-        n for n in ("redis.h", "redis.get", "caches['pages'].d", "cache.set(f", "= cache.get(", ": cache.get(") if n in source
+        n
+        for n in ("redis.h", "redis.get", "caches['pages'].d", "cache.set(f", "= cache.get(", ": cache.get(")
+        if n in source
     )
 
 

@@ -156,7 +156,12 @@ def test_only_the_columns_that_are_read(name: str, tmp_path: Path) -> None:
     needle = next(n for n in ("session.execute", "session.scalars", "session.query") if n in source)
     answers = asked(tmp_path, "DB106", files, At(needle, "page"), subject="Article.body")
     for variant, text in expected.items():
-        assert text in fixed(answers, variant)["shop/app.py"]
+        assert bare(text) in bare(fixed(answers, variant)["shop/app.py"])
+
+
+def bare(text: str) -> str:
+    """Without blanks and line ends: a chain may be put on several lines."""
+    return "".join(text.split())
 
 
 SERIALIZER = """
@@ -182,7 +187,7 @@ def django(tmp_path: Path, source: str, serializer: str = SERIALIZER):  # type: 
 )
 def test_a_queryset_of_only_what_is_read(after: str, tmp_path: Path) -> None:
     text = fixed(django(tmp_path, VIEW + after), "only")["shop/app.py"]
-    assert "Article.objects.order_by('id').only(\"id\", \"title\")\n" in text
+    assert 'Article.objects.order_by(\'id\').only("id", "title")\n' in text
 
 
 SERIALIZED = "    return Response(ArticleSerializer(rows, many=True).data)\n"
@@ -280,6 +285,8 @@ def test_a_real_answer_is_the_same_without_the_column(tmp_path: Path) -> None:
 
 
 def _ran(root: Path) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", RUN], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))

@@ -86,7 +86,9 @@ def serialized(root: Path, name: str) -> list[str]:
     if any(isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef)) for s in node.body):
         raise Unwritable(f"`{node.name}` has methods of its own, which may read more of the rows")
     meta = next((s for s in node.body if isinstance(s, ast.ClassDef) and s.name == "Meta"), None)
-    values = [s.value for s in (meta.body if meta else ()) if declared.assigned(s) == "fields" and isinstance(s, ast.Assign)]
+    values = [
+        s.value for s in (meta.body if meta else ()) if declared.assigned(s) == "fields" and isinstance(s, ast.Assign)
+    ]
     listed = values[0].elts if values and isinstance(values[0], (ast.List, ast.Tuple)) else []
     names = [e.value for e in listed if isinstance(e, ast.Constant) and isinstance(e.value, str)]
     if not names or len(names) != len(listed):
@@ -105,3 +107,23 @@ def _source(node: ast.ClassDef, name: str, field: ast.Call | None) -> str:
     if "." in source or source == "*":
         raise Unwritable(f"`{name}` of `{node.name}` reads `{source}`: a relation, or the whole row")
     return source
+
+
+def serialized_of(root: Path, model: str) -> frozenset[str]:
+    """What serializers name of a Django model: their fields, and what a `source` of any of them leads over."""
+    found: set[str] = set()
+    for text in project.sources(root):
+        if "Serializer" not in text.text or project.is_test(root, text.path):
+            continue
+        for node in (n for n in text.tree.body if isinstance(n, ast.ClassDef) and declared.meta(n, "model")):
+            own = last(declared.meta(node, "model")) == model
+            for path in _named_paths(node):
+                found.update(path if own else path[1:])
+    return frozenset(found)
+
+
+def _named_paths(node: ast.ClassDef) -> Iterator[list[str]]:
+    """`editor.name` as its parts, for every field."""
+    given = {declared.assigned(s): declared.text_of(call, "source") for s in node.body if (call := declared.call_of(s))}
+    yield from ((source or name).split(".") for name, source in given.items())
+    yield from ([name] for name in re.findall(r"\w+", declared.meta(node, "fields")) if name not in given)

@@ -121,7 +121,10 @@ def _mget(spot: Spot, loop: ast.For | Comprehension, gathered: ast.Await | None 
         _of_comprehension(edits, spot, loop, call, words, gathered)
     title = f"Ask for all keys of {spot.function.name} in one round trip"
     variant = _variant(spot, call)
-    more = (*([_TYPES] if variant == "MGET" else []), *([_TWICE] if isinstance(loop, ast.For) and _writes(loop, call) else []))
+    more = (
+        *([_TYPES] if variant == "MGET" else []),
+        *([_TWICE] if isinstance(loop, ast.For) and _writes(loop, call) else []),
+    )
     return Draft(variant, title, {spot.file: edits.result()}, more)
 
 

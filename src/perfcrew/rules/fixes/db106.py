@@ -35,7 +35,11 @@ def fix(case: Case) -> list[Fix | Declined]:
         reason = "which rows the answer needs is decided in Python: only a developer can say that in the statement"
         return [declined(case, "rows", reason)]
     return attempt(
-        case, "columns", lambda: _left_out(case), lambda: narrow.loaded_only(case, _of(case)), lambda: narrow.plain(case, _of(case))
+        case,
+        "columns",
+        lambda: _left_out(case),
+        lambda: narrow.loaded_only(case, _of(case)),
+        lambda: narrow.plain(case, _of(case)),
     )
 
 

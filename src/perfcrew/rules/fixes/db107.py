@@ -36,7 +36,9 @@ def _together(case: Case) -> Draft:
         raise Unwritable("the statements are not sent within a function")
     known = models.read(case.root)
     if case.app.project.framework == "django" and any(m.style == "django" for m in known):
-        raise Unwritable("Django's ORM has one connection for each thread: ask for both in one statement, by subqueries")
+        raise Unwritable(
+            "Django's ORM has one connection for each thread: ask for both in one statement, by subqueries"
+        )
     if _fetches(spot):
         return _of_pool(case, spot)
     return separate.gathered(case, spot, known)

@@ -170,8 +170,12 @@ def writers(case: Case, spot: Spot, known: Models) -> list[Writer]:
 def _last_write(case: Case, function: Function) -> ast.stmt:
     """The statement after which what is kept is old: the last commit, for Django the last write."""
     if case.app.project.framework == "django":
-        last_one = next(s for s in reversed(function.body) if any(writes(n) for n in ast.walk(s) if isinstance(n, ast.Call)))
-        if any(isinstance(n, ast.Return) for s in function.body[:-1] for n in ast.walk(s)) or isinstance(last_one, ast.Return):
+        last_one = next(
+            s for s in reversed(function.body) if any(writes(n) for n in ast.walk(s) if isinstance(n, ast.Call))
+        )
+        if any(isinstance(n, ast.Return) for s in function.body[:-1] for n in ast.walk(s)) or isinstance(
+            last_one, ast.Return
+        ):
             raise Unwritable(f"`{function.name}` writes to what is read, and may end before what is kept is dropped")
         return last_one
     commit = next((s for s in reversed(function.body) if _commits(s)), None)

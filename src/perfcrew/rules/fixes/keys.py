@@ -21,7 +21,9 @@ _PLAIN = frozenset(["str", "repr", "int", "hex", "format"])
 _METHODS = frozenset(["format", "lower", "upper", "strip", "hex", "isoformat"])
 
 
-_OF_ONE_KEY = frozenset(["get", "hgetall", "smembers", "scard", "exists", "ttl", "pttl", "strlen", "llen", "type", "zcard"])
+_OF_ONE_KEY = frozenset(
+    ["get", "hgetall", "smembers", "scard", "exists", "ttl", "pttl", "strlen", "llen", "type", "zcard"]
+)
 _OF_TWO = frozenset(["hget", "sismember", "zscore", "hexists"])
 
 
@@ -94,6 +96,8 @@ def _is_of_redis(text: Source, node: ast.expr, wanted: Collection[str]) -> bool:
     """Whether this name of the file is one of redis-py's, by its imports."""
     name = dotted(node)
     package, _, rest = imports.full_name(text, name).partition(".")
+    if _CLUSTER.search(rest):
+        return False
     return bool(name) and package in _FROM and any(rest == one or rest.endswith(f".{one}") for one in wanted)
 
 
@@ -160,7 +164,9 @@ def clients_of(text: Source) -> list[Client]:
         made = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
         if isinstance(statement, ast.AnnAssign):
             name = dotted(statement.target)
-        once = sum(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(text.tree))
+        once = sum(
+            isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(text.tree)
+        )
         if name.isidentifier() and once == 1 and isinstance(made, ast.Call) and _is_of_redis(text, made.func, _MAKERS):
             found.append(_client(text, name, imports.full_name(text, dotted(made.func))))
     return found

@@ -87,7 +87,9 @@ def _depends(root: Path, text: Source, function: Function, name: str) -> str:
     """The function named in `Depends(…)` of a parameter: its default, its `Annotated`, or an alias of one; else ''."""
     every = function.args
     positional = [*every.posonlyargs, *every.args]
-    defaults = dict(zip([a.arg for a in positional[len(positional) - len(every.defaults) :]], every.defaults, strict=True))
+    defaults = dict(
+        zip([a.arg for a in positional[len(positional) - len(every.defaults) :]], every.defaults, strict=True)
+    )
     defaults |= {a.arg: d for a, d in zip(every.kwonlyargs, every.kw_defaults, strict=True) if d is not None}
     parameter = next(a for a in (*positional, *every.kwonlyargs) if a.arg == name)
     said = [defaults.get(name), parameter.annotation, _alias(root, text, parameter.annotation)]

@@ -64,7 +64,11 @@ def plain(case: Case, found: Unread) -> Draft:
     columns = _kept(case, found)
     if any(c in _OF_TUPLES or c.startswith("_") for c in columns):
         raise Unwritable("a column has the name of a method that plain rows have")
-    if not isinstance(load.node, ast.Call) or load.kind == "get" or any(last(dotted(c.func)) in ("options", "with_for_update", "distinct") for c in load.chain):
+    if (
+        not isinstance(load.node, ast.Call)
+        or load.kind == "get"
+        or any(last(dotted(c.func)) in ("options", "with_for_update", "distinct") for c in load.chain)
+    ):
         raise Unwritable("the statement loads rows of the class in a way that plain ones can't be loaded in")
     eager.refuse_streams(load)
     if load.kind == "query" and last(dotted(load.chain[-1].func) if load.chain else "") == "scalar":

@@ -29,9 +29,7 @@ from perfcrew.rules.source import covers, dotted, names
 
 _SESSION = re.compile(r"\bAsyncSession\b|SessionDep\b")
 _BEGINS = frozenset({"begin", "begin_nested", "add", "add_all", "delete", "merge", "flush", "commit", "rollback"})
-_CONNECTIONS = (
-    "Each statement takes a connection of its own while it waits: the pool has to hold as many for each request at once."
-)
+_CONNECTIONS = "Each statement takes a connection of its own while it waits: the pool has to hold as many for each request at once."
 _STATES = "Statements on several sessions see the data as of their own moments, not as of one."
 _VAIN = "When one statement fails, the others have been sent in vain."
 
@@ -101,13 +99,17 @@ def _refuse_state(case: Case, spot: Spot, session: str) -> None:
     for call in (n for n in ast.walk(spot.function) if isinstance(n, ast.Call)):
         owner, _, method = dotted(call.func).rpartition(".")
         if writes(call) or (owner == session and method in _BEGINS):
-            raise Unwritable(f"line {call.lineno} writes, or begins or ends a transaction: other sessions don't see that")
+            raise Unwritable(
+                f"line {call.lineno} writes, or begins or ends a transaction: other sessions don't see that"
+            )
     keepable.refuse_held(case)
     for text in project.sources(case.root):
         level = None if project.is_test(case.root, text.path) else re.search(r"REPEATABLE.READ|SERIALIZABLE", text.text)
         if level:
             where = text.path.relative_to(case.root).as_posix()
-            raise Unwritable(f"{where} asks for {level.group()}: statements of one transaction see one state of the data")
+            raise Unwritable(
+                f"{where} asks for {level.group()}: statements of one transaction see one state of the data"
+            )
     if any(project.depends_on(case.root, package) for package in ("aiomysql", "asyncmy")):
         raise Unwritable("on MySQL the statements of one transaction see one state of the data: those of several don't")
     _refuse_traced(case)
@@ -265,7 +267,9 @@ def _recipe(method: str) -> str:
 
 def _named_anew(read: Read, run: _Run) -> bool:
     """Whether all that clashes is the name of a result that each pair of lines uses for itself: `result = await …`."""
-    passing = frozenset().union(*(names(r.statements[0], ast.Store) for r in (read, *run.reads) if len(r.statements) > 1))
+    passing = frozenset().union(
+        *(names(r.statements[0], ast.Store) for r in (read, *run.reads) if len(r.statements) > 1)
+    )
     kept = frozenset(r.target for r in (read, *run.reads))
     stored = frozenset(r.target for r in run.reads)
     free = len(kept) == len(run.reads) + 1 and not passing & kept

@@ -31,7 +31,9 @@ _IN_ITS_OWN_WAY = re.compile(
     r"alias|validator|serializer|computed_field|exclude|PrivateAttr|forbid|strict|\bAny\b|\bobject\b|orm_mode"
     r"|Union|Generic|discriminator|Secret"
 )
-_WRITING_CLASSES = re.compile(r"(ModelViewSet|Create\w*View|Update\w*View|De(lete|stroy)\w*View|FormView|ModelForm|ModelAdmin)$")
+_WRITING_CLASSES = re.compile(
+    r"(ModelViewSet|Create\w*View|Update\w*View|De(lete|stroy)\w*View|FormView|ModelForm|ModelAdmin)$"
+)
 _CLASS = '''
 class {name}:
     """Answers in Redis for a bounded time, for all processes; without it they are read as ever."""
@@ -69,11 +71,11 @@ class {name}:
 {kept} = {name}("{key}", {seconds}{answer})
 '''
 _INIT = {
-    "plain": "        self._name, self._seconds = f\"{name}:v1\", seconds\n",
+    "plain": '        self._name, self._seconds = f"{name}:v1", seconds\n',
     "model": (
         "        self._answer, self._seconds = {adapter}(answer), seconds\n"
         "        shape = {json}.dumps(self._answer.json_schema(), sort_keys=True).encode()\n"
-        "        self._name = f\"{{name}}:{{{hashlib}.sha256(shape).hexdigest()[:8]}}\"\n"
+        '        self._name = f"{{name}}:{{{hashlib}.sha256(shape).hexdigest()[:8]}}"\n'
     ),
 }
 _OLD = f"Answers are up to {SECONDS} s old, the same for all processes; several may renew one at the same time."
@@ -146,7 +148,9 @@ def _client(case: Case, spot: Spot, function: Function) -> Client:
     fitting = [c for c in found if c.is_async == waits]
     if len(fitting) != 1:
         kind = "async" if waits else "sync"
-        raise Unwritable(f"the project has {len(fitting) or 'no'} {kind} client{'s' * (len(fitting) > 1)} of Redis in reach")
+        raise Unwritable(
+            f"the project has {len(fitting) or 'no'} {kind} client{'s' * (len(fitting) > 1)} of Redis in reach"
+        )
     return fitting[0]
 
 
@@ -169,7 +173,9 @@ def _look(case: Case, node: ast.expr, found: set[str]) -> None:
         _look(case, node.left if ast.unparse(node.right) == "None" else node.right, found)
     elif isinstance(node, ast.Subscript) and dotted(node.value) in ("list", "List"):
         _look(case, node.slice, found)
-    elif isinstance(node, ast.Subscript) and dotted(node.value) in ("dict", "Dict") and isinstance(node.slice, ast.Tuple):
+    elif (
+        isinstance(node, ast.Subscript) and dotted(node.value) in ("dict", "Dict") and isinstance(node.slice, ast.Tuple)
+    ):
         if ast.unparse(node.slice.elts[0]) != "str":
             raise Unwritable("a dict has keys that JSON turns into text")
         _look(case, node.slice.elts[1], found)
@@ -266,7 +272,10 @@ def _define(edits: Edits, spot: Spot, function: Function, client: Client, kept: 
         "object": "object",
     }
     if shape == "model":
-        names |= {"adapter": imports.bring(edits, "pydantic", "TypeAdapter"), "hashlib": imports.bring(edits, "hashlib")}
+        names |= {
+            "adapter": imports.bring(edits, "pydantic", "TypeAdapter"),
+            "hashlib": imports.bring(edits, "hashlib"),
+        }
     init = _INIT[shape].format(**names) if shape == "model" else _INIT[shape]
     load, dump = ("self._answer.validate_json(kept)", "self._answer.dump_json(value)") if shape == "model" else (
         f"{names['json']}.loads(kept)", f"{names['json']}.dumps(value)"
@@ -308,16 +317,12 @@ def _words(function: Function) -> _Words:
 
 def _look_up(edits: Edits, function: Function, what: Keepable, words: _Words, key: str, get: str, put: str) -> None:
     body = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-    edits.before(
-        body[0], f"{key}\n{words.found} = {get}\nif {words.found} is not None:\n    return {words.found}"
-    )
+    edits.before(body[0], f"{key}\n{words.found} = {get}\nif {words.found} is not None:\n    return {words.found}")
     assert what.final.value is not None
     edits.replace(what.final, f"{words.answer} = {edits.code(what.final.value)}\n{put}\nreturn {words.answer}")
 
 
-def _in_django(
-    edits: Edits, spot: Spot, function: Function, what: Keepable, writers: list[Writer], shape: str
-) -> None:
+def _in_django(edits: Edits, spot: Spot, function: Function, what: Keepable, writers: list[Writer], shape: str) -> None:
     if isinstance(function, ast.AsyncFunctionDef) or shape != "plain":
         raise Unwritable("in Django only plain answers of sync functions are kept by rule")
     cache = imports.bring(edits, "django.core.cache", "cache")

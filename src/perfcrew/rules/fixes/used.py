@@ -133,8 +133,10 @@ class _Follow:
     def _numbered(self, spot: Spot, call: ast.Call) -> None:
         loop = spot.parents.get(call)
         target = loop.target if isinstance(loop, (ast.For, ast.comprehension)) else None
-        if not isinstance(target, ast.Tuple) or len(target.elts) != 2 or not isinstance(
-            loop, (ast.For, ast.comprehension)
+        if (
+            not isinstance(target, ast.Tuple)
+            or len(target.elts) != 2
+            or not isinstance(loop, (ast.For, ast.comprehension))
         ):
             self._lost(call)
         self._turned(spot, loop, target.elts[1])
@@ -195,8 +197,11 @@ def _only_asked(parent: ast.AST | None, node: ast.expr) -> bool:
         return all(isinstance(o, ast.Constant) and o.value is None for o in others)
     tested = isinstance(parent, (ast.If, ast.While, ast.IfExp, ast.Assert)) and parent.test is node
     condition = isinstance(parent, ast.comprehension) and node in parent.ifs
-    return tested or condition or isinstance(parent, ast.Expr) or (
-        isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not)
+    return (
+        tested
+        or condition
+        or isinstance(parent, ast.Expr)
+        or (isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not))
     )
 
 
