@@ -52,8 +52,8 @@ DONE = {
         "    found = values\n    return found\n",
     ),
     "writes of a hash": (
-        HEAD
-        + "    for i in ids:\n        await redis.hset(f'book:{i}', 'seen', 1)\n        await redis.delete(f'old:{i}')\n",
+        HEAD + "    for i in ids:\n        await redis.hset(f'book:{i}', 'seen', 1)\n"
+        "        await redis.delete(f'old:{i}')\n",
         "pipeline",
         "    async with redis.pipeline(transaction=False) as pipe:\n        for i in ids:\n"
         "            pipe.hset(f'book:{i}', 'seen', 1)\n            pipe.delete(f'old:{i}')\n"

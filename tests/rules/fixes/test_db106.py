@@ -172,7 +172,8 @@ class ArticleSerializer(serializers.ModelSerializer):
         model = Article
         fields = ["id", "headline"]
 """
-DJANGO = "from django.db import models\n\n\nclass Article(models.Model):\n    title = models.TextField()\n    body = models.TextField()\n"
+DJANGO = "from django.db import models\n\n\nclass Article(models.Model):\n"
+DJANGO += "    title = models.TextField()\n    body = models.TextField()\n"
 VIEW = "def page(request):\n    rows = Article.objects.order_by('id')\n"
 
 

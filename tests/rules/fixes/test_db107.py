@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from perfcrew.core.patches import Declined, Fix
+from perfcrew.rules.fixes import propose
 
-from .cases import FILE, PYPROJECT, At, same, variant
+from ..build import App, Shot, scene, traced
+from .cases import FILE, PYPROJECT, At, application, finding, reasons, same, variant, write
 from .database import asked, fixed, refused
 
 MODELS = """
@@ -241,6 +244,14 @@ FOLLOWED = {
             )
         },
     ),
+    "a row by its key": (
+        HEAD + PAGE + "    book = await session.get(Book, least)\n" + TWO.splitlines(keepends=True)[1]
+        + "    return {'book': book.title if book else None, 'total': total}\n",
+        {},
+    ),
+    "SQLModel's way": (
+        (HEAD + PAGE + TWO + ANSWER).replace("session.scalars", "session.exec"), {},
+    ),
     "a default of the parameter": (
         HEAD.replace("import SessionDep", "import get_session").replace(
             "from fastapi import FastAPI", "from fastapi import Depends, FastAPI"
@@ -291,6 +302,16 @@ DECLINED = {
         HEAD + PAGE + "    asked = select(Book).with_for_update()\n"
         + TWO.replace("select(Book).where(Book.id > least)", "asked") + ANSWER,
         {}, "does more than to read",
+    ),
+    "a row that is got with a lock": (
+        HEAD + PAGE + "    book = await session.get(Book, least, with_for_update=True)\n"
+        + TWO.splitlines(keepends=True)[1] + "    return {'book': book.title, 'total': total}\n",
+        {}, "a class and a key alone",
+    ),
+    "a row of a class that is not known": (
+        HEAD + PAGE + "    book = await session.get(least, 3)\n" + TWO.splitlines(keepends=True)[1]
+        + "    return {'book': book.title, 'total': total}\n",
+        {}, "a class and a key alone",
     ),
     "a function that draws a number": (
         (HEAD + PAGE + TWO + ANSWER).replace("func.count(Author.id)", "func.nextval('books')"), {},
@@ -398,6 +419,34 @@ def test_declines(name: str, tmp_path: Path) -> None:
     source, others, reason = DECLINED[name]
     needle = next(n for n in ("fetchval", "scalar(select(func", "total = ") if n in source)
     assert reason in refused(ask(tmp_path, source, needle, others))
+
+
+WRITING, BEFORE, EARLIER = "UPDATE books SET title = ?", "SELECT authors.id FROM authors", "handle"
+TRACED = {
+    "only these": ([], ""),
+    "a write in the request": ([(WRITING, "page")], "writes too"),
+    "a statement of somebody else's before": ([(BEFORE, EARLIER)], "sent before these"),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_what_the_traces_show_of_the_request(name: str, tmp_path: Path) -> None:
+    more, reason = TRACED[name]
+    shop = App(tmp_path)
+    files = {"shop/__init__.py": "", "shop/models.py": MODELS, "shop/db.py": DB, FILE: HEAD + PAGE + TWO + ANSWER}
+    write(tmp_path, files)
+    shot = Shot()
+    for text, function in more:
+        shot.sql(text, None, [shop.frame(FILE, "@app.get", function)])
+    for needle in ("books = (await", "total = await"):
+        shot.sql("SELECT 1", None, [shop.library("sqlalchemy.py"), shop.frame(FILE, needle, "page")])
+    observed = scene(shop, traced([shot]))
+    seen = finding(tmp_path, "DB107", At("total = await", "page")).model_copy(
+        update={"endpoint": observed.endpoint.key}
+    )
+    answers = propose(tmp_path, seen, replace(application(tmp_path), scenes=(observed,)))
+    assert any(isinstance(a, Fix) for a in answers) is not bool(reason)
+    assert reason in reasons(answers)
 
 
 DRIVER = """

@@ -614,9 +614,10 @@ NOT_SAVED = {
     "a value of another row": (SAVES.replace("= book.price", "= book.before.price"), {}, "may have changed it"),
     "a value that is asked for": (SAVES.replace("* rate", "* rate(book)"), {}, "may depend on the row before"),
     "a call besides": (SAVES.replace("        book.save", "        tell(book)\n        book.save"), {}, "does more"),
-    "a sum over the rows": (SAVES.replace("        book.save", "        rate += 1\n        book.save"), {}, "does more"),
+    "a sum of rows": (SAVES.replace("        book.save", "        rate += 1\n        book.save"), {}, "does more"),
     "errors are caught": (
-        SAVES.replace("    for", "    try:\n     for").replace("        book", "          book") + "    except E:\n        pass\n",
+        SAVES.replace("    for", "    try:\n     for").replace("        book", "          book")
+        + "    except E:\n        pass\n",
         {},
         "catches",
     ),

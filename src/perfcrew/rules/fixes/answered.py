@@ -1,4 +1,4 @@
-"""What an answer reads of the objects that it is made of: the fields of pydantic's models, and of serializers of DRF."""
+"""What an answer reads of the objects that it is made of: fields of pydantic's models, and of serializers of DRF."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.source import covers, dotted, names
 
 _QUEUED = frozenset(
-    ["set", "setex", "psetex", "setnx", "delete", "unlink", "expire", "pexpire", "persist", "hset", "hdel", "hincrby"]
-    + ["sadd", "srem", "zadd", "zrem", "rpush", "lpush", "incr", "incrby", "decr", "decrby"]
+    {"set", "setex", "psetex", "setnx", "delete", "unlink", "expire", "pexpire", "persist", "hset", "hdel", "hincrby"}
+    | {"sadd", "srem", "zadd", "zrem", "rpush", "lpush", "incr", "incrby", "decr", "decrby"}
 )
 _ENDS = (ast.Break, ast.Return, ast.Yield, ast.YieldFrom)
 _FAILING = "A command that fails no longer keeps the later ones from being sent."

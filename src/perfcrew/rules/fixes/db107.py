@@ -72,8 +72,8 @@ def _why_not(spot: Spot, member: Member) -> str | None:
         return f"line {call.lineno} waits for something other than a statement"
     if not _is_pool(spot, owner):
         return (
-            f"line {call.lineno}: `{ast.unparse(owner)}` is not known to be a pool of asyncpg, and one connection can't "
-            "be shared by tasks"
+            f"line {call.lineno}: `{ast.unparse(owner)}` is not known to be a pool of asyncpg, and one connection "
+            "can't be shared by tasks"
         )
     text = _text(spot, call.args[0]) if call.args else None
     if text is None or not is_read(text) or binds(text):

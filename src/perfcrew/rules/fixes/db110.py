@@ -1,4 +1,4 @@
-"""DB110: a loop of writes as one call: `executemany`, SQLAlchemy's bulk insert, `bulk_create`, `bulk_update`; or one commit.
+"""DB110: a loop of writes as one call: `executemany`, SQLAlchemy's bulk insert, Django's bulk methods; or one commit.
 
 Only a loop that does nothing else, whose values are made without asking anybody, and whose rows nobody waits for.
 """

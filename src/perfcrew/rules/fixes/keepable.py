@@ -54,7 +54,7 @@ class Writer(NamedTuple):
 
 
 def keepable(case: Case, spot: Spot, known: Models, shared: bool = False) -> Keepable:
-    """Raises Unwritable with what speaks against keeping the function's answer, in the process or `shared` by several."""
+    """Raises Unwritable with what speaks against keeping the answer, in the process or `shared` by several."""
     function = spot.function
     assert function is not None
     if case.app.project.framework == "django" and not shared:

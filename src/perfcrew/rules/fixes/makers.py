@@ -213,7 +213,8 @@ def named_in(edits: Edits, root: Path, found: Maker) -> str:
         return found.name
     for statement in imports.top(edits.text):
         known = next((a for a in statement.names if a.name == found.name), None)
-        if known is not None and isinstance(statement, ast.ImportFrom):
+        modules = (found.text.path.stem, found.text.path.parent.name)
+        if known is not None and isinstance(statement, ast.ImportFrom) and last(statement.module or "") in modules:
             return known.asname or known.name
     return imports.bring(edits, module_of(root, edits.text, found.text), found.name)
 

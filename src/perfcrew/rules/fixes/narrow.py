@@ -77,7 +77,7 @@ def plain(case: Case, found: Unread) -> Draft:
     assert isinstance(load.node, ast.Call)
     _ask_for(edits, load.node, [f"{load.name}.{c}" for c in columns])
     if load.kind == "select":
-        _as_rows(edits, load)
+        _as_rows(edits, load, len(columns))
     return _draft(load, "plain columns", columns, edits, (_ROWS,), 1.0)
 
 
@@ -125,13 +125,15 @@ def _ask_for(edits: Edits, call: ast.Call, codes: list[str]) -> None:
     edits.change(call, lambda old: old.with_changes(args=arguments))
 
 
-def _as_rows(edits: Edits, load: Load) -> None:
+def _as_rows(edits: Edits, load: Load, columns: int) -> None:
     """Whole rows in place of the first thing in each. Raises Unwritable for what can't be told so."""
     call = taken.sending(load)
     assert isinstance(call.func, ast.Attribute)
     _, ends = taken.climb(load.spot, call)
     if "unique" in ends or call.func.attr == "scalar":
         raise Unwritable("the rows are taken in a way that plain ones can't be: take them by `.all()` or `.first()`")
+    if call.func.attr == "exec" and columns == 1:
+        raise Unwritable("of a single column SQLModel gives the values, not rows")
     if call.func.attr == "scalars":
         _rename(edits, call.func, "execute")
     for end in _calls(load, call):

@@ -18,7 +18,8 @@ from perfcrew.rules.fixes.places import Spot
 from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.source import dotted, names
 
-SENDS = frozenset({"scalar", "scalars", "execute"})
+SENDS = frozenset({"scalar", "scalars", "execute", "exec"})
+"""`exec` is SQLModel's: of a class it gives its rows, as `scalars` does."""
 _LISTS = frozenset({"all", "fetchall"})
 _ONES = frozenset({"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none", "fetchone"})
 _BETWEEN = frozenset({"scalars", "unique", "mappings", "tuples"})
@@ -54,8 +55,17 @@ def answer(spot: Spot, call: ast.Call, models: Models, whole: ast.expr, ends: li
     final = next((e for e in ends if e in _LISTS | _ONES), None)
     if final is None or ends[-1] != final or any(e not in _BETWEEN for e in ends[:-1]):
         raise Unwritable(f"line {call.lineno}: what is read is not taken at once, as by `.all()`")
-    model = _model(spot, call, models, method == "scalars" or bool({"scalars", "scalar"} & set(ends)))
+    model = _model(spot, call, models, method in ("scalars", "exec") or bool({"scalars", "scalar"} & set(ends)))
     return Answer(whole, model, final in _LISTS)
+
+
+def got(spot: Spot, call: ast.Call, models: Models, whole: ast.expr) -> Answer:
+    """Of `session.get(Book, key)`. Raises Unwritable where it asks for more, as for a lock."""
+    model = class_of(spot, call.args[0], models) if len(call.args) == 2 and not call.keywords else None
+    if model is None or model.style != "sqlalchemy":
+        raise Unwritable(f"line {call.lineno}: what is got is not told by a class and a key alone")
+    refuse_other(spot, call.args[1])
+    return Answer(whole, model, False)
 
 
 def _model(spot: Spot, call: ast.Call, models: Models, scalars: bool) -> Model | None:

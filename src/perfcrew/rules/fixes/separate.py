@@ -23,13 +23,13 @@ from perfcrew.rules.fixes.gathering import Argument
 from perfcrew.rules.fixes.models import Models
 from perfcrew.rules.fixes.outcomes import Draft
 from perfcrew.rules.fixes.places import Spot
-from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.fixes.turning import writes
+from perfcrew.rules.places import named
 from perfcrew.rules.source import covers, dotted, names
 
 _SESSION = re.compile(r"\bAsyncSession\b|SessionDep\b")
 _BEGINS = frozenset({"begin", "begin_nested", "add", "add_all", "delete", "merge", "flush", "commit", "rollback"})
-_CONNECTIONS = "Each statement takes a connection of its own while it waits: the pool has to hold as many for each request at once."
+_CONNECTIONS = "Each statement takes a connection of its own while it waits: the pool has to hold as many a request."
 _STATES = "Statements on several sessions see the data as of their own moments, not as of one."
 _VAIN = "When one statement fails, the others have been sent in vain."
 
@@ -68,7 +68,7 @@ def gathered(case: Case, spot: Spot, known: Models) -> Draft:
     function = spot.function
     if not isinstance(function, ast.AsyncFunctionDef):
         raise Unwritable(
-            "the statements are sent by sync code, which waits for each: ask for both in one statement, as the recipe says"
+            "the statements are sent by sync code, which waits for each: ask for both in one, as the recipe says"
         )
     session = _session(function)
     _refuse_state(case, spot, session)
@@ -79,7 +79,10 @@ def gathered(case: Case, spot: Spot, known: Models) -> Draft:
         if read.answer.model is not None:
             used.columns(case, read.answer.model, used.Rows(spot, read.answer.whole, read.answer.many))
     edits = Edits(spot.text)
-    _write(case, edits, spot, session, run, makers.named_in(edits, case.root, found))
+    sessions = makers.named_in(edits, case.root, found)
+    if sessions in sight.parameters(function) | names(function, ast.Store):
+        raise Unwritable(f"`{sessions}` is something else in `{function.name}`")
+    _write(case, edits, spot, session, run, sessions)
     title = f"Let the independent statements of {function.name} wait together, each on a session of its own"
     return Draft("own sessions", title, {spot.file: edits.result()}, (_CONNECTIONS, _STATES, _VAIN))
 
@@ -138,9 +141,9 @@ def _refuse_before(case: Case, spot: Spot, session: str, run: _Run) -> None:
     name = spot.function.name
     for trace in (t for traced in (case.scene.traced if case.scene else ()) for t in traced.traces):
         sent = sorted(statements.sent(trace), key=lambda s: s.start_ns)
-        if sent and not any(f.function.rsplit(".", 1)[-1] == name for f in sent[0].stack):
+        if sent and not any(named(f).rsplit(".", 1)[-1] == name for f in sent[0].stack):
             raise Unwritable(
-                "a statement is sent before these in the request, by a session that may hold a connection from then on: "
+                "a statement is sent before these in the request, by a session that may hold a connection by then: "
                 "while more are waited for, requests at once could hold all of the pool's"
             )
 
@@ -221,10 +224,12 @@ class _Scan:
         if target is None or not target.isidentifier() or not isinstance(call, ast.Call) or len(used_by) != 1:
             raise Unwritable(f"line {statement.lineno} uses the session in another way than to read one answer")
         owner, _, method = dotted(call.func).rpartition(".")
+        whole, ends = _ends(self._spot, waits[0])
+        if owner == self._session and method == "get" and whole is getattr(statement, "value", None) and not ends:
+            return Read((statement,), target, call, selects.got(self._spot, call, self._known, whole), "")
         if owner != self._session or method not in selects.SENDS or len(call.args) != 1 or call.keywords:
             raise Unwritable(f"line {statement.lineno} is no plain read by the session: {_recipe(method)}")
         selects.refuse_statement(self._spot, call.args[0])
-        whole, ends = _ends(self._spot, waits[0])
         if whole is getattr(statement, "value", None) and (ends or method == "scalar"):
             return Read((statement,), target, call, selects.answer(self._spot, call, self._known, whole, ends), "")
         return self._in_two(statement, following, target, call, whole)

@@ -10,6 +10,7 @@ Only answers that are the same after JSON: plain values, and pydantic's models t
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -92,7 +93,7 @@ class _Words(NamedTuple):
 def several_processes(start: Sequence[str]) -> bool:
     """Whether the target is started with more than one worker."""
     words = [w for part in start for w in re.split(r"[=\s]", part)]
-    pairs = zip(words, words[1:], strict=False)
+    pairs = itertools.pairwise(words)
     return any(a in ("--workers", "-w", "--processes") and b.isdigit() and int(b) > 1 for a, b in pairs)
 
 

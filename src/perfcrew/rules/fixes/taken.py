@@ -15,6 +15,7 @@ from perfcrew.rules.source import dotted, names
 MANY = frozenset({"all", "fetchall"})
 ONE = frozenset({"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none"})
 _PASS = frozenset({"scalars", "unique"})
+_SENDS = frozenset({"scalar", "scalars", "execute", "exec"})
 _ENDS_OF_SETS = frozenset({"first", "last", "get", "earliest", "latest", "aget", "afirst", "alast"})
 _OTHER_SETS = frozenset(
     {"values", "values_list", "dates", "datetimes", "count", "exists", "aggregate", "update", "delete", "in_bulk"}
@@ -69,7 +70,7 @@ def _of_select(load: Load, node: ast.expr) -> Rows:
 
 def _sender(spot: Spot, node: ast.expr) -> ast.Call:
     parent = spot.parents.get(node)
-    if isinstance(parent, ast.Call) and node in parent.args and _attribute(parent) in ("scalar", "scalars", "execute"):
+    if isinstance(parent, ast.Call) and node in parent.args and _attribute(parent) in _SENDS:
         return parent
     if isinstance(parent, (ast.Assign, ast.AnnAssign)) and spot.function is not None:
         stored = names(parent, ast.Store)
