@@ -124,6 +124,16 @@ REFUSED = {
     "gathered by key of a key": (
         HEAD + "    return await asyncio.gather(*(redis.get(await name(i)) for i in ids))\n", "waits",
     ),
+    "a count that is written back": (
+        HEAD + "    for i in ids:\n        book = await redis.get(f'b:{i}')\n"
+        "        await redis.set(f'b:{i}', int(book or 0) + 1)\n        print(book)\n",
+        "whatever it found",
+    ),
+    "a count where there is none": (
+        HEAD + "    for i in ids:\n        book = await redis.get(f'b:{i}')\n        if not book:\n"
+        "            await redis.incr(f'b:{i}')\n        print(book)\n",
+        "whatever it found",
+    ),
     "a default": (DJANGO + "    return [cache.get(f'b:{i}', 0) for i in ids]\n", "no single"),
     "a cache of the project's": (
         DJANGO.replace("django.core.cache", "shop.cache") + "    return {i: cache.get(f'b:{i}') for i in ids}\n",

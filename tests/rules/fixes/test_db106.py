@@ -214,6 +214,7 @@ WIDE = {
     "a row is written": "    rows[0].title = 'x'\n" + TITLES,
     "a row is returned in a tuple": "    return rows, 1\n",
     "nobody is seen to get the rows": "    return rows\n",
+    "what is in a column is changed": "    rows[0].title[0] = 'x'\n" + TITLES,
     "all attributes": "    return [vars(a) for a in rows]\n",
     "an attribute by its name": "    return [getattr(a, 'body') for a in rows]\n",
     "in a text": "    return f'{rows[0]}'\n",

@@ -25,6 +25,7 @@ _QUEUED = frozenset(
     {"set", "setex", "psetex", "setnx", "delete", "unlink", "expire", "pexpire", "persist", "hset", "hdel", "hincrby"}
     | {"sadd", "srem", "zadd", "zrem", "rpush", "lpush", "incr", "incrby", "decr", "decrby"}
 )
+_FILLING = frozenset({"set", "setex", "psetex", "setnx", "hset", "sadd", "expire", "aset"})
 _ENDS = (ast.Break, ast.Return, ast.Yield, ast.YieldFrom)
 _FAILING = "A command that fails no longer keeps the later ones from being sent."
 _TWICE = "A key that is asked for twice and missing is made twice: before, the second turn found what the first kept."
@@ -148,6 +149,8 @@ def _turned(spot: Spot, call: ast.Call) -> frozenset[str]:
 def _get(loop: ast.AST) -> ast.Call:
     """The only `client.get(key)` of the loop."""
     found = [n for n in ast.walk(loop) if keyed.is_get(n)]
+    values = [n for n in found if isinstance(n.func, ast.Attribute) and n.func.attr in ("get", "aget")]  # type: ignore[attr-defined]
+    found = values if len(values) == 1 else found
     if len(found) != 1 or not isinstance(found[0], ast.Call):
         raise Unwritable("the loop has no single `client.get(key)`: a wrapper around the client has to offer many keys")
     return found[0]
@@ -247,6 +250,16 @@ def _check_turn(loop: ast.For, call: ast.Call, name: str) -> None:
     for other in _writes(loop, call):
         if [ast.unparse(a) for a in other.args[: len(own)]] != own:
             raise Unwritable("a turn writes other keys than its own, which a later turn may read")
+        if not keyed.is_get(other) and not _fills(loop, other, name):
+            raise Unwritable("a turn writes its key whatever it found: a key that comes twice would end up as another")
+
+
+def _fills(loop: ast.For, write: ast.Call, name: str) -> bool:
+    """Whether the write is done only where nothing was found, and puts the whole of it there."""
+    if not isinstance(write.func, ast.Attribute) or write.func.attr not in _FILLING:
+        return False
+    tests = [n.test for n in ast.walk(loop) if isinstance(n, ast.If) and any(write in ast.walk(s) for s in n.body)]
+    return any(ast.unparse(t) in (f"{name} is None", f"not {name}") for t in tests)
 
 
 def _check_condition(spot: Spot, loop: Comprehension, call: ast.Call) -> None:

@@ -226,7 +226,9 @@ def module_of(root: Path, text: Source, wanted: Source) -> str:
     """
     parts = wanted.path.relative_to(root).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
-    names = [".".join(parts[n:]) for n in range(len(parts))]
+    # What lies within a package is not imported by a part of its name.
+    outer = [n for n in range(len(parts)) if not (root.joinpath(*parts[:n]) / "__init__.py").exists()]
+    names = [".".join(parts[n:]) for n in outer]
     for one in (text, *project.sources(root)):
         for statement in imports.top(one):
             module = statement.module if isinstance(statement, ast.ImportFrom) and not statement.level else None

@@ -36,7 +36,9 @@ def together(spot: Spot, loop: ast.For, computing: Collection[str]) -> Draft:
     assert spot.function is not None
     if loop.orelse:
         raise Unwritable("the loop has an `else`")
-    for node in (n for a in (*call.args, *(k.value for k in call.keywords), loop.iter) for n in ast.walk(a)):
+    queried = ".objects." in ast.unparse(loop.iter)
+    given = [*call.args, *(k.value for k in call.keywords), *([] if queried else [loop.iter])]
+    for node in (n for a in given for n in ast.walk(a)):
         if isinstance(node, (ast.Await, ast.NamedExpr, ast.Yield)):
             raise Unwritable("what is written is waited for, or kept, in the loop")
         if isinstance(node, ast.Call) and not (node in ast.walk(loop.iter) and _goes_over(node)):

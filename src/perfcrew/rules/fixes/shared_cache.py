@@ -44,9 +44,9 @@ class {name}:
     {def_} key(self, client: {client}, *parts: {object}) -> str:
         try:
             written = int({await_}client.get(f"{{self._name}}:written") or 0)
-        except {error}:
+            return f"{{self._name}}:{{written}}:{{{json}.dumps(parts)}}"
+        except ({error}, TypeError, ValueError):
             return ""
-        return f"{{self._name}}:{{written}}:{{{json}.dumps(parts)}}"
 
     {def_} get(self, client: {client}, key: str) -> {any}:
         try:
@@ -81,6 +81,7 @@ _INIT = {
 }
 _OLD = f"Answers are up to {SECONDS} s old, the same for all processes; several may renew one at the same time."
 _TRIPS = "Each read pays two round trips to the cache, and what is kept takes its memory."
+_DOWN = "Where Django's cache does not answer, reading raises what its backend raises."
 _UNSEEN = "No write to {tables} was found in the application: what others write shows {seconds} s later at most."
 
 
@@ -117,13 +118,13 @@ def kept(case: Case) -> Draft:
         _in_redis(case, edits, spot, spot.function, what, writers, client, shape)
     title = f"Keep the answer of {spot.function.name} for {SECONDS} s in the cache that is shared"
     variant = "kept in Redis" if client else "kept in Django's cache"
-    return Draft(variant, title, {spot.file: edits.result()}, _risks(case, writers), ttl_s=SECONDS)
+    return Draft(variant, title, {spot.file: edits.result()}, _risks(case, writers, django), ttl_s=SECONDS)
 
 
-def _risks(case: Case, writers: list[Writer]) -> tuple[str, ...]:
+def _risks(case: Case, writers: list[Writer], django: bool) -> tuple[str, ...]:
     named = ", ".join(f"`{t}`" for t in sorted(keepable.tables_of(case)))
     unseen = () if writers else (_UNSEEN.format(tables=named, seconds=SECONDS),)
-    return (_OLD, _TRIPS, *unseen)
+    return (_OLD, _TRIPS, *((_DOWN,) if django else ()), *unseen)
 
 
 def _refuse_unseen(case: Case, known: models.Models) -> None:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-from perfcrew.rules.fixes import answered, imports, project, sight
+from perfcrew.rules.fixes import answered, declared, imports, project, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.models import Column, Model
@@ -21,6 +21,7 @@ from perfcrew.rules.source import Function, dotted
 
 _ASKED = frozenset({"len", "bool"})
 _SAME = frozenset({"list", "tuple", "reversed"})
+_COLUMNS = frozenset({"mapped_column", "Column", "Field", ""})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -63,7 +64,7 @@ class _Follow:
         elif isinstance(parent, ast.keyword):
             self._given(spot, node, spot.parents[parent], many)
         elif isinstance(parent, ast.Attribute) and not many:
-            self._attribute(node, parent)
+            self._attribute(spot, node, parent)
         elif isinstance(parent, ast.Subscript) and parent.value is node and many:
             self.value(spot, parent, isinstance(parent.slice, ast.Slice))
         elif not _only_asked(parent, node):
@@ -99,8 +100,10 @@ class _Follow:
         assert scope is not None
         self.name(spot, scope, target.id, many=False)
 
-    def _attribute(self, node: ast.expr, parent: ast.Attribute) -> None:
-        if not isinstance(parent.ctx, ast.Load):
+    def _attribute(self, spot: Spot, node: ast.expr, parent: ast.Attribute) -> None:
+        within = spot.parents.get(parent)
+        inside = isinstance(within, (ast.Attribute, ast.Subscript)) and not isinstance(within.ctx, ast.Load)
+        if inside or not isinstance(parent.ctx, ast.Load):
             raise Unwritable(f"line {node.lineno} writes to `{ast.unparse(parent)}`: it must be a row of the session")
         self._column(parent.attr, f"line {parent.lineno} reads `{ast.unparse(parent)}`")
 
@@ -109,6 +112,9 @@ class _Follow:
             raise Unwritable(f"{said}: a relation, which is loaded by the session that loaded the row")
         if not any(name in _names(self._model, c) for c in self._model.columns):
             raise Unwritable(f"{said}, which is no column of {self._model.name}: what it reads can't be told")
+        column = self._model.column(name)
+        if column is not None and self._model.style == "sqlalchemy" and declared.called(column.node) not in _COLUMNS:
+            raise Unwritable(f"{said}, which is made of others by `{declared.called(column.node)}`")
         self.read.add(name)
 
     def _given(self, spot: Spot, node: ast.expr, call: ast.AST, many: bool) -> None:
@@ -177,6 +183,8 @@ class _Follow:
             for name in answered.named_in(said, many):
                 self._fields(name, node)
             return
+        if any(last(dotted(d)) not in ("staticmethod", "classmethod") for d in function.decorator_list):
+            raise Unwritable(f"`{function.name}` has a decorator, which gets its rows first")
         if (function, "returned", many) in self._seen:
             return
         self._seen.add((function, "returned", many))
