@@ -288,7 +288,7 @@ def test_a_real_answer_is_the_same_without_the_column(tmp_path: Path) -> None:
 
 def _ran(root: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", RUN], cwd=root, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", RUN], cwd=root, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))

@@ -491,7 +491,7 @@ asyncio.run(main())
 
 def ran(root: Path) -> dict[str, object]:
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER], cwd=root, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", DRIVER], cwd=root, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout))

@@ -148,8 +148,8 @@ def _turned(spot: Spot, call: ast.Call) -> frozenset[str]:
 
 def _get(loop: ast.AST) -> ast.Call:
     """The only `client.get(key)` of the loop."""
-    found = [n for n in ast.walk(loop) if keyed.is_get(n)]
-    values = [n for n in found if isinstance(n.func, ast.Attribute) and n.func.attr in ("get", "aget")]  # type: ignore[attr-defined]
+    found = [n for n in ast.walk(loop) if isinstance(n, ast.Call) and keyed.is_get(n)]
+    values = [n for n in found if isinstance(n.func, ast.Attribute) and n.func.attr in ("get", "aget")]
     found = values if len(values) == 1 else found
     if len(found) != 1 or not isinstance(found[0], ast.Call):
         raise Unwritable("the loop has no single `client.get(key)`: a wrapper around the client has to offer many keys")

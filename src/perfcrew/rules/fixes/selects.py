@@ -169,7 +169,7 @@ def _of_statement(spot: Spot, call: ast.Call) -> bool:
     if not isinstance(node, ast.Name):
         return False
     value = given(spot, node)
-    built = isinstance(value, ast.Call) and value is not node and _is_built(spot, value)
+    built = isinstance(value, ast.Call) and _is_built(spot, value)
     return built or (of_column and node.id[:1].isupper())
 
 

@@ -283,7 +283,7 @@ def _define(edits: Edits, spot: Spot, function: Function, client: Client, kept: 
         f"{names['json']}.loads(kept)", f"{names['json']}.dumps(value)"
     )  # fmt: skip
     assert function.returns is not None
-    said = function.returns.value if isinstance(function.returns, ast.Constant) else edits.code(function.returns)
+    said = ast.unparse(_annotation(function.returns))
     if shape == "model":
         _refuse_unbound(spot, function, function.returns)
     answer, of = (f", {said}", f", answer: {names['any']}") if shape == "model" else ("", "")
@@ -299,9 +299,15 @@ def _define(edits: Edits, spot: Spot, function: Function, client: Client, kept: 
     edits.before(above, "\n" + code.rstrip(), apart=False)
 
 
+def _annotation(said: ast.expr) -> ast.expr:
+    """Out of its quotes."""
+    quoted = isinstance(said, ast.Constant) and isinstance(said.value, str)
+    return ast.parse(ast.literal_eval(said), mode="eval").body if quoted else said
+
+
 def _refuse_unbound(spot: Spot, function: Function, said: ast.expr) -> None:
     """Raises Unwritable where a name of the annotation is not there when the module runs, as by TYPE_CHECKING."""
-    tree = ast.parse(said.value, mode="eval").body if isinstance(said, ast.Constant) else said
+    tree = _annotation(said)
     bound = {a.asname or a.name for s in imports.top(spot.text) for a in s.names}
     bound |= {s.name for s in spot.text.tree.body if isinstance(s, ast.ClassDef) and s.lineno < function.lineno}
     late = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in bound | {"list", "dict"}]

@@ -160,17 +160,18 @@ class _Follow:
 
     def _into(self, spot: Spot, node: ast.expr, call: ast.Call, many: bool) -> None:
         """Into a function of the project that the call names without doubt."""
-        function = _named_function(self._case, spot, call)
-        if function is None:
+        there = _named_function(self._case, spot, call)
+        function = there.function if there is not None else None
+        if there is None or function is None:
             self._lost(node)
-        arguments = [a.arg for a in (*function.function.args.posonlyargs, *function.function.args.args)]  # type: ignore[union-attr]
-        keyword = next((k.arg for k in call.keywords if k.value is node), None)
-        if keyword is None and node in call.args and not any(isinstance(a, ast.Starred) for a in call.args):
+        arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+        name = next((k.arg for k in call.keywords if k.value is node), None)
+        if name is None and node in call.args and not any(isinstance(a, ast.Starred) for a in call.args):
             at = call.args.index(node)
-            keyword = arguments[at] if at < len(arguments) else None
-        if keyword is None or function.function is None:
+            name = arguments[at] if at < len(arguments) else None
+        if name is None:
             self._lost(node)
-        self.name(function, function.function, keyword, many)
+        self.name(there, function, name, many)
 
     def _returned(self, spot: Spot, node: ast.expr, many: bool) -> None:
         function = spot.function
@@ -246,8 +247,8 @@ def _all_calls(case: Case, function: Function) -> Iterator[tuple[Spot, ast.Call]
             raise Unwritable(f"several functions are named `{function.name}`: who gets its rows can't be told")
         called = {id(n.func) for n in ast.walk(text.tree) if isinstance(n, ast.Call)}
         for node in ast.walk(text.tree):
-            named = isinstance(node, (ast.Name, ast.Attribute)) and last(dotted(node)) == function.name
-            if named and id(node) not in called and isinstance(node.ctx, ast.Load):  # type: ignore[union-attr]
+            loads = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
+            if loads and last(dotted(node)) == function.name and id(node) not in called:
                 raise Unwritable(f"`{function.name}` is handed on, as to a dependency: who gets its rows can't be told")
     for caller in callers(case.root, function):
         calls = [n for n in ast.walk(caller.function or caller.text.tree) if isinstance(n, ast.Call)]
