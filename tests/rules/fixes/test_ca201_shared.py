@@ -220,6 +220,31 @@ def test_not_shared(name: str, tmp_path: Path) -> None:
 HIDDEN = {
     "the user": (TOP.replace("    rows =", "    print(current_user.id)\n    rows ="), {}, "hangs on `current_user`"),
     "a tenant on the session": (TOP, {"shop/t.py": "def at(session):\n    session.info['t'] = 1\n"}, "user or tenant"),
+    "the user, by a function that is called": (
+        TOP.replace("    rows =", "    seen()\n    rows =") + "\n\ndef seen():\n    return current_user.id\n",
+        {},
+        "`current_user` of `seen`",
+    ),
+    "a context variable of another module": (
+        TOP.replace("    rows =", "    print(asking.get())\n    rows ="),
+        {"shop/who.py": "asking: ContextVar[int] = ContextVar('asking')\n"},
+        "hangs on `asking`",
+    ),
+    "a context variable, by a function of another module": (
+        TOP.replace("    rows =", "    print(who())\n    rows ="),
+        {"shop/who.py": "asking = ContextVar('asking')\n\n\ndef who():\n    return asking.get()\n"},
+        "`asking` of `who`",
+    ),
+    "a request by another name": (
+        "from flask import request as req\n" + TOP.replace("    rows =", "    print(req.args)\n    rows ="),
+        {},
+        "hangs on `req",
+    ),
+    "an attribute of flask": (
+        "import flask\n" + TOP.replace("    rows =", "    print(flask.g.user)\n    rows ="),
+        {},
+        "hangs on `flask.g",
+    ),
     "an object": (TOP.replace("limit: int", "user: User"), {}, "may not be fit for a key"),
     "mapped rows": (TOP.replace("list[Ranked]", "list[Book]"), {}, "returns `Book` rows"),
 }

@@ -79,6 +79,22 @@ TWO = """    books = (await session.scalars(select(Book).where(Book.id > least).
 """
 ANSWER = """    return {"books": [b.title for b in books], "total": total}
 """
+STATE = DB.replace("import Depends\n", "import Depends, Request\n").replace(
+    """async def get_session():
+    async with Sessions() as session:
+        yield session
+""",
+    """def sessions_of(request: Request):
+    return request.app.state.sessions
+
+
+async def get_session(request: Request):
+    async with sessions_of(request)() as session:
+        yield session
+""",
+)
+STATE += "SessionsDep = Annotated[async_sessionmaker[AsyncSession], Depends(sessions_of)]\n"
+HELD = HEAD.replace("SessionDep\n", "SessionDep, Sessions\n").rstrip() + "\napp.state.sessions = Sessions\n\n\n"
 WRITTEN = {
     "rows of a class, and a number": (
         HEAD + PAGE + TWO + ANSWER,
@@ -165,6 +181,26 @@ def ask(tmp_path: Path, source: str, needle: str, others: dict[str, str] | None 
 def test_each_on_a_session_of_its_own(name: str, tmp_path: Path) -> None:
     source, needle, expected = WRITTEN[name]
     same(fixed(ask(tmp_path, source, needle), "own sessions")[FILE], expected)
+
+
+def test_an_endpoint_asks_for_the_sessionmaker_that_the_application_holds(tmp_path: Path) -> None:
+    text = fixed(ask(tmp_path, HELD + PAGE + TWO + ANSWER, "scalar(select(func", {"shop/db.py": STATE}), "own sessions")
+    assert "from shop.db import SessionDep, Sessions, SessionsDep\n" in text[FILE]
+    assert "async def page(session: SessionDep, sessions: SessionsDep, least: int = 0) ->" in text[FILE]
+    assert text[FILE].count("async with sessions() as session:") == 2
+
+
+def test_without_a_name_of_its_own_the_dependency_is_written_out(tmp_path: Path) -> None:
+    unnamed = {"shop/db.py": STATE[: STATE.index("SessionsDep")]}
+    text = fixed(ask(tmp_path, HELD + PAGE + TWO + ANSWER, "scalar(select(func", unnamed), "own sessions")[FILE]
+    assert "sessions: Annotated[async_sessionmaker, Depends(sessions_of)]" in text
+    source = HELD.replace("import SessionDep", "import get_session") + PAGE.replace(
+        "session: SessionDep, least: int = 0", "least: int = 0, session: AsyncSession = Depends(get_session)"
+    )
+    text = fixed(ask(tmp_path, source + TWO + ANSWER, "scalar(select(func", {"shop/db.py": STATE}), "own sessions")[
+        FILE
+    ]
+    assert "sessions: async_sessionmaker = Depends(sessions_of)" in text
 
 
 POOL = """
@@ -390,6 +426,20 @@ DECLINED = {
         HEAD + PAGE + TWO + ANSWER, db("sqlite3\")", "sqlite3\", isolation_level=\"REPEATABLE READ\")"),
         "REPEATABLE READ",
     ),
+    "a sessionmaker that is made for the request": (
+        HELD + PAGE + TWO + ANSWER,
+        {"shop/db.py": STATE.replace("return request.app.state.sessions", "return made(request)")},
+        "takes its sessionmaker from",
+    ),
+    "one sessionmaker of the application for each tenant": (
+        HELD + PAGE + TWO + ANSWER,
+        {"shop/db.py": STATE.replace("request.app.state.sessions", "request.app.state.sessions[request.tenant]")},
+        "takes its sessionmaker from",
+    ),
+    "the application's, in a function that is no endpoint": (
+        SERVICE + TWO + "    print(total)\n    return books\n",
+        {"shop/db.py": STATE, "shop/schemas.py": SCHEMA, "shop/routes.py": ROUTE}, "is no endpoint",
+    ),
     "a tenant that sessions are told": (
         HEAD + PAGE + TWO + ANSWER, {"shop/tenants.py": "def at(session, t):\n    session.info['t'] = t\n"},
         "user or tenant",
@@ -497,9 +547,10 @@ def ran(root: Path) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
-def test_the_application_answers_the_same_on_two_connections_at_once(tmp_path: Path) -> None:
-    source = HEAD + PAGE + TWO + ANSWER
-    (fix,) = [a for a in ask(tmp_path, source, "scalar(select(func") if isinstance(a, Fix)]
+@pytest.mark.parametrize(("head", "db"), [(HEAD, DB), (HELD, STATE)], ids=["of a module", "of the application"])
+def test_the_application_answers_the_same_on_two_connections_at_once(head: str, db: str, tmp_path: Path) -> None:
+    answers = ask(tmp_path, head + PAGE + TWO + ANSWER, "scalar(select(func", {"shop/db.py": db})
+    (fix,) = [a for a in answers if isinstance(a, Fix)]
     before = ran(tmp_path)
     for path, text in fix.files.items():
         (tmp_path / path).write_text(str(text))

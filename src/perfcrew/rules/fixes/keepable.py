@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from perfcrew.core.sql import is_read, tables
 from perfcrew.rules import statements
-from perfcrew.rules.fixes import project, sight
+from perfcrew.rules.fixes import project, sight, whose
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.models import Models
@@ -23,10 +23,6 @@ _CLIENT = re.compile(r"\b(Strict)?(Redis|Valkey)\b")
 _CONNECTION = re.compile(r"\b(Connection|Cursor|Pool|Database)\b")
 _KEYS = re.compile(r"^(int|str|bool|float|bytes|UUID|uuid\.UUID|Limit|Offset)( \| None)?$")
 _TAKEN = re.compile(r"^Annotated\[(int|str|bool|float)\b")
-_WHO = frozenset(
-    {"request", "current_user", "g", "session", "user", "tenant", "contextvars", "get_current_user"}
-    | {"_", "gettext", "ngettext", "pgettext", "get_language", "get_current_timezone", "get_current_site"}
-)
 _APART = re.compile(
     r"(^|[/_])(seed|seeds|fixtures?|factories|factory|migrations|alembic|versions|scripts?|commands)([/_.]|$)"
 )
@@ -60,7 +56,7 @@ def keepable(case: Case, spot: Spot, known: Models, shared: bool = False) -> Kee
     if case.app.project.framework == "django" and not shared:
         raise Unwritable("in Django keep it by `cache.get_or_set` with a key of your own: querysets are lazy")
     refuse_writes(function)
-    _refuse_context(function)
+    _refuse_context(case, spot, function)
     refuse_held(case)
     returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
     final = function.body[-1]
@@ -71,15 +67,11 @@ def keepable(case: Case, spot: Spot, known: Models, shared: bool = False) -> Kee
     return Keepable(_key(function, shared), final, _copy(case, function, known))
 
 
-def _refuse_context(function: Function) -> None:
+def _refuse_context(case: Case, spot: Spot, function: Function) -> None:
     own = sight.parameters(function) | names(function, ast.Store)
     if "self" in own or "cls" in own:
         raise Unwritable(f"`{function.name}` is a method: what its object holds is no part of a key")
-    hidden = sorted((names(function, ast.Load) - own) & _WHO)
-    if hidden:
-        raise Unwritable(
-            f"the answer hangs on `{hidden[0]}`, which is no argument: it may be another one for each user"
-        )
+    whose.refuse(case, spot.text, function)
 
 
 def refuse_held(case: Case) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import libcst as cst
+
 from perfcrew.rules.fixes import declared, imports, project, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
@@ -32,12 +34,19 @@ class Maker(NamedTuple):
     name: str
 
 
+class Injected(NamedTuple):
+    """A dependency that gives a sessionmaker, as one of `request.app.state`: an endpoint can ask for it too."""
+
+    text: Source
+    function: Function
+
+
 class _Dependency(NamedTuple):
     text: Source
     function: Function
 
 
-def maker(case: Case, spot: Spot, session: str) -> Maker:
+def maker(case: Case, spot: Spot, session: str) -> Maker | Injected:
     """Raises Unwritable where the session's maker can't be told."""
     found = {_key(d): d for d in _dependencies(case, spot, session, _DEPTH)}
     if len(found) != 1:
@@ -86,13 +95,8 @@ def _handed(caller: Function, function: Function, session: str) -> Iterator[str]
 def _depends(root: Path, text: Source, function: Function, name: str) -> str:
     """The function named in `Depends(…)` of a parameter: its default, its `Annotated`, or an alias of one; else ''."""
     every = function.args
-    positional = [*every.posonlyargs, *every.args]
-    defaults = dict(
-        zip([a.arg for a in positional[len(positional) - len(every.defaults) :]], every.defaults, strict=True)
-    )
-    defaults |= {a.arg: d for a, d in zip(every.kwonlyargs, every.kw_defaults, strict=True) if d is not None}
-    parameter = next(a for a in (*positional, *every.kwonlyargs) if a.arg == name)
-    said = [defaults.get(name), parameter.annotation, _alias(root, text, parameter.annotation)]
+    parameter = next(a for a in (*every.posonlyargs, *every.args, *every.kwonlyargs) if a.arg == name)
+    said = [_default_of(function, name), parameter.annotation, _alias(root, text, parameter.annotation)]
     return next((found for node in said if node is not None and (found := _in_depends(node))), "")
 
 
@@ -143,11 +147,13 @@ def _refuse_overridden(root: Path, name: str) -> None:
             )
 
 
-def _made_in(root: Path, dependency: _Dependency) -> Maker:
+def _made_in(root: Path, dependency: _Dependency) -> Maker | Injected:
     """The maker that the dependency calls, where it does nothing else before it gives the session."""
     function = dependency.function
     body = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     made = _with(body) or _plain(body)
+    if made is not None and isinstance(made.func, ast.Call) and not made.args and not made.keywords:
+        return _injected(root, dependency, made.func)
     called = dotted(made.func) if made is not None else ""
     if made is None or made.args or made.keywords or not called:
         raise Unwritable(
@@ -155,6 +161,31 @@ def _made_in(root: Path, dependency: _Dependency) -> Maker:
             "may not be like it"
         )
     return _maker(root, dependency.text, called)
+
+
+def _injected(root: Path, dependency: _Dependency, given: ast.Call) -> Injected:
+    """`async with sessions_of(request)() as session`, where that function does nothing but to look it up."""
+    found = _dependency(root, dependency.text, dotted(given.func)) if dotted(given.func) else None
+    body = [s for s in found.function.body if not isinstance(s, ast.Expr)] if found else []
+    value = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+    if found is None or value is None or not re.match(r"\w+\.app\.state\.\w+$", dotted(value)):
+        raise Unwritable(f"where `{dependency.function.name}` takes its sessionmaker from can't be told")
+    for text in project.sources(root):
+        if project.is_test(root, text.path):
+            continue
+        if re.search(r"\b(StaticPool|SingletonThreadPool)\b", text.text):
+            raise Unwritable("the engine has one connection for all sessions: they can't wait together")
+        for call in (
+            n for n in ast.walk(text.tree) if isinstance(n, ast.Call) and _MADE_BY.search(ast.unparse(n.func))
+        ):
+            _refuse_own(call, "the sessionmaker")
+    return Injected(found.text, found.function)
+
+
+def _refuse_own(call: ast.Call, name: str) -> None:
+    for keyword in call.keywords:
+        if keyword.arg in _OF_ITS_OWN or keyword.arg is None:
+            raise Unwritable(f"{name} gives its sessions something of their own: `{ast.unparse(keyword)}`")
 
 
 def _with(body: list[ast.stmt]) -> ast.Call | None:
@@ -197,9 +228,7 @@ def _maker(root: Path, text: Source, name: str) -> Maker:
     if len(found) != 1 or not _MADE_BY.search(ast.unparse(found[0][1].func)):
         raise Unwritable(f"`{name}` is no sessionmaker at the top of a module, by which another session could be made")
     there, call = found[0]
-    for keyword in call.keywords:
-        if keyword.arg in _OF_ITS_OWN or keyword.arg is None:
-            raise Unwritable(f"`{name}` gives its sessions something of their own: `{ast.unparse(keyword)}`")
+    _refuse_own(call, f"`{name}`")
     if "async_sessionmaker" not in ast.unparse(call.func) and declared.keyword(call, "class_") != "AsyncSession":
         raise Unwritable(f"`{name}` makes no AsyncSession")
     if re.search(r"\b(StaticPool|SingletonThreadPool)\b", there.text):
@@ -246,3 +275,64 @@ def module_of(root: Path, text: Source, wanted: Source) -> str:
 def _path(root: Path, text: Source) -> str:
     """The file's path within the project."""
     return text.path.relative_to(root).as_posix()
+
+
+def asked_for(edits: Edits, root: Path, function: Function, session: str, found: Injected) -> str:
+    """Lets an endpoint ask for the sessionmaker, beside its session; gives its name there. Raises Unwritable."""
+    name = sight.free_name(function, "sessions", "make_session")
+    default = _default_of(function, session)
+    alias = _alias_for(root, found.function.name)
+    if default is None and alias is not None:
+        annotation, value = _import(edits, root, *alias), None
+    else:
+        depends = _import(edits, root, found.text, found.function.name)
+        made = imports.bring(edits, "sqlalchemy.ext.asyncio", "async_sessionmaker")
+        call = f"{imports.bring(edits, 'fastapi', 'Depends')}({depends})"
+        annotation = made if default is not None else f"{imports.bring(edits, 'typing', 'Annotated')}[{made}, {call}]"
+        value = cst.parse_expression(call) if default is not None else None
+    said = cst.Annotation(cst.parse_expression(annotation))
+    new = cst.Param(
+        cst.Name(name), annotation=said, default=value, equal=_EQUAL if value else cst.MaybeSentinel.DEFAULT
+    )
+    edits.change(function, lambda old: _beside(cst.ensure_type(old, cst.FunctionDef), session, new))
+    return name
+
+
+_EQUAL = cst.AssignEqual(cst.SimpleWhitespace(" "), cst.SimpleWhitespace(" "))
+
+
+def _default_of(function: Function, name: str) -> ast.expr | None:
+    every = function.args
+    positional = [*every.posonlyargs, *every.args]
+    late = dict(zip([a.arg for a in positional[len(positional) - len(every.defaults) :]], every.defaults, strict=True))
+    named = {a.arg: d for a, d in zip(every.kwonlyargs, every.kw_defaults, strict=True)}
+    return late.get(name) or named.get(name)
+
+
+def _import(edits: Edits, root: Path, text: Source, name: str) -> str:
+    return named_in(edits, root, Maker(text, name))
+
+
+def _alias_for(root: Path, dependency: str) -> tuple[Source, str] | None:
+    """`SessionsDep = Annotated[Sessions, Depends(sessions_of)]`, the project's only one."""
+    found = [
+        (text, declared.assigned(s))
+        for text in project.sources(root)
+        if dependency in text.text and not project.is_test(root, text.path)
+        for s in text.tree.body
+        if isinstance(s, ast.Assign) and last(_in_depends(s.value)) == dependency and declared.assigned(s)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _beside(function: cst.FunctionDef, session: str, new: cst.Param) -> cst.FunctionDef:
+    """The new parameter behind the session's, in the way that the parameters are written."""
+    for kind in ("params", "kwonly_params"):
+        given = list(getattr(function.params, kind))
+        at = next((n for n, p in enumerate(given) if p.name.value == session), None)
+        if at is not None:
+            ends = given[at].comma
+            between = ends if isinstance(ends, cst.Comma) else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+            given[at : at + 1] = [given[at].with_changes(comma=between), new.with_changes(comma=ends)]
+            return function.with_changes(params=function.params.with_changes(**{kind: given}))
+    raise Unwritable(f"`{session}` is no parameter that another could stand beside")

@@ -23,6 +23,7 @@ from perfcrew.rules.fixes.gathering import Argument
 from perfcrew.rules.fixes.models import Models
 from perfcrew.rules.fixes.outcomes import Draft
 from perfcrew.rules.fixes.places import Spot
+from perfcrew.rules.fixes.reach import callers
 from perfcrew.rules.fixes.turning import writes
 from perfcrew.rules.places import named
 from perfcrew.rules.source import covers, dotted, names
@@ -79,12 +80,24 @@ def gathered(case: Case, spot: Spot, known: Models) -> Draft:
         if read.answer.model is not None:
             used.columns(case, read.answer.model, used.Rows(spot, read.answer.whole, read.answer.many))
     edits = Edits(spot.text)
-    sessions = makers.named_in(edits, case.root, found)
+    if isinstance(found, makers.Injected):
+        _refuse_called(case, function)
+        sessions = makers.asked_for(edits, case.root, function, session, found)
+    else:
+        sessions = makers.named_in(edits, case.root, found)
     if sessions in sight.parameters(function) | names(function, ast.Store):
         raise Unwritable(f"`{sessions}` is something else in `{function.name}`")
     _write(case, edits, spot, session, run, sessions)
     title = f"Let the independent statements of {function.name} wait together, each on a session of its own"
     return Draft("own sessions", title, {spot.file: edits.result()}, (_CONNECTIONS, _STATES, _VAIN))
+
+
+def _refuse_called(case: Case, function: ast.AsyncFunctionDef) -> None:
+    """Raises Unwritable where somebody besides the framework would have to give one more argument."""
+    if not any(isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute) for d in function.decorator_list):
+        raise Unwritable(f"`{function.name}` is no endpoint, which could ask for the sessionmaker as a dependency")
+    if callers(case.root, function):
+        raise Unwritable(f"`{function.name}` is called by others too, who would have to give it the sessionmaker")
 
 
 def _session(function: ast.AsyncFunctionDef) -> str:
