@@ -229,6 +229,28 @@ def test_where_readers_are_not_all_known_nothing_is_narrowed(name: str, tmp_path
     assert not {"load_only", "plain columns"} & {a.variant for a in answers if isinstance(a, Fix)}
 
 
+def test_a_statement_that_goes_on_by_its_name(tmp_path: Path) -> None:
+    source = (
+        "def page(session) -> list[Article]:\n    newest = select(Article).order_by(Article.id)\n"
+        "    return list(session.scalars(newest.limit(9)))\n\n\n"
+        "def shown(session):\n    return [a.title for a in page(session)]\n"
+    )
+    files = {"shop/models.py": MODELS, "shop/app.py": HEAD + source}
+    answers = asked(tmp_path, "DB106", files, At("session.scalars", "page"), subject="Article.body")
+    # What says that it returns articles must not return plain rows.
+    assert [a.variant for a in answers if isinstance(a, Fix)] == ["defer", "load_only"]
+
+
+def test_a_statement_that_asks_for_else_by_its_name(tmp_path: Path) -> None:
+    source = (
+        "def page(session):\n    newest = select(Article)\n"
+        "    return [a.title for a in session.scalars(newest.with_only_columns(Article.title))]\n"
+    )
+    files = {"shop/models.py": MODELS, "shop/app.py": HEAD + source}
+    answers = asked(tmp_path, "DB106", files, At("session.scalars", "page"), subject="Article.body")
+    assert [a.variant for a in answers if isinstance(a, Fix)] == ["defer"]
+
+
 NOT_PLAIN = {
     "rows once each": "session.scalars(select(Article)).unique().all()",
     "the first thing of a row": "[session.scalar(select(Article))]",

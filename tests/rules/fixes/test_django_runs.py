@@ -26,7 +26,7 @@ from shop.models import Book
 
 
 def top(limit: int) -> list[dict[str, int | None]]:
-    rows = Book.objects.values("id", "price").order_by("-price", "id")[:limit]
+    rows = Book.objects.values("price").order_by("-price")[:limit]
     return [dict(row) for row in rows]
 
 
@@ -83,7 +83,7 @@ def used(name):
 print(json.dumps({name: used(f"shop.{name}") for name in ("app", "kept", "saved", "only")}))
 """
 TITLES = At("return [book.title", "titles")
-READ = "SELECT shop_book.id, shop_book.price FROM shop_book ORDER BY shop_book.price DESC LIMIT ?"
+READ = "SELECT shop_book.price FROM shop_book ORDER BY shop_book.price DESC LIMIT ?"
 
 
 @pytest.mark.target

@@ -6,6 +6,7 @@ Only where every reader of the rows is known, and reads columns alone.
 from __future__ import annotations
 
 import ast
+import re
 from typing import NamedTuple
 
 import libcst as cst
@@ -61,6 +62,10 @@ def plain(case: Case, found: Unread) -> Draft:
     load = found.load
     if load.model.style == "django":
         raise Unwritable("rows of Django's models have what plain ones have not")
+    function = load.spot.function
+    said = ast.unparse(function.returns) if function is not None and function.returns is not None else ""
+    if function is not None and re.search(rf"\b{load.model.name}\b", said):
+        raise Unwritable(f"`{function.name}` says that it returns `{said}`: plain rows are none")
     columns = _kept(case, found)
     if any(c in _OF_TUPLES or c.startswith("_") for c in columns):
         raise Unwritable("a column has the name of a method that plain rows have")

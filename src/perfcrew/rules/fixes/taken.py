@@ -15,6 +15,7 @@ from perfcrew.rules.source import dotted, names
 MANY = frozenset({"all", "fetchall"})
 ONE = frozenset({"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none"})
 _PASS = frozenset({"scalars", "unique"})
+_NARROWS = frozenset({"where", "filter", "filter_by", "order_by", "limit", "offset", "join", "outerjoin", "distinct"})
 _SENDS = frozenset({"scalar", "scalars", "execute", "exec"})
 _ENDS_OF_SETS = frozenset({"first", "last", "get", "earliest", "latest", "aget", "afirst", "alast"})
 _OTHER_SETS = frozenset(
@@ -77,9 +78,21 @@ def _sender(spot: Spot, node: ast.expr) -> ast.Call:
         uses = [n for n in ast.walk(spot.function) if isinstance(n, ast.Name) and n.id in stored and n is not node]
         loads = [n for n in uses if isinstance(n.ctx, ast.Load)]
         if len(stored) == 1 and len(loads) == 1 and len(uses) == 2:
-            return _sender(spot, loads[0])
+            return _sender(spot, _further(spot, loads[0]))
         raise Unwritable(f"line {node.lineno}: the statement is used in several places, or changed on the way")
     raise Unwritable(f"line {node.lineno}: who sends the statement can't be told")
+
+
+def _further(spot: Spot, node: ast.expr) -> ast.expr:
+    """The whole statement that is built on a name's: `newest.limit(9)`. Raises Unwritable for what asks for else."""
+    while True:
+        attribute = spot.parents.get(node)
+        call = spot.parents.get(attribute) if isinstance(attribute, ast.Attribute) else None
+        if not isinstance(attribute, ast.Attribute) or not isinstance(call, ast.Call) or call.func is not attribute:
+            return node
+        if attribute.attr not in _NARROWS:
+            raise Unwritable(f"line {node.lineno}: `{attribute.attr}` may change what the statement asks for")
+        node = call
 
 
 def climb(spot: Spot, call: ast.Call) -> tuple[ast.expr, list[str]]:
