@@ -279,7 +279,7 @@ async def test_what_a_server_does_after_its_answer_is_waited_for(server: Server,
 
 @pytest.mark.alone
 async def test_who_never_rests_is_waited_for_a_few_times(server: Server, other: Server, driver: Driver) -> None:
-    """A few of many: who waits for a core of a busy machine seems to rest now and then, or always on a very busy one."""
+    """A few of many: who waits for a core of a busy machine seems to rest, now and then or always."""
     one, _ = await both(server, other, "/works-on?seconds=0.02", driver, minimum=40)
     assert one.restless and one.asked_count == 40
 
