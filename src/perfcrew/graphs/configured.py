@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from perfcrew.core.spending import Limits, Spent
 from perfcrew.crew import models
@@ -13,14 +13,17 @@ from perfcrew.crew.models import ModelSettings, Tier
 from perfcrew.crew.models.meter import Tell
 from perfcrew.crew.thinking import Mind
 
+if TYPE_CHECKING:
+    from perfcrew.crew.models.breaking import Circuit
+
 
 class Configured:
     """Makes a model when it is first asked for, and counts what each of the crew spends."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, circuit: Circuit | None = None) -> None:
         self._settings = settings
         self._meter = models.Meter(settings.limits)
-        self._circuit = models.circuit(settings)
+        self._circuit = circuit or models.circuit(settings)
 
     def mind(self, tier: str, who: str, budget: Budget) -> Mind:
         """The tier's first model, the others of its chain behind it. UsageError where its package is missing."""
