@@ -78,7 +78,7 @@ specialists: [profiler, database]
 reviewer: reviewer
 instruments: [baseline, traces]
 rewrites: 2
-specialist_seconds: 60
+specialist_seconds: 150
 """
 EXPERIMENTS = """
 experiments:
@@ -182,7 +182,7 @@ def ran(root: Path, crew: Crew, *words: str) -> Iterator[Done]:
         environment = {**os.environ, **model.environment("anthropic")}
         command = [sys.executable, "-m", "perfcrew", *words, "--json"]
         done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=400, check=False
+            command, cwd=root, env=environment, capture_output=True, text=True, timeout=900, check=False
         )
     last = json.loads(done.stdout.splitlines()[-1])
     assert "report" in last, done.stderr
