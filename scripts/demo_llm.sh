@@ -7,9 +7,10 @@ cd "$(dirname "$0")/.."
 
 say() { printf '\033[1m==>\033[0m %s\n' "$1"; }
 
-die=""
+die="" finding=HT900 # what the model brings up, and writes a change for
 if [ "${1:-}" = "--dies-half-way" ]; then
-    die="--dies-after 4" # two specialists, two answers each: reviewer, patches and narrator meet a dead provider
+    # Two specialists, two answers each: reviewer, patches and narrator meet a dead provider; a rule's change is tried.
+    die="--dies-after 4" finding=HT401
     shift
 fi
 
@@ -50,7 +51,7 @@ say "THE MODEL IS A SCRIPT: a stand-in on loopback that computes its answers fro
 status=0
 # shellcheck disable=SC2086 # two words, or none
 ../../.venv/bin/python -m perfcrew.testing ../../scripts/demo_llm.yaml anthropic $die -- \
-    ../../.venv/bin/perfcrew optimize --offline --endpoint 'GET /wholesale/stock' "$@" HT900 || status=$?
+    ../../.venv/bin/perfcrew optimize --offline --endpoint 'GET /wholesale/stock' "$@" "$finding" || status=$?
 say "the model was a script, and so is every text marked (scripted); the money is what such tokens would have cost"
 say "kept, if anything was: git -C .demo-llm/bookshop log --all"
 # 1 means findings, which is what the demo is for.
