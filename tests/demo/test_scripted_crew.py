@@ -88,7 +88,7 @@ experiments:
   variants: 3
   margin: 0.15
   error: 0.4
-  suite_s: 60
+  suite_s: 300
 """
 TEST = "import main\n\n\ndef test_the_shop_is_there() -> None:\n    assert main.app.title == 'FastAPI'\n"
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "init.defaultBranch=main")

@@ -197,14 +197,13 @@ class LangSmith(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize("variable", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
-def test_langsmith_is_sent_nothing_offline_and_everything_otherwise(variable: str) -> None:
+def test_langsmith_is_sent_nothing_offline_and_everything_otherwise() -> None:
     """On loopback, where the socket refuses nothing: tracing itself is switched off."""
     LangSmith.sent.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), LangSmith) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = f"http://127.0.0.1:{server.server_address[1]}"
-        environment = {**os.environ, variable: "true", "LANGSMITH_ENDPOINT": where, "LANGSMITH_API_KEY": "k"}
+        environment = {**os.environ, "LANGSMITH_TRACING": "true", "LANGSMITH_ENDPOINT": where, "LANGSMITH_API_KEY": "k"}
         for words in ("offline", "online"):
             command = [sys.executable, "-c", TRACED, words]
             subprocess.run(command, env=environment, timeout=100, check=True, capture_output=True)
