@@ -126,8 +126,8 @@ class Meter:
             over = f", {dollars(spent.money_usd - limits.money_usd)} over it"
             raise self._reached("money", f"{dollars(spent.money_usd)} of {dollars(limits.money_usd)} are spent{over}")
         if limits.seconds is not None and self._waited_s() >= limits.seconds:
-            over = self._waited_s() - limits.seconds
-            raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over, by {over:.1f} s")
+            late = self._waited_s() - limits.seconds
+            raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over, by {late:.1f} s")
 
     def _tokens(self, most: int, expected: int) -> str:
         used = self._spent.tokens.total
