@@ -30,11 +30,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-MEASURING = tests/graphs/test_optimize.py tests/graphs/test_traded.py tests/demo
-# What measures runs alone, after the rest: two cores can't time one thing while they do another.
+ALONE = $(shell grep -rlF pytest.mark.alone tests --include=test_*.py)
+# What measures runs alone, after the rest: two cores can't time one thing while they do another. The rest waits much.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(MEASURING))
-	$(BIN)/pytest $(MEASURING)
+	$(BIN)/pytest -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m alone $(ALONE)
 
 fix: setup
 	$(BIN)/ruff check --fix .
@@ -45,4 +45,4 @@ bench: setup
 	@for f in benchmarks/cli.py benchmarks/probe.py benchmarks/load.py benchmarks/review.py benchmarks/compare.py benchmarks/model_fanout.py benchmarks/model_faults.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist .cache/compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis
