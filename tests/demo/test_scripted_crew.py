@@ -24,7 +24,7 @@ from perfcrew.ledger import Ledger
 from perfcrew.testing import Asked, ScriptedModel, Step
 from perfcrew.testing.crew import Crew, Known
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.alone, pytest.mark.timeout(900)]
 
 APP = """\
 import os

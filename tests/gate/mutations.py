@@ -191,7 +191,11 @@ class Mutator:
         item = self.random.choice(
             [e for e in self.held.items.values() if e.kind == right.kind and e.id != right.id] or [right]
         )
-        return self._cite(prose, n, figure.refs[0].model_copy(update={"evidence": item.id}))
+        ref = figure.refs[0].model_copy(update={"evidence": item.id})
+        new = figure.model_copy(update={"refs": (ref, *figure.refs[1:])})
+        if item.subject == right.subject and not self._false(self._shown(prose, n), new):
+            return None  # the same was measured twice: it is no lie
+        return self._cite(prose, n, ref)
 
     def wrong_field(self, prose: Prose, n: int) -> Prose | None:
         figure = prose.figures[n]
@@ -273,11 +277,14 @@ class Writer:
             return Written(id, f"It is {{{{ {id} . {path} }}}} here.")
         return Written(id, f"It is {self.shown(number)} here.")
 
-    def false(self, kind: str) -> Written:
-        """A number that no field of the cited item gives, in that unit or another, or that another item has."""
+    def false(self, kind: str, by_reference: bool = True) -> Written:
+        """A number that no field of the cited item gives, in that unit or another, or that another item has.
+
+        `by_reference`: also references that lead nowhere, which are a fault before there is a number to be refused.
+        """
         while True:
             id, path, number = self.number()
-            if kind == "wrong evidence" and self.random.random() < 0.3:
+            if by_reference and kind == "wrong evidence" and self.random.random() < 0.3:
                 wrong = self.random.choice((f"{id} . {path}x", f"E-{self.random.randrange(16**12):012x} . {path}"))
                 return Written(id, f"It is {{{{ {wrong} }}}} here.")
             cited = self.random.choice(self.items) if kind == "wrong evidence" else id

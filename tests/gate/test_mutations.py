@@ -58,7 +58,7 @@ def of_the_narrator(mutator: Mutator) -> Mutator:
 
 def written(report: Report, held: Held, writer: Writer, kind: str) -> Mutant:
     """The report with a sentence that the narrator wrote itself, taken as its text is before the gate sees it."""
-    cited, text = writer.honest() if kind == "honest" else writer.false(kind)
+    cited, text = writer.honest() if kind == "honest" else writer.false(kind, by_reference=False)
     said = told(text, [cited], held.items).prose
     return Mutant(report.model_copy(update={"narrative": said}), kind, ("narrative",), f"{cited}: {text}")
 
