@@ -1,11 +1,12 @@
 # `make demo` and `make test` are all that a stranger needs; both begin from python3 >= 3.11 and git alone.
-.PHONY: help setup demo demo-fix test check fix bench clean
+.PHONY: help setup demo demo-fix demo-llm test check fix bench clean
 
 BIN := .venv/bin
 
 help:
 	@echo "make demo    set up, then review the bundled application (no key, no server, no question)"
 	@echo "make demo-fix  the same, then try each fix alone and keep what is proven (an hour or more)"
+	@echo "make demo-llm  set up, then the whole path with a language model that is a script (ARGS=--dies-half-way: it dies)"
 	@echo "make test    set up, then run the tests, lint, types and the import contract"
 	@echo "make check   lint, format, types, import contract"
 	@echo "make fix     mend what lint and format can mend by themselves"
@@ -19,6 +20,9 @@ demo: setup
 
 demo-fix: setup
 	@sh scripts/demo_fix.sh
+
+demo-llm: setup
+	@sh scripts/demo_llm.sh $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
