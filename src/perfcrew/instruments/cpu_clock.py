@@ -50,3 +50,11 @@ def threads_cpu_s(pid: int) -> dict[int, float]:
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile, or the kernel keeps no such figures
     return found
+
+
+def wants_core(pid: int) -> bool:
+    """Whether its first thread runs or waits for a core, during which its clock stands; false where it is not told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+    except (OSError, IndexError):
+        return False

@@ -35,7 +35,8 @@ KEPT_BYTES = 32 * 1024 * 1024
 """Of different bodies, whose shapes are compared after the clock has stopped."""
 
 REST_S, REST_LIMIT_S, RESTLESS = 0.0001, 0.005, 3
-"""A server rests where it works less than a quarter of so long; it is waited for so long, and so often in vain."""
+"""A server rests where it works less than a quarter of so long and waits for no core; it is waited for so long, and so
+often in vain."""
 
 
 @dataclass
@@ -193,7 +194,7 @@ class _Rest:
     """Waits until processes work no more: what one server does after its answer must not delay the other's."""
 
     def __init__(self, pids: list[int]) -> None:
-        self._clocks = [cpu_clock.clock_of(pid) for pid in pids]
+        self._pids, self._clocks = pids, [cpu_clock.clock_of(pid) for pid in pids]
         self._misses = 0
 
     @property
@@ -208,7 +209,7 @@ class _Rest:
         while time.perf_counter() < until:
             time.sleep(REST_S)
             before, after = self._worked_s(), before
-            if before - after < REST_S / 4:
+            if before - after < REST_S / 4 and not any(map(cpu_clock.wants_core, self._pids)):
                 return
         self._misses += 1
 
