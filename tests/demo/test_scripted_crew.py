@@ -82,7 +82,7 @@ specialist_seconds: 150
 """
 EXPERIMENTS = """
 experiments:
-  budget_s: 300
+  budget_s: 600
   trial_s: 60
   most: 4
   variants: 3
