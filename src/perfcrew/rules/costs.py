@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from statistics import median
 from typing import TypeVar
 
@@ -57,6 +57,16 @@ def fraction(part: float, whole: float) -> float:
 def typical(traced: Traced) -> tuple[Trace, ...]:
     """The warm traces, or all where none is: caches and first-time work make the cold ones another matter."""
     return traced.warm or traced.traces
+
+
+def in_most(
+    traced: Traced, limits: Limits, seen: Callable[[Trace], Iterable[B]], same: Callable[[B], Hashable]
+) -> list[list[B]]:
+    """What is seen in so many of the typical traces as the limits ask, in groups of the same."""
+    traces, groups = typical(traced), dict[Hashable, list[B]]()
+    for one in (one for trace in traces for one in seen(trace)):
+        groups.setdefault(same(one), []).append(one)
+    return [group for group in groups.values() if len(group) >= len(traces) * limits.traces_share]
 
 
 def observed(scene: Scene) -> Traced | None:

@@ -45,7 +45,7 @@ def _by_line(scene: Scene, traced: Traced, limits: Limits, warm: bool) -> dict[t
     """The costliest repeated shape of each line: one line that loads two relations is one N+1."""
     found: dict[tuple[str, int], Seen] = {}
     for seen in statements.seen(scene, traced, warm):
-        line = (seen.group.site.place.file, seen.group.site.place.line)
+        line = seen.group.site.on_line
         if _repeats(seen, limits) and (line not in found or seen.busy_ms > found[line].busy_ms):
             found[line] = seen
     return found

@@ -22,6 +22,7 @@ from perfcrew.core.trace import Span, Trace
 from perfcrew.rules import repeats, statements
 from perfcrew.rules.costs import (
     fraction,
+    in_most,
     latency_ms,
     latency_share,
     level,
@@ -29,7 +30,6 @@ from perfcrew.rules.costs import (
     observed,
     request_ms,
     scores,
-    typical,
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site, loop_above, site
@@ -54,11 +54,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
-    traces = typical(traced)
-    found: dict[tuple[str, str, int], list[Repeated]] = {}
-    for repeated in (r for trace in traces for r in _repeated(scene, trace, limits)):
-        found.setdefault((repeated.shape, repeated.site.place.file, repeated.site.place.line), []).append(repeated)
-    usual = [f for f in found.values() if len(f) >= len(traces) * limits.traces_share]
+    usual = in_most(traced, limits, lambda trace: _repeated(scene, trace, limits), lambda r: (r.shape, *r.site.on_line))
     return [_finding(scene, traced, f, limits) for f in usual]
 
 

@@ -29,6 +29,7 @@ from perfcrew.rules.calls import Branch
 from perfcrew.rules.costs import (
     busy_ms,
     fraction,
+    in_most,
     latency_ms,
     latency_share,
     level,
@@ -36,7 +37,6 @@ from perfcrew.rules.costs import (
     observed,
     request_ms,
     scores,
-    typical,
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
@@ -62,12 +62,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
-    traces = typical(traced)
-    found: dict[tuple[str, str], list[Chain]] = {}
-    for trace in traces:
-        for chain in _chains(scene, trace):
-            found.setdefault((chain.site.place.file, chain.site.place.function), []).append(chain)
-    usual = [c for c in found.values() if len(c) >= len(traces) * limits.traces_share]
+    usual = in_most(traced, limits, lambda trace: _chains(scene, trace), lambda c: c.site.in_function)
     worth = [
         c
         for c in usual
@@ -78,14 +73,14 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
 
 def _chains(scene: Scene, trace: Trace) -> list[Chain]:
     """The most sparing first; one that shares statements with it is left out, and what RT302 proves is RT302's."""
-    gathered = {(p.site.place.file, p.site.place.function) for p in proven(scene, trace)}
+    gathered = {p.site.in_function for p in proven(scene, trace)}
     branches = calls.branches(scene.root, statements.sent(trace))
     found = [c for c in (_chain(scene, trace, b) for b in branches) if c]
     taken: set[str] = set()
     kept = []
     for chain in sorted(found, key=lambda c: -c.spared_ms):
         spans = {s.span for s in chain.spans}
-        if not spans & taken and (chain.site.place.file, chain.site.place.function) not in gathered:
+        if not spans & taken and chain.site.in_function not in gathered:
             kept.append(chain)
             taken |= spans
     return kept

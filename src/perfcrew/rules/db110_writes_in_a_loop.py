@@ -41,7 +41,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
         return []
     found: dict[tuple[str, int], Seen] = {}
     for seen in statements.seen(scene, traced):
-        line = (seen.group.site.place.file, seen.group.site.place.line)
+        line = seen.group.site.on_line
         if _repeats(seen, limits) and (line not in found or seen.busy_ms > found[line].busy_ms):
             found[line] = seen
     return [_finding(scene, traced, seen, limits) for seen in found.values()]

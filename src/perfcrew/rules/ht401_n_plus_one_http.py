@@ -24,6 +24,7 @@ from perfcrew.rules import calls, repeats
 from perfcrew.rules.costs import (
     busy_ms,
     fraction,
+    in_most,
     latency_ms,
     latency_share,
     level,
@@ -31,7 +32,6 @@ from perfcrew.rules.costs import (
     observed,
     request_ms,
     scores,
-    typical,
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
@@ -55,12 +55,9 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
-    found: dict[tuple[str, str, int], list[Calls]] = {}
-    traces = typical(traced)
-    for trace in traces:
-        for group in repeated(scene, trace, limits):
-            found.setdefault((group.template, group.site.place.file, group.site.place.line), []).append(group)
-    usual = [g for g in found.values() if len(g) >= len(traces) * limits.traces_share]
+    usual = in_most(
+        traced, limits, lambda trace: repeated(scene, trace, limits), lambda g: (g.template, *g.site.on_line)
+    )
     return [_finding(scene, traced, g, limits) for g in usual]
 
 

@@ -26,6 +26,7 @@ from perfcrew.rules.calls import Branch
 from perfcrew.rules.costs import (
     busy_ms,
     fraction,
+    in_most,
     latency_ms,
     latency_share,
     level,
@@ -33,7 +34,6 @@ from perfcrew.rules.costs import (
     observed,
     request_ms,
     scores,
-    typical,
 )
 from perfcrew.rules.ht401_n_plus_one_http import failed
 from perfcrew.rules.limits import Limits
@@ -60,12 +60,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
-    traces = typical(traced)
-    found: dict[tuple[str, str], list[Chain]] = {}
-    for trace in traces:
-        for chain in _chains(scene, trace, limits):
-            found.setdefault((chain.site.place.file, chain.site.place.function), []).append(chain)
-    usual = [c for c in found.values() if len(c) >= len(traces) * limits.traces_share]
+    usual = in_most(traced, limits, lambda trace: _chains(scene, trace, limits), lambda c: c.site.in_function)
     return [_finding(scene, traced, chains, limits) for chains in usual]
 
 

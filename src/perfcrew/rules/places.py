@@ -25,6 +25,14 @@ class Site(NamedTuple):
     place: Place
     trigger: Place | None
 
+    @property
+    def in_function(self) -> tuple[str, str]:
+        return self.place.file, self.place.function
+
+    @property
+    def on_line(self) -> tuple[str, int]:
+        return self.place.file, self.place.line
+
 
 @lru_cache(maxsize=8192)
 def below(root: Path, file: str) -> Path | None:

@@ -63,7 +63,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     found: dict[tuple[str, int], list[tuple[Trace, Blocked]]] = {}
     for trace in traces:
         for blocked in _blocked(scene, trace):
-            found.setdefault((blocked.site.place.file, blocked.site.place.line), []).append((trace, blocked))
+            found.setdefault(blocked.site.on_line, []).append((trace, blocked))
     usual = [f for f in found.values() if len(f) >= len(traces) * limits.traces_share]
     return [_finding(scene, traced, f, limits) for f in usual if middle([b.spent_ms for _, b in f]) >= limits.min_ms]
 

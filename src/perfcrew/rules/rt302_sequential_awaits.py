@@ -28,6 +28,7 @@ from perfcrew.rules.calls import Branch
 from perfcrew.rules.costs import (
     busy_ms,
     fraction,
+    in_most,
     latency_ms,
     latency_share,
     level,
@@ -35,7 +36,6 @@ from perfcrew.rules.costs import (
     observed,
     request_ms,
     scores,
-    typical,
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
@@ -62,12 +62,7 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     traced = observed(scene)
     if traced is None:
         return []
-    traces = typical(traced)
-    found: dict[tuple[str, str], list[Proven]] = {}
-    for trace in traces:
-        for proof in proven(scene, trace):
-            found.setdefault((proof.site.place.file, proof.site.place.function), []).append(proof)
-    usual = [p for p in found.values() if len(p) >= len(traces) * limits.traces_share]
+    usual = in_most(traced, limits, lambda trace: proven(scene, trace), lambda p: p.site.in_function)
     worth = [
         p for p in usual if _spared(p) >= limits.min_saving_ms and middle([x.share for x in p]) >= limits.min_share
     ]

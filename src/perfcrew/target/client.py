@@ -244,20 +244,9 @@ def _trace_headers(trace: str | None, index: int, record_functions: bool) -> dic
     return {**headers, "x-perfcrew-record": "functions"} if record_functions else headers
 
 
-_LIST_FIELDS = (
-    "items",
-    "results",
-    "data",
-    "records",
-    "rows",
-    "objects",
-    "entries",
-    "content",
-    "values",
-    "hits",
-    "edges",
-    "nodes",
-)
+_LISTS = "items results data records rows objects entries content values hits edges nodes"
+LIST_FIELDS = tuple(_LISTS.split(" "))
+"""Fields under which answers usually hold their list, the likeliest first."""
 _ID_LIKE = re.compile(r"\d+|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|\d{4}-\d\d(?:-\d\d)?(?:T.*)?", re.I)
 _PASSWORD_FIELD = re.compile(rb"<input[^>]+type\s*=\s*[\"']?password", re.I)
 
@@ -343,10 +332,10 @@ def _items(value: Any, depth: int = 0) -> int | None:
     if not isinstance(value, dict):
         return None
     lists = {key: item for key, item in value.items() if isinstance(item, list)}
-    known = next((lists[key] for key in _LIST_FIELDS if key in lists), None)
+    known = next((lists[key] for key in LIST_FIELDS if key in lists), None)
     if known is not None or len(lists) == 1:
         return len(known if known is not None else next(iter(lists.values())))
-    inner = next((value[key] for key in _LIST_FIELDS if isinstance(value.get(key), dict)), None)
+    inner = next((value[key] for key in LIST_FIELDS if isinstance(value.get(key), dict)), None)
     return _items(inner, depth + 1) if depth == 0 else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from perfcrew.core.web import Endpoint, Request
-from perfcrew.target.client import Answer
+from perfcrew.target.client import LIST_FIELDS, Answer
 from perfcrew.target.requests.template import matched, owner, shape
 
 _DEPTH = 5
@@ -18,23 +18,7 @@ _ITEMS_A_LIST = 50
 _ITEMS = 20_000
 _LINKS = 20_000
 _TEXT_FIELDS = ("title", "name", "subject", "headline", "text", "label", "description")
-_WRAPPERS = frozenset(
-    [
-        "items",
-        "results",
-        "data",
-        "records",
-        "rows",
-        "objects",
-        "entries",
-        "content",
-        "values",
-        "hits",
-        "edges",
-        "nodes",
-        "node",
-    ]
-)
+_WRAPPERS = frozenset([*LIST_FIELDS, "node"])
 _SCALARS = (str, int, float)
 
 
