@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _LOCAL_NAMES = ("", "localhost", "localhost.localdomain", "ip6-localhost")
+_TRACING = tuple(f"{owner}_TRACING{version}" for owner in ("LANGSMITH", "LANGCHAIN") for version in ("", "_V2"))
 _enforced = False
 
 
@@ -43,7 +44,7 @@ def enforce() -> None:
 def _silence_tracing() -> None:
     import os
 
-    if any(os.environ.get(name, "").lower() in ("true", "1") for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2")):
+    if any(os.environ.get(name) for name in _TRACING):
         import langsmith
 
         langsmith.configure(enabled=False)
