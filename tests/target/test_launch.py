@@ -284,17 +284,19 @@ SECOND = """
 import os, socket, sys
 sys.argv = ["server", "ok", sys.argv[1]]
 second = socket.create_server(("127.0.0.1", int(os.environ["GRPC_PORT"])))
-import runpy
+import runpy, time
+time.sleep({wait})
 runpy.run_path({server!r}, run_name="__main__")
 """
 
 
 async def test_a_target_with_a_second_port_is_started_twice(bench: Bench) -> None:
-    (bench.tree / "two.py").write_text(SECOND.format(server=str(HERE / "apps" / "server.py")))
+    (bench.tree / "two.py").write_text(SECOND.format(server=str(HERE / "apps" / "server.py"), wait=4.5))
     what = project(bench.tree, "python", "two.py", "{port}", environment={"GRPC_PORT": "{free_port}"})
     async with bench.launch(what, name="one") as one, bench.launch(what, name="two") as two:
         seconds = {running.child.processes()[0].environ()["GRPC_PORT"] for running in (one, two)}
         assert len(seconds) == 2 and seconds.isdisjoint({str(one.port), str(two.port)})
+    (bench.tree / "two.py").write_text(SECOND.format(server=str(HERE / "apps" / "server.py"), wait=0))
     fixed = what.model_copy(update={"environment": {"GRPC_PORT": seconds.pop()}})
     with pytest.raises(TargetFailed, match=r"`\{free_port\}` under \[target.environment\]"):
         async with bench.launch(fixed, name="one"), bench.launch(fixed, name="two"):

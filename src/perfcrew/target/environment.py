@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 BYTECODE = "bytecode"
 """Folder of the workspace that all starts share."""
-_FREE = "{free_port}"
+FREE = "{free_port}"
 """In a word of the start command or a variable: a port that nobody has, another one for each start."""
 _OURS_ONLY = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 
@@ -67,7 +67,7 @@ def environment_of(
 
 
 def _with_free_port(text: str) -> str:
-    return text.replace(_FREE, str(process.free_port(HOST))) if _FREE in text else text
+    return text.replace(FREE, str(process.free_port(HOST))) if FREE in text else text
 
 
 def _compiled(project: Project, own: str, bytecode: Path) -> str:
