@@ -164,16 +164,21 @@ async def test_no_worse_is_proven_and_not_merely_unseen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spent_s", "rounds", "enough", "over"),
+    ("name", "spent_s", "rounds", "enough", "longest_s", "over"),
     [
-        ("within the budget", 9.0, 3, 0, False),
-        ("the budget is spent", 11.0, 3, 0, True),
-        ("slow pairs, not enough of them", 11.0, 3, 14, False),
-        ("slow pairs, enough", 30.0, 14, 14, True),
-        ("slow pairs, far beyond", 41.0, 3, 14, True),
-        ("as many as there may be", 1.0, 1000, 0, True),
+        ("within the budget", 9.0, 3, 0, 0.0, False),
+        ("the budget is spent", 11.0, 3, 0, 0.0, True),
+        ("slow pairs, not enough of them", 11.0, 3, 14, 0.0, False),
+        ("slow pairs, enough", 30.0, 14, 14, 0.0, True),
+        ("slow pairs, far beyond", 41.0, 3, 14, 0.0, True),
+        ("pairs of minutes, too few for any verdict", 410.0, 3, 14, 900.0, False),
+        ("pairs of minutes, twice the fewest", 800.0, 12, 14, 900.0, True),
+        ("pairs of minutes, and all time is spent", 901.0, 3, 14, 900.0, True),
+        ("as many as there may be", 1.0, 1000, 0, 900.0, True),
     ],
 )
-def test_when_no_further_pair_is_measured(name: str, spent_s: float, rounds: int, enough: int, over: bool) -> None:
+def test_when_no_further_pair_is_measured(
+    name: str, spent_s: float, rounds: int, enough: int, longest_s: float, over: bool
+) -> None:
     taken = Taken(rounds=rounds, began=time.monotonic() - spent_s)
-    assert is_over(taken, Rules(budget_s=10.0, enough=enough)) == over
+    assert is_over(taken, Rules(budget_s=10.0, enough=enough, longest_s=longest_s)) == over

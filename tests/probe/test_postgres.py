@@ -46,6 +46,7 @@ STATEMENTS = {
     "pg_many": [0],
     "pg_cursor": [25],
     "orm": [9, 9],
+    "pinged": [7, 7],
 }
 
 
@@ -55,6 +56,11 @@ def test_each_statement_has_one_span_at_its_line(records: Records, mark: str) ->
     own = [span["attributes"] for span in spans if not span["attributes"].get("perfcrew.framework")]
     assert [attributes["db.response.returned_rows"] for attributes in own] == STATEMENTS[mark]
     assert {attributes["db.system.name"] for attributes in own} == {"postgresql"}
+
+
+def test_what_a_pool_asks_to_see_whether_a_connection_lives_is_nobodys_statement(records: Records) -> None:
+    asked = [span["attributes"] for span in records.of("database") if span["attributes"].get("db.query.text") == ";"]
+    assert [attributes.get("perfcrew.framework") for attributes in asked] == [True]
 
 
 @pytest.mark.parametrize("mark", ["p3_commit", "p2_commit"])

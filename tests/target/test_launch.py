@@ -18,7 +18,7 @@ from perfcrew.core.errors import TargetFailed
 from perfcrew.core.project import Project
 from perfcrew.target import hints, process, startup
 from perfcrew.target.digest import tree_digest
-from perfcrew.target.environment import environment_of
+from perfcrew.target.environment import environment_of, start_command
 from perfcrew.target.launch import Running, launch
 from perfcrew.target.leftovers import Registry
 from perfcrew.target.signals import terminating
@@ -280,6 +280,34 @@ async def test_the_port_reaches_a_command_that_does_not_name_it(bench: Bench) ->
         await running.check()
 
 
+SECOND = """
+import os, socket, sys
+sys.argv = ["server", "ok", sys.argv[1]]
+second = socket.create_server(("127.0.0.1", int(os.environ["GRPC_PORT"])))
+import runpy, time
+time.sleep({wait})
+runpy.run_path({server!r}, run_name="__main__")
+"""
+
+
+async def test_a_target_with_a_second_port_is_started_twice(bench: Bench) -> None:
+    (bench.tree / "two.py").write_text(SECOND.format(server=str(HERE / "apps" / "server.py"), wait=4.5))
+    what = project(bench.tree, "python", "two.py", "{port}", environment={"GRPC_PORT": "{free_port}"})
+    async with bench.launch(what, name="one") as one, bench.launch(what, name="two") as two:
+        seconds = {running.child.processes()[0].environ()["GRPC_PORT"] for running in (one, two)}
+        assert len(seconds) == 2 and seconds.isdisjoint({str(one.port), str(two.port)})
+    (bench.tree / "two.py").write_text(SECOND.format(server=str(HERE / "apps" / "server.py"), wait=0))
+    fixed = what.model_copy(update={"environment": {"GRPC_PORT": seconds.pop()}})
+    with pytest.raises(TargetFailed, match=r"`\{free_port\}` under \[target.environment\]"):
+        async with bench.launch(fixed, name="one"), bench.launch(fixed, name="two"):
+            pytest.fail("they can't both have that port")
+
+
+def test_a_free_port_is_put_into_the_start_command_too(tmp_path: Path) -> None:
+    command = start_command(project(tmp_path, "python", "serve.py", "{port}", "--metrics={free_port}"), 8000)
+    assert command[2] == "8000" and 15000 <= int(command[3].removeprefix("--metrics=")) < 32000
+
+
 def test_the_environments_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/users")
     monkeypatch.setenv("VIRTUAL_ENV", "/ours")
@@ -309,6 +337,7 @@ def test_compiled_modules_go_where_the_user_keeps_them_but_never_into_the_tree(
 
 @pytest.mark.parametrize(("tail", "says"), [
     ("ModuleNotFoundError: No module named 'flask_login'", "flask_login"),
+    ("RuntimeError: Failed to bind to address [::]:4317; set GRPC_VERBOSITY=debug environment", "{free_port}"),
     ("KeyError: 'DATABASE_URL'", "DATABASE_URL is missing"),
     ("django.core.exceptions.ImproperlyConfigured: Set the SECRET_KEY environment variable", "SECRET_KEY is missing"),
     ("decouple.UndefinedValueError: API_URL not found. Declare it as envvar", "API_URL is missing"),

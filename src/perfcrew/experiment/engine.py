@@ -58,6 +58,8 @@ class Pair:
 
 
 STRETCH = 4.0
+TWICE = 2
+"""Times the fewest pairs: what a clear change takes to be certain, where a start takes minutes."""
 Design = Literal["one core", "duet", "interleaved", "instances"]
 Checks = Literal["must agree", "if constant", "none"]
 Goal = Literal["verdict", "not worse", "none"]
@@ -93,6 +95,8 @@ class Rules:
     seed: int = 0
     enough: int = 0
     """Pairs for which a slow comparison may go beyond its budget, up to `STRETCH` times as long."""
+    longest_s: float = 0.0
+    """Until then even pairs that take minutes each are measured `TWICE` as often as a verdict needs at the least."""
 
 
 @dataclass
@@ -142,7 +146,11 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
 
 def is_over(taken: Taken, rules: Rules) -> bool:
     """Whether no further pair is measured."""
-    if taken.rounds >= rules.most or taken.spent_s >= rules.budget_s * STRETCH:
+    if taken.rounds >= rules.most:
+        return True
+    if taken.rounds < TWICE * rules.fewest and taken.spent_s < rules.longest_s:
+        return False
+    if taken.spent_s >= rules.budget_s * STRETCH:
         return True
     return taken.spent_s >= rules.budget_s and taken.rounds >= rules.enough
 

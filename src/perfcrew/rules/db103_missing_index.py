@@ -4,7 +4,8 @@ What it costs: the time grows with the table, whatever the size of the answer.
 Seen as: the plan with the real parameters scans a table of at least `min_rows` rows; the index is one of the set that
 serves all statements of the run best: built on a clone, timed with and without it in turns, proven by those pairs,
 for the workload and as part of the whole set. The plan of this statement uses it, and every run with the set was
-faster than without, by at least `min_gain` of the time and `min_ms`; it takes at least `min_share` of the request.
+faster than without (of ten proven pairs one may have been held up), by at least `min_gain` of the time and `min_ms`; it
+takes at least `min_share` of the request.
 Not this: small tables, statements that need most of the table, an index that the planner leaves aside, a gain
 within the noise, one that adds more to the writes that are sent than it saves, one that is there already.
 Instead: the index that was tried, in a reversible migration: several columns, partial, covering, over an expression,
@@ -93,8 +94,25 @@ def _helped(trial: IndexTrial, limits: Limits) -> bool:
     if not trial.used or not trial.before_ms or not trial.after_ms or trial.verdict not in ("improved", ""):
         return False
     saved = trial.before_median_ms - trial.after_median_ms
-    apart = max(trial.after_ms) < median(trial.before_ms) and min(trial.before_ms) > median(trial.after_ms)
-    return apart and saved >= limits.min_ms and saved >= limits.min_gain * trial.before_median_ms
+    return _apart(trial)[0] and saved >= limits.min_ms and saved >= limits.min_gain * trial.before_median_ms
+
+
+class _Apart(NamedTuple):
+    apart: bool
+    all: bool
+    """Without leaving any run out."""
+
+
+def _apart(trial: IndexTrial) -> _Apart:
+    """Each run with it faster than the middle one without, and the other way round. Where pairs proved the gain, one
+    in ten that something else on the machine held up proves nothing to the contrary."""
+    before, after = sorted(trial.before_ms), sorted(trial.after_ms)
+
+    def holds(spare: int) -> bool:
+        return after[-1 - spare] < median(before) and before[spare] > median(after)
+
+    spare = min(len(before), len(after)) // 10 if trial.verdict == "improved" else 0
+    return _Apart(holds(spare), holds(0))
 
 
 def _finding(
@@ -179,6 +197,10 @@ def _place(scene: Scene, trial: IndexTrial) -> int | None:
     return next((i for i, a in enumerate(found) if a.index == trial.spec), None)
 
 
+def _proof(trial: IndexTrial) -> str:
+    return "every run was faster than before" if _apart(trial).all else "runs with and without it in turns prove it"
+
+
 def _others(scene: Scene, trial: IndexTrial) -> tuple[str, ...]:
     """What was tried for the same table, and why it is not advised."""
     found = scene.advice.body.refused if scene.advice else ()
@@ -193,7 +215,7 @@ def _hypothesis(scene: Scene, trial: IndexTrial, group: statements.Seen, saved: 
         change=f"an index on {code(trial.table)} ({code(trial.spec.said)})",
         metric="latency",
         improvement=round(saved, 3),
-        because="the index was built on a clone, the plan used it, and every run was faster than before",
+        because=f"the index was built on a clone, the plan used it, and {_proof(trial)}",
         kind="schema",
         recipe=parts(trial.ddl) if trial.partitioned else migration(kind, trial.ddl, trial.spec),
         scores=scores(saved, sure, effort=5, risk=4, reversibility=5),

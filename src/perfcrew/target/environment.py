@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfcrew.core.project import Project
+from perfcrew.target import process
 
 if TYPE_CHECKING:
     from perfcrew.target.clone import Clone
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 BYTECODE = "bytecode"
 """Folder of the workspace that all starts share."""
+FREE = "{free_port}"
+"""In a word of the start command or a variable: a port that nobody has, another one for each start."""
 _OURS_ONLY = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 
 
 def start_command(project: Project, port: int) -> list[str]:
     """The start command with host and port put in, and with the target's own interpreter for `python`."""
-    return command_of(project, [word.replace("{port}", str(port)).replace("{host}", HOST) for word in project.start])
+    words = [word.replace("{port}", str(port)).replace("{host}", HOST) for word in project.start]
+    return command_of(project, [_with_free_port(word) for word in words])
 
 
 def command_of(project: Project, command: Sequence[str]) -> list[str]:
@@ -59,7 +63,11 @@ def environment_of(
         merged["PYTHONPYCACHEPREFIX"] = _compiled(project, merged.get("PYTHONPYCACHEPREFIX", ""), bytecode)
     if port is not None:
         merged.update(_port_variables(project, merged, port))
-    return merged
+    return {name: _with_free_port(value) for name, value in merged.items()}
+
+
+def _with_free_port(text: str) -> str:
+    return text.replace(FREE, str(process.free_port(HOST))) if FREE in text else text
 
 
 def _compiled(project: Project, own: str, bytecode: Path) -> str:

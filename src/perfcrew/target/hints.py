@@ -34,8 +34,9 @@ _TABLE: tuple[_Hint, ...] = tuple(
             f"{m.group(2)} has no {m.group(1)}: the installed version does not fit; use the project's lock file, or "
             f"install as of an earlier date (`uv pip install --exclude-newer DATE`)")),
         (r"Error loading ASGI app\. (.+)", lambda m, p: f"{m.group(1)}: correct `target.app` in perfcrew.toml"),
-        (r"(?i)address already in use", lambda m, p:
-            "its port is taken although another was free: let the start command carry `{port}`"),
+        (r"(?i)address already in use|failed to bind to address", lambda m, p:
+            "its port is taken although another was free: let the start command carry `{port}`; for a second port that "
+            "it opens (gRPC, metrics) set the variable that carries it to `{free_port}` under [target.environment]"),
         (r"^KeyError: '([A-Z][A-Z0-9_]{2,})'"
          r"|Set the ([A-Z][A-Z0-9_]+) environment variable"
          r"|UndefinedValueError: ([A-Z][A-Z0-9_]+) not found"

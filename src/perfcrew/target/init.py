@@ -23,7 +23,8 @@ KEPT_SOURCES = (FILE, "given")
 _HEAD = """\
 # How perfcrew runs and reviews this project. Made by `perfcrew init`, yours to change and to commit.
 # A key that is commented out is detected anew each time, or is at its default.
-# Write secrets as env:NAME; commands as one string or a list, with {host} and {port} where the server gets its own.
+# Write secrets as env:NAME; commands as one string or a list, with {host} and {port} where the server gets its own,
+# and {free_port} for a second port that it opens; in [target.environment] too.
 """
 _TAIL = """
 # [[ignore]]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from perfcrew.target.clone import Clone
 
 _ATTEMPTS = 3
-_TAKEN = ("address already in use", "errno 98", "errno 48")
+_TAKEN = ("address already in use", "failed to bind to address", "errno 98", "errno 48")
 
 
 @dataclass

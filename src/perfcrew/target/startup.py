@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
+import psutil
+
 from perfcrew.target import hints, process
-from perfcrew.target.environment import HOST
+from perfcrew.target.environment import FREE, HOST
 
 if TYPE_CHECKING:
     from perfcrew.target.launch import Running
@@ -51,7 +54,7 @@ class _Elsewhere:
         if time.monotonic() < self.next_at:
             return
         self.running.redis.refuse_strays(())
-        others = {found.port for found in process.listeners(self.running.processes())}
+        others = {found.port for found in process.listeners(self.running.processes())} - self._second()
         self.times = self.times + 1 if others and self.running.port not in others else 0
         self.next_at = time.monotonic() + _LOOK_EVERY_S
         if self.times >= _ELSEWHERE_LOOKS:
@@ -60,6 +63,18 @@ class _Elsewhere:
                 f"the target listens on port {ports}, not on {self.running.port} as it was told",
                 do="put `{port}` into `target.start` (or into the variable that carries the port) in perfcrew.toml",
             )
+
+    def _second(self) -> set[int]:
+        """The ports that it was given for what it opens beside its own: they may be open long before that."""
+        project, child = self.running.project, self.running.child
+        names = [name for name, value in project.environment.items() if FREE in value]
+        try:
+            given = psutil.Process(child.pid).environ() if names else {}
+        except psutil.Error:
+            given = {}  # it has ended, which is told elsewhere
+        told = [given.get(name, "") for name in names]
+        told += [word for word in child.command if any(FREE in own for own in project.start)]
+        return {int(digits) for text in told for digits in re.findall(r"\d+", text) if len(digits) <= 5}
 
 
 async def _first_answer(running: Running, until: float) -> None:

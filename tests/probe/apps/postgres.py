@@ -69,6 +69,12 @@ async def through_sqlalchemy() -> None:
             result = await connection.execute(text(ROWS.format(":n")), {"n": 9})  # mark: orm
             result.all()
         await engine.dispose()
+    pinging = create_async_engine(uri.replace("postgresql", "postgresql+asyncpg"), pool_pre_ping=True)
+    for _ in range(2):
+        async with pinging.begin() as connection:
+            result = await connection.execute(text(ROWS.format(":n")), {"n": 7})  # mark: pinged
+            result.all()
+    await pinging.dispose()
 
 
 version_3()

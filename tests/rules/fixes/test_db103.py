@@ -152,6 +152,54 @@ def test_revisions_with_digests_and_annotations_are_followed(tmp_path: Path) -> 
     assert "def upgrade():" in text
 
 
+def test_a_revisions_own_classes_and_namesakes_are_not_taken_for_the_models(tmp_path: Path) -> None:
+    old = """
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+        revision = "0002"
+        down_revision = "0001"
+
+
+        class Base(DeclarativeBase):
+            pass
+
+
+        class Event(Base):
+            __tablename__ = "events"
+            id: Mapped[int] = mapped_column(primary_key=True)
+        """
+    answer = "class Event(Base):\n    id: int\n"
+    files = {**ALEMBIC, "alembic/versions/0002_rows.py": old, "shop/web.py": answer, "web/types/Event.py": answer}
+    plan = tried(STATEMENT, "events", "customer_id", "at")
+    written = fixed(asked(tmp_path, "DB103", files, AT, STATEMENT, plan=plan), "Alembic")
+    assert set(written) == {"alembic/versions/0003_index_events_by_customer_id_at.py", "shop/app.py"}
+
+
+STAMPED = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Stamped(Base):
+    __abstract__ = True
+    at: Mapped[int]
+"""
+
+
+def test_columns_come_from_the_base_that_is_imported(tmp_path: Path) -> None:
+    models = MODELS.replace("    at: Mapped[int]\n", "").replace("class Event(Base)", "class Event(Stamped)")
+    own_base = "\n\nclass Base(DeclarativeBase):\n    pass\n"
+    others = {f"{folder}/stamped.py": "class Stamped:\n    pass\n" for folder in ("apes", "zoo")}
+    files = {**ALEMBIC, **others, "shop/base.py": STAMPED}
+    files["shop/app.py"] = models.replace(own_base, "from shop.base import Stamped\n")
+    plan = tried(STATEMENT, "events", "customer_id", "at")
+    written = fixed(asked(tmp_path, "DB103", files, AT, STATEMENT, plan=plan), "Alembic")
+    assert 'Index("ix_events_customer_id_at", "customer_id", "at")' in written["shop/app.py"]
+
+
 DJANGO = {
     "shop/__init__.py": "",
     "shop/models.py": """

@@ -12,7 +12,7 @@ from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
 from perfcrew.experiment.apply import message, publish, save_patch
-from perfcrew.experiment.engine import STRETCH, Rules
+from perfcrew.experiment.engine import STRETCH, TWICE, Rules
 from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_whole
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
@@ -38,8 +38,9 @@ async def experiments(context: Context) -> None:
     try:
         async with opened(context, policy) as lab:
             await _stacked(context, lab)
-            await _all(context, policy, lab, time.monotonic() + policy.budget_s)
-            await _together(context, policy, lab)
+            until = time.monotonic() + policy.budget_s
+            await _all(context, policy, lab, until)
+            await _together(context, policy, lab, until)
     except PerfcrewError as error:
         context.failed(STAGE, "trying changes", error)
 
@@ -69,10 +70,10 @@ async def _all(context: Context, policy: Experiments, lab: Lab, until: float) ->
             return
         place = f"{coming.finding.rule} {coming.finding.place.file}:{coming.finding.place.line}"
         context.progress(STAGE).note(f"{place}: {coming.variant}", coming.number - 1, total)
-        await _one(context, policy, lab, coming)
+        await _one(context, policy, lab, coming, until)
 
 
-async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next) -> None:
+async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next, until: float) -> None:
     """One experiment. Its criteria are written down before anything of the change runs."""
     fix = _fix(context, lab, coming)
     refused = fix.reason if isinstance(fix, Declined) else lab.write(fix)
@@ -81,7 +82,7 @@ async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next) ->
     ruled, found, commit = Ruling("discard", refused), list[Comparison](), None
     if isinstance(fix, Fix) and not refused:
         try:
-            ruled, found = await _tried(policy, lab, coming, fix, steps)
+            ruled, found = await _tried(policy, lab, coming, fix, steps, until)
         except PerfcrewError as error:
             context.failed(STAGE, coming.key, error)
             ruled = Ruling("discard", f"it could not be tried to the end: {error.what}")
@@ -94,17 +95,23 @@ async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next) ->
 
 
 async def _tried(
-    policy: Experiments, lab: Lab, coming: Next, fix: Fix, steps: list[TrialStep]
+    policy: Experiments, lab: Lab, coming: Next, fix: Fix, steps: list[TrialStep], until: float
 ) -> tuple[Ruling, list[Comparison]]:
     """What is asked of the change, the cheap before the dear; each step is told in `steps`."""
     ruled = await lab.held(fix, coming.finding.endpoint, steps)
     if ruled.decision != "keep":
         return ruled, []
-    rules = Rules(policy.margin, policy.error, policy.trial_s, seed=coming.number, enough=_ENOUGH)
+    rules = _rules(policy, policy.trial_s, until, seed=coming.number)
     found = await lab.compared(fix, coming.finding.endpoint, rules)
     ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
     steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
     return ruled, found
+
+
+def _rules(policy: Experiments, budget_s: float, until: float, seed: int = 0) -> Rules:
+    """Where a start takes minutes, the time that all experiments have is what bounds one."""
+    longest_s = max(0.0, until - time.monotonic())
+    return Rules(policy.margin, policy.error, budget_s, seed=seed, enough=_ENOUGH, longest_s=longest_s)
 
 
 def _fix(context: Context, lab: Lab, coming: Next) -> Fix | Declined:
@@ -142,7 +149,8 @@ def _written_down(
         failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse; "
         "processor time only where it grows by more than the margin of what a request takes",
         stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget; where "
-        f"pairs are slow, after {_ENOUGH} of them or {STRETCH:g} times the budget",
+        f"pairs are slow, after {_ENOUGH} of them or {STRETCH:g} times the budget, and not before "
+        f"{TWICE * Rules.fewest} while there is time for experiments",
         budget_s=policy.trial_s,
         margin_share=policy.margin,
         error_share=policy.error,
@@ -189,13 +197,13 @@ def _compared(context: Context, slot: str, comparison: Comparison) -> str:
     return context.put(f"{slot}/{comparison.subject}", comparison, method, comparison.subject).id
 
 
-async def _together(context: Context, policy: Experiments, lab: Lab) -> None:
+async def _together(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
     """Gains don't add up: all that was kept is measured against the base once more, as a whole."""
     stacked = kept(context)
     if not stacked:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
-    rules = Rules(policy.margin, policy.error, policy.trial_s * 2, enough=_ENOUGH)
+    rules = _rules(policy, policy.trial_s * 2, until)
     aims: dict[str, tuple[str, ...]] = {}
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)

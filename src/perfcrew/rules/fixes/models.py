@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from perfcrew.rules.fixes import declared, project
+from perfcrew.rules.fixes import declared, imports, project
 from perfcrew.rules.source import Source, dotted
 
 Style = Literal["sqlalchemy", "django"]
@@ -99,12 +99,14 @@ class Models:
 
 
 def read(root: Path) -> Models:
-    """The project's mapped classes, tests left out. Classes that share a name are left out too."""
-    classes: dict[str, tuple[Source, ast.ClassDef]] = {}
+    """The project's mapped classes; those of tests, those that revisions of a schema keep for themselves, and mapped
+    classes that share a name are left out."""
+    classes: dict[str, list[_Class]] = {}
     for text in project.sources(root):
-        if not project.is_test(root, text.path):
-            classes.update({n.name: (text, n) for n in text.tree.body if isinstance(n, ast.ClassDef)})
-    found = [m for text, node in classes.values() if (m := _model(text, node, classes))]
+        if not project.is_test(root, text.path) and not _is_revision(text):
+            for node in (n for n in text.tree.body if isinstance(n, ast.ClassDef)):
+                classes.setdefault(node.name, []).append((text, node))
+    found = [m for same in classes.values() for text, node in same if (m := _model(text, node, classes))]
     models = Models(found)
     for model in models:
         model.relations.extend(_own_relations(model, models))
@@ -113,7 +115,14 @@ def read(root: Path) -> Models:
     return models
 
 
-_Classes = Mapping[str, tuple[Source, ast.ClassDef]]
+_Class = tuple[Source, ast.ClassDef]
+_Classes = Mapping[str, Sequence[_Class]]
+
+
+def _is_revision(text: Source) -> bool:
+    """An Alembic revision: its classes are what tables were like when it was written."""
+    said = {declared.assigned(statement) for statement in text.tree.body}
+    return {"revision", "down_revision"} <= said
 
 
 def _model(text: Source, node: ast.ClassDef, classes: _Classes) -> Model | None:
@@ -133,7 +142,7 @@ def _model(text: Source, node: ast.ClassDef, classes: _Classes) -> Model | None:
     return Model(node.name, _table(text, node, style), style, text, node, columns)
 
 
-def _lineage(text: Source, node: ast.ClassDef, classes: _Classes) -> Iterator[tuple[Source, ast.ClassDef]]:
+def _lineage(text: Source, node: ast.ClassDef, classes: _Classes) -> Iterator[_Class]:
     seen: set[str] = set()
     waiting = [(text, node)]
     while waiting:
@@ -143,7 +152,19 @@ def _lineage(text: Source, node: ast.ClassDef, classes: _Classes) -> Iterator[tu
         seen.add(current.name)
         yield at, current
         names = [dotted(b.value if isinstance(b, ast.Subscript) else b).rsplit(".", 1)[-1] for b in current.bases]
-        waiting += [classes[name] for name in names if name in classes]
+        waiting += [_meant(at, name, classes[name]) for name in names if name in classes]
+
+
+def _meant(text: Source, name: str, same: Sequence[_Class]) -> _Class:
+    """Of classes that share the name: the one of this module, or of the module that it is imported from."""
+    modules = [s.module or "" for s in imports.top(text) if isinstance(s, ast.ImportFrom) and _brings(s, name)]
+    here = next((c for c in same if c[0].path == text.path), None)
+    there = (c for m in modules for c in same if c[0].path.with_suffix("").as_posix().endswith(m.replace(".", "/")))
+    return here or next(there, same[-1])
+
+
+def _brings(statement: ast.ImportFrom, name: str) -> bool:
+    return any((a.asname or a.name) == name for a in statement.names)
 
 
 def _style(node: ast.ClassDef, lineage: Sequence[tuple[Source, ast.ClassDef]]) -> Style | None:

@@ -125,7 +125,9 @@ def operation_of(sql: str) -> str:
 
 
 def is_framework(sql: str) -> bool:
-    return operation_of(sql) in _FRAMEWORK_WORDS or _FRAMEWORK_TEXT.search(sql) is not None
+    """An empty statement is how SQLAlchemy asks asyncpg whether a pooled connection still lives (`pool_pre_ping`)."""
+    empty = not sql.strip("; \t\r\n")
+    return empty or operation_of(sql) in _FRAMEWORK_WORDS or _FRAMEWORK_TEXT.search(sql) is not None
 
 
 def _is_savepoint(sql: str) -> bool:
