@@ -11,19 +11,19 @@ COUNTED = ("DB101", "DB102", "DB110", "HT401", "CA201")
 """Rules whose fault shows in counts, which a test can hold exactly, without a clock."""
 
 _COUNT_TEST = '''\
-def test_{name}_does_not_grow_with_the_data(client, add_rows, count_{what}):
-    """{rule}: `count_{what}` counts what one request sends (pytest-django: `django_assert_num_queries`)."""
+def test_{name}_does_not_grow_with_the_data(client, add_rows, count_{what}{wanted}):
+    """{rule}: `count_{what}` counts what one request sends (pytest-django: `django_assert_num_queries`).{given}"""
     with count_{what}() as few:
-        client.{method}("{path}")
+        client.{method}({target})
     add_rows()
     with count_{what}() as many:
-        client.{method}("{path}")
+        client.{method}({target})
     assert many.count <= few.count
 '''
 _TIME_TEST = '''\
-def test_{name}_keeps_its_budget(benchmark, client):
-    """{rule}: with pytest-benchmark, on the machine that the budget was measured on."""
-    benchmark.pedantic(lambda: client.{method}("{path}"), rounds=30, warmup_rounds=5)
+def test_{name}_keeps_its_budget(benchmark, client{wanted}):
+    """{rule}: with pytest-benchmark, on the machine that the budget was measured on.{given}"""
+    benchmark.pedantic(lambda: client.{method}({target}), rounds=30, warmup_rounds=5)
     assert benchmark.stats["median"] < {seconds:g}
 '''
 _ALERT = """\
@@ -35,6 +35,7 @@ _ALERT = """\
   annotations:
     summary: "p95 of {verb} {path} is over its budget; {rule} was found here"
 """
+_ID, _BARE = re.compile(r"{(\w+)[^{}]*}"), r"{\1}"
 
 
 def regression_test(section: FindingSection) -> str:
@@ -63,10 +64,15 @@ def _values(section: FindingSection) -> dict[str, object] | None:
         return None
     verb, _, path = section.finding.endpoint.partition(" ")
     words = re.findall(r"[A-Za-z0-9]+", section.finding.endpoint.lower())
+    path = path.replace("\\", "").replace('"', "")
+    ids = list(dict.fromkeys(_ID.findall(path)))
     return {
         "verb": verb,
         "method": verb.lower(),
-        "path": path.replace("\\", "").replace('"', ""),
+        "path": path,
+        "target": f'f"{_ID.sub(_BARE, path)}"' if ids else f'"{path}"',
+        "wanted": "".join(f", {name}" for name in ids),
+        "given": f" {', '.join(ids)}: fixtures of yours, of rows that are there." if ids else "",
         "name": "_".join(words),
         "camel": "".join(w.capitalize() for w in words),
         "rule": section.finding.rule,
