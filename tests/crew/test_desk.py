@@ -149,13 +149,15 @@ async def test_a_question_without_end_ends(ledger: Ledger) -> None:
         await query(ledger.find(RUN), forever)
 
 
+ENDLESS = "SELECT printf('%.*c', 900000, 'a') LIKE ('%' || printf('%.*c', 40000, 'a') || 'b')"
+
+
 async def test_one_step_of_the_machine_without_end_ends_and_stops_nobody(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite does not look at its clock within a `LIKE`: an hour of it would be an hour in which no time-out counts."""
-    long = "SELECT printf('%.*c', 900000, 'a') LIKE ('%' || printf('%.*c', 40000, 'a') || 'b')"
     monkeypatch.setattr(rows, "_PATIENCE_S", 1.5)
-    asking = asyncio.create_task(query(ledger.find(RUN), long))
+    asking = asyncio.create_task(query(ledger.find(RUN), ENDLESS))
     beats = 0
     while not asking.done():
         await asyncio.sleep(0.1)
@@ -166,11 +168,10 @@ async def test_one_step_of_the_machine_without_end_ends_and_stops_nobody(
 
 
 async def test_a_question_that_is_given_up_leaves_no_process(ledger: Ledger) -> None:
-    forever = "SELECT length(trim(printf('%.*c', 900000, 'a'), printf('%.*c', 900000, 'b')))"
     before = {p.pid for p in psutil.Process().children()}
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await query(ledger.find(RUN), forever)
+            await query(ledger.find(RUN), ENDLESS)
     assert {p.pid for p in psutil.Process().children()} <= before
 
 
