@@ -94,6 +94,12 @@ def has_markup(text: str) -> bool:
     return _MARKUP.search(_CODE.sub("", text)) is not None
 
 
+def promises(text: str) -> str:
+    """The first words outside of code that say how much a change gains; empty where none do."""
+    found = _PROMISE.search(_CODE.sub("", text))
+    return found.group(0) if found else ""
+
+
 def specialist(bench: Bench, answer: SpecialistAnswer, recognised: Sequence[Finding]) -> Judged:
     """What a specialist concludes: its rules' findings, doubted or with further hypotheses, and its own."""
     own = {f.id: f for f in recognised if f.rule in bench.card.rules}
@@ -185,8 +191,8 @@ def _hypothesis(bench: Bench, where: str, id: str, one: ProposedHypothesis) -> H
     for name in ("change", "trade_offs"):
         _words(bench, f"{where}.{name}", getattr(one, name))
     for name in ("change", "trade_offs", "recipe"):
-        if promised := _PROMISE.search(_CODE.sub("", getattr(one, name))):
-            bench.fault(f"{where}.{name}", f"promises {promised.group(0)!r}: what it gains is measured")
+        if promised := promises(getattr(one, name)):
+            bench.fault(f"{where}.{name}", f"promises {promised!r}: what it gains is measured")
     if len(one.recipe) > _RECIPE or has_markup(one.recipe):
         bench.fault(f"{where}.recipe", f"plain Markdown without HTML and addresses, at most {_RECIPE} characters")
     return Hypothesis(

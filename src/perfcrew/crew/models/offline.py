@@ -43,7 +43,8 @@ def enforce() -> None:
 def _silence_tracing() -> None:
     import os
 
-    if any(os.environ.get(name, "").lower() in ("true", "1") for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2")):
+    names = (f"{product}_{name}" for product in ("LANGSMITH", "LANGCHAIN") for name in ("TRACING", "TRACING_V2"))
+    if any(os.environ.get(name, "").strip() for name in names):
         import langsmith
 
         langsmith.configure(enabled=False)
