@@ -60,7 +60,8 @@ async def main(seconds: float) -> None:
     print(f"models that answer at once          {at_once:7.3f} s  ({at_once - book:.3f} s of prompts, checks, keeping)")
     print(f"models that take {seconds:g} s               {took:7.3f} s  (one after the other: {5 * seconds:g} s)")
     print(f"beside waiting for the slowest      {took - seconds:7.3f} s  ({waited:.3f} s with a model asked)")
-    print(f"of a review of 180 s                {(took - seconds) / 180:7.2%}")
+    share = (took - seconds) / 180
+    print(f"of a review of 180 s                {share:7.2%}  (under 2 %: {'yes' if share < 0.02 else 'NO'})")
     print(f"under {seconds + 1:g} s: {'yes' if took < seconds + 1 else 'NO'}")
 
 

@@ -118,6 +118,15 @@ def decided(root: Path) -> dict[str, str]:
     return {b["finding"] + str(b["number"]): b["decision"] for b in bodies if b["kind"] == "outcome"}
 
 
+def refused(root: Path, run_id: str) -> str:
+    """What the gate says against the report."""
+    report = root / ".perfcrew" / "reports" / run_id / "report.json"
+    if not report.exists():
+        return "no report"
+    checks = json.loads(report.read_text())["verdict"]["checks"]
+    return "; ".join(f"{c['name']}: {', '.join(c['reasons'])}" for c in checks if not c["passed"])[:1000]
+
+
 def run(root: Path, *words: str) -> tuple[int, float]:
     began = time.monotonic()
     done = subprocess.run(perfcrew(*words), capture_output=True, text=True, timeout=LIMIT_S * 6, check=False)
@@ -151,7 +160,7 @@ def checked(folder: Path, after_s: float, reference: dict[str, str]) -> list[str
     faults += [f"{name} is left after clean" for name in sorted(temporary() - before_folders)]
     faults += [] if digest(root, published) == before[published] else ["the repository differs after clean"]
     code, _ = run(root, "resume", run_id, str(root), "--json")
-    faults += [f"resume ended with {code}"] if code not in (0, 1) else []
+    faults += [f"resume ended with {code}: {refused(root, run_id)}"] if code not in (0, 1) else []
     faults += [f"it decided {decided(root)}, uninterrupted {reference}"] if decided(root) != reference else []
     wanted = [f"perfcrew/{run_id}"] if "keep" in reference.values() else []
     faults += [f"branches: {branches(root)}"] if branches(root) != wanted else []

@@ -1,19 +1,25 @@
 """What comes of everything that goes wrong with a model, with each provider: the table fault × provider × outcome.
 
 Real SDKs and real sockets against a scripted server; only the waits between requests pass at once and are summed up.
-Run: python benchmarks/model_faults.py [part of a fault's name]
-Each cell: what came out, the requests that were sent, the seconds that were waited for. Below it: five specialists at
-once and one provider down, with and without the shared circuit; and a chain whose first model dies half-way.
+Run: python benchmarks/model_faults.py [part of a fault's name]       (Markdown)
+First, of one question, whole and streamed: what came out, the requests that were sent, the seconds that were waited
+for. Then of the crew: the database specialist's model has the fault, in a review whose evidence is that of a finished
+one; the requests sent for that specialist, how often something was tried again, who concluded, whether every finding
+of the rules is still there, and what the gate says. Below: five specialists at once and one provider down, with and
+without the shared circuit; and a chain whose first model dies half-way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
@@ -22,8 +28,15 @@ from perfcrew.core.spending import Limits
 from perfcrew.crew import models
 from perfcrew.crew.models.breaking import Circuit, Clock
 from perfcrew.crew.models.settings import ModelSettings, look
-from perfcrew.testing import FAULTS, ScriptedModel, fail, say, use
+from perfcrew.gate import check
+from perfcrew.graphs.configured import Configured
+from perfcrew.report.compose import compose
+from perfcrew.testing import FAULTS, Asked, ScriptedModel, Step, fail, say, use
 from perfcrew.testing.asked import Provider
+from perfcrew.testing.crew import Crew
+from tests.crew.desk import shop
+from tests.crew.thought import concluded, context, recognised
+from tests.report.make_ledger import RUN
 
 PROVIDERS: tuple[Provider, ...] = ("anthropic", "google_genai", "openai")
 SPECIALISTS = ("profiler", "database", "caching", "frontend", "inference")
@@ -98,21 +111,75 @@ async def half_way() -> str:
         return f"{outcome}: {', '.join(r.provider for r in model.requests)}"
 
 
+class Faulty(Crew):
+    """The scripted crew, whose database specialist meets a fault first."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self._left = [[step, step.times] for step in FAULTS[fault] if step.text != "ok"]
+        self.database = 0
+
+    def __call__(self, asked: Asked) -> Step:
+        if "Your charter: database" not in asked.text:
+            return super().__call__(asked)
+        self.database += 1
+        while self._left and self._left[0][1] == 0:
+            self._left.pop(0)
+        if not self._left:
+            return super().__call__(asked)
+        step, times = self._left[0]
+        assert isinstance(step, Step)
+        self._left[0][1] = None if times is None else times - 1
+        return step
+
+
+async def of_the_crew(name: str, provider: Provider) -> tuple[str, ...]:
+    """Cells: requests, tried again, waited, who concluded, findings kept, gate."""
+    faulty, waits = Faulty(name), Waits()
+    with ScriptedModel(faulty) as model, tempfile.TemporaryDirectory() as folder, shop(Path(folder)) as ledger:
+        settings = settings_for(model, provider, timeout_s=2.0 if name == "hangs" else 60.0)
+        made = context(ledger, Configured(settings, waits.circuit(settings)))
+        try:
+            async with asyncio.timeout(6 * LONGEST_S):
+                await concluded(made)
+        except TimeoutError:
+            return (str(faulty.database), "", "", "HANG", "", "")
+        report = compose(ledger, RUN)
+        own = next(t for t in report.thought if t.who == "database")
+        again = faulty.database - int(own.calls.text.replace(",", ""))
+        by = "the model" if own.answered else "the rule book"
+        there = {s.finding.id for s in report.findings}
+        kept = sum(f.id in there for f in recognised(ledger))
+        findings = f"{kept} of {len(recognised(ledger))}"
+        gate = "passed" if check(report, ledger).passed else "FAILED"
+        return (str(faulty.database), str(again), f"{waits.passed:.1f} s", by, findings, gate)
+
+
+def row(*cells: str) -> None:
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
 async def main(part: str) -> None:
     names = [name for name in FAULTS if part in name]
-    began = time.monotonic()
-    print(f"{'fault':<30}{'':<10}" + "".join(f"{provider:<46}" for provider in PROVIDERS))
-    cells = 0
+    began, cells = time.monotonic(), 0
+    row("fault", "form", *PROVIDERS)
+    row(*["---"] * 5)
     for name in names:
         for streamed in (False, True):
-            row = [await cell(name, provider, streamed) for provider in PROVIDERS]
-            cells += len(row)
-            print(f"{name:<30}{'streamed' if streamed else 'whole':<10}" + "".join(f"{one:<46}" for one in row))
+            row(name, "streamed" if streamed else "whole", *[await cell(name, p, streamed) for p in PROVIDERS])
+            cells += len(PROVIDERS)
+    print()
+    row("fault", "provider", "requests", "tried again", "waited", "concluded by", "findings kept", "gate")
+    row("---", "---", *["---:"] * 3, *["---"] * 3)
+    for name in names:
+        for provider in PROVIDERS:
+            row(name, provider, *await of_the_crew(name, provider))
+            cells += 1
     print(f"\n{cells} cells in {time.monotonic() - began:.0f} s")
     if not part:
-        print(f"five specialists, provider down:   {await outage(None)} with the shared circuit")
-        print(f"                                   {await outage(10_000)} without")
-        print(f"first model dies half-way:         {await half_way()}")
+        print(f"five specialists, provider down: {await outage(None)} with the shared circuit, ", end="")
+        print(f"{await outage(10_000)} without")
+        print(f"first model dies half-way: {await half_way()}")
 
 
 if __name__ == "__main__":

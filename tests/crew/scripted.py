@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
+from perfcrew.core.spending import Limits, Price, Spent
 from perfcrew.crew.cards import Budget
+from perfcrew.crew.models import Meter, answer
+from perfcrew.crew.models.meter import Tell
 from perfcrew.crew.thinking import Mind
 
 Script = Callable[[Sequence[BaseMessage]], AIMessage]
@@ -93,15 +97,39 @@ NOTHING = {"doubted": [], "further": [], "findings": []}
 class Models:
     """The models of a run, as the crew asks for them: one for all, or one for each name."""
 
-    def __init__(self, model: BaseChatModel | Callable[[str], BaseChatModel]) -> None:
+    def __init__(self, model: BaseChatModel | Callable[[str], BaseChatModel], limits: Limits | None = None) -> None:
         self._model = model
+        self.meter = Meter(limits)
 
     def mind(self, tier: str, who: str, budget: Budget) -> Mind:
         model = self._model if isinstance(self._model, BaseChatModel) else self._model(who)
-        return Mind(f"scripted:{tier}", model)
+        meter = self.meter.of(who, Limits(calls=budget.calls, tokens=budget.tokens))
+        return Mind(f"scripted:{tier}", model, meter, [Counted(meter)])
 
-    def cost_usd(self, who: str) -> float | None:
-        return 0.0123
+    def begin(self, before: Iterable[Spent], tell: Tell) -> None:
+        self.meter.begin(before, tell)
+
+
+PRICE = Price(input=0, output=123)
+"""So that a call, which answers with 100 tokens, costs 0.0123 dollars."""
+
+
+class Counted(AgentMiddleware[Any, Any]):
+    """The one layer that a model without a provider needs: what it says is counted, and a limit ends it."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    async def awrap_model_call(self, request: Any, handler: Any) -> Any:
+        self._meter.admit()
+        try:
+            self._meter.sent()
+            response = await handler(request)
+            self._meter.took(answer.tokens(response.result[0], request.messages), PRICE, "scripted")
+            return response
+        finally:
+            self._meter.over()
 
 
 def obeys(otherwise: Script) -> Script:

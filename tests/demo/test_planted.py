@@ -19,7 +19,7 @@ PLANTED = yaml.safe_load((BOOKSHOP / "planted.yaml").read_text())
 RULES = [fault["rule"] for fault in PLANTED["faults"]]
 LEFT_OUT = shutil.ignore_patterns("node_modules", "dist", ".perfcrew", "*.sqlite3*", "__pycache__", ".pytest_cache")
 
-pytestmark = [pytest.mark.target, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.target, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)

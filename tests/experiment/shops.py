@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -9,8 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from perfcrew.core.answers import Mask
 from perfcrew.core.project import Project, Scenario, ScenarioRequest
 from perfcrew.core.web import Plan
+from perfcrew.experiment.answers import learn
+from perfcrew.experiment.asking import USUAL, Limits
 from perfcrew.target import clone
 from perfcrew.target.client import Client
 from perfcrew.target.clone import Clone, Template
@@ -37,6 +41,17 @@ class Instance:
     other: Client | None = None
 
 
+@dataclass(frozen=True)
+class Known:
+    """The requests of the base, and what may differ in its answers."""
+
+    plans: list[Plan]
+    mask: Mask
+
+
+_KNOWN: dict[tuple[bool, Limits], Known] = {}
+
+
 @dataclass
 class Bench:
     """Starts instances of variants on copies of one database."""
@@ -47,6 +62,11 @@ class Bench:
     registry: Registry
     stack: AsyncExitStack
     count: int = 0
+
+    async def sides(self, variant: str = "") -> tuple[Instance, Instance]:
+        """The base and a change of it."""
+        base, change = await asyncio.gather(self.start(), self.start(variant))
+        return base, change
 
     async def start(self, variant: str = "") -> Instance:
         self.count += 1
@@ -64,6 +84,15 @@ class Bench:
         client = await self.stack.enter_async_context(Client(running.base_url, ALICE, timeout_s=20))
         other = await self.stack.enter_async_context(Client(running.base_url, BOB, timeout_s=20))
         return Instance(running, client, data, other)
+
+    async def known(self, limits: Limits = USUAL) -> Known:
+        """What three instances of the base tell. They are the same each time, so that one test asks for all."""
+        case = (bool(self.project.scenarios), limits)
+        if case not in _KNOWN:
+            scout, first, second = await asyncio.gather(self.start(), self.start(), self.start())
+            plans = await self.plans(scout)
+            _KNOWN[case] = Known(plans, await learn(first, second, plans, limits))
+        return _KNOWN[case]
 
     async def plans(self, one: Instance) -> list[Plan]:
         document = await openapi.fetched(one.client, self.project)

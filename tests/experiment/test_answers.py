@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from perfcrew.core.answers import Mask
-from perfcrew.core.web import Plan
-from perfcrew.experiment.answers import compare, learn
+from perfcrew.experiment.answers import compare
 from perfcrew.experiment.asking import Limits
 from perfcrew.experiment.visitors import let_in_nowhere
 from perfcrew.target.client import Client
 
-from .shops import Bench, bench
+from .shops import bench
 
 pytestmark = pytest.mark.target
 LIMITS = Limits(pause_s=0.2)
-
-
-class Learned:
-    """Learned once: it is the same base each time."""
-
-    plans: list[Plan] = []
-    mask = Mask()
-
-
-async def learned(one: Bench) -> None:
-    if not Learned.plans:
-        first, second, third = await asyncio.gather(one.start(), one.start(), one.start())
-        Learned.plans = await one.plans(first)
-        Learned.mask = await learn(second, third, Learned.plans, LIMITS)
 
 
 REFUSED = [
@@ -57,9 +40,8 @@ async def test_what_a_patch_may_not_do_is_refused_by_name(
     tmp_path: Path, variant: str, name: str, endpoint: str
 ) -> None:
     async with bench(tmp_path) as one:
-        await learned(one)
-        base, change = await asyncio.gather(one.start(), one.start(variant))
-        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS)
+        known, (base, change) = await one.known(LIMITS), await one.sides(variant)
+        verdict = await compare(base, change, known.plans, known.mask, LIMITS)
     assert verdict.outcome == "different"
     assert (name, endpoint) in {(refusal.name, refusal.subject) for refusal in verdict.refusals}
     assert {refusal.subject for refusal in verdict.refusals} == {endpoint}
@@ -74,9 +56,8 @@ SAME = ["", "compresses", "caches for a second", "clears its cache", "answers to
 @pytest.mark.parametrize("variant", SAME)
 async def test_what_answers_the_same_passes(tmp_path: Path, variant: str) -> None:
     async with bench(tmp_path) as one:
-        await learned(one)
-        base, change = await asyncio.gather(one.start(), one.start(variant))
-        verdict = await compare(base, change, Learned.plans, Learned.mask, LIMITS)
+        known, (base, change) = await one.known(LIMITS), await one.sides(variant)
+        verdict = await compare(base, change, known.plans, known.mask, LIMITS)
     assert verdict.refusals == ()
     assert verdict.outcome == "equal"
     assert min(verdict.measured_count, verdict.held_out_count, verdict.wrong_input_count) > 0
@@ -84,8 +65,7 @@ async def test_what_answers_the_same_passes(tmp_path: Path, variant: str) -> Non
 
 async def test_the_mask_holds_what_the_base_varies_and_no_more(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
-        await learned(one)
-    found = Learned.mask.endpoints
+        found = (await one.known(LIMITS)).mask.endpoints
     assert found["GET /books"] == ("value $.served_at", "value $.trace")
     assert found["GET /tags"] == ("order $",)
     assert found["GET /suggested"] == ("order $", "value $[].a")
@@ -96,8 +76,7 @@ async def test_the_mask_holds_what_the_base_varies_and_no_more(tmp_path: Path) -
 
 async def test_another_user_who_is_let_in_nowhere_is_no_other_user(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
-        side = await one.start()
-        plans = await one.plans(side)
+        plans, side = (await one.known(LIMITS)).plans, await one.start()
         assert any(p.endpoint.path == "/me" and p.measurable for p in plans)
         assert await let_in_nowhere(side, plans) == ""
         async with Client(side.running.base_url, {"Authorization": "Bearer expired"}, timeout_s=20) as stranger:

@@ -28,23 +28,19 @@ pytestmark = pytest.mark.target
 ])  # fmt: skip
 async def test_the_same_requests_leave_the_same_rows(tmp_path: Path, variant: str, names: set[str]) -> None:
     async with bench(tmp_path, WRITES) as one:
-        scout, first, second, base, change = await asyncio.gather(*(one.start(v) for v in ("", "", "", "", variant)))
-        plans = await one.plans(scout)
-        mask = await learn(first, second, plans, Limits(held_out=0, wrong=0))
-        verdict = await compare_effects(base, change, plans, mask)
+        known, (base, change) = await one.known(Limits(held_out=0, wrong=0)), await one.sides(variant)
+        verdict = await compare_effects(base, change, known.plans, known.mask)
     assert {refusal.name for refusal in verdict.refusals} == names
     assert verdict.writes_count == 2
-    assert mask.tables == {"book": ("created_at",)}
+    assert known.mask.tables == {"book": ("created_at",)}
     assert verdict.differences == () if not names else [d.table for d in verdict.differences] != []
 
 
 @pytest.mark.parametrize("variant", ["", "clears its cache", "compresses"])
 async def test_all_comparisons_one_after_the_other_find_the_same_to_be_the_same(tmp_path: Path, variant: str) -> None:
     async with bench(tmp_path, WRITES) as one:
-        scout, first, second, base, change = await asyncio.gather(*(one.start(v) for v in ("", "", "", "", variant)))
-        plans = await one.plans(scout)
-        mask = await learn(first, second, plans)
-        found = await compare_all(base, change, plans, mask, Wanted(requests_count=40))
+        known, (base, change) = await one.known(), await one.sides(variant)
+        found = await compare_all(base, change, known.plans, known.mask, Wanted(requests_count=40))
     assert found.refusals == ()
     assert {part.outcome for part in (found.answers, found.effects, found.freshness, found.footprint)} == {"equal"}
     assert found.answers.uncompared == {}
@@ -53,8 +49,8 @@ async def test_all_comparisons_one_after_the_other_find_the_same_to_be_the_same(
 
 async def fresh(tmp_path: Path, variant: str, declared_s: float, *, writes: bool) -> FreshnessVerdict:
     async with bench(tmp_path, WRITES if writes else ()) as one:
-        scout, base, change = await asyncio.gather(one.start(), one.start(), one.start(variant))
-        plans = [p for p in await one.plans(scout) if p.endpoint.path in ("/books", "/books/{book_id}", "/stats")]
+        known, (base, change) = await one.known(), await one.sides(variant)
+        plans = [p for p in known.plans if p.endpoint.path in ("/books", "/books/{book_id}", "/stats")]
         mask = Mask(endpoints={"GET /books": ("value $.served_at", "value $.trace")})
         return await compare_freshness(base, change, plans, mask, declared_s)
 
@@ -87,8 +83,8 @@ async def test_old_answers_are_refused(
 ])  # fmt: skip
 async def test_what_requests_leave_behind_is_refused(tmp_path: Path, variant: str, names: set[str]) -> None:
     async with bench(tmp_path) as one:
-        scout, base, change = await asyncio.gather(one.start(), one.start(), one.start(variant))
-        plans = [p for p in await one.plans(scout) if p.endpoint.path == "/books"]
+        known, (base, change) = await one.known(), await one.sides(variant)
+        plans = [p for p in known.plans if p.endpoint.path == "/books"]
         verdict = await compare_footprints(base, change, plans, 40, settle_s=0.2)
     assert {refusal.name for refusal in verdict.refusals} == names
     assert [one.processes_count for one in verdict.base] == [1, 1, 1]
@@ -108,8 +104,7 @@ async def test_an_application_that_is_only_written_to_is_compared_but_for_its_fo
 
 async def test_held_out_requests_are_others_that_the_base_answers(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
-        base = await one.start()
-        plans = await one.plans(base)
+        plans, base = (await one.known()).plans, await one.start()
         found = await held_out_of(base, plans)
     measured = {request.target for plan in plans for request in plan.requests}
     others = {plan.endpoint.key: [request.target for request in plan.requests] for plan in found}

@@ -179,7 +179,7 @@ def lazy(): yield work()
 
 async def called(root: Path, *names: str) -> Comparison:
     (root / "called.py").write_text(CALLED)
-    wish = Wish(root=root, callables=names, rules=Rules(budget_s=15, error=0.4))
+    wish = Wish(root=root, callables=names, rules=Rules(budget_s=60, error=0.4))
     return (await compare_sides(wish, lambda what: None))[0]
 
 

@@ -71,6 +71,7 @@ async def test_a_slower_configuration_is_a_regression_of_its_endpoint(tmp_path: 
     assert not left(tmp_path)
 
 
+@pytest.mark.alone
 async def test_one_of_eight_requests_that_waits_is_a_regression_by_the_tail(tmp_path: Path) -> None:
     """Neither the middle of the latencies nor processor time can see it, unless a loaded machine shows more."""
     books = (await configured(tmp_path, "B:RARELY=0.03", error=0.1, budget_s=150.0))["GET /books"]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel
 
+from perfcrew.core.claims import NOT_MEASURED
 from perfcrew.core.errors import LedgerError
+from perfcrew.core.evidence import Evidence
 from perfcrew.core.prose import Figure, Prose
 from perfcrew.core.report import Report
+from perfcrew.core.resolve import Computed, numbers_of, stands_for
 from perfcrew.core.units import names, read
 from perfcrew.gate.held import Held, compute
 
@@ -69,36 +72,39 @@ def retold(prose: Prose, n: int, shown: str, **changes: Any) -> Prose:
     return Prose(text=prose.text[: old.start] + shown + prose.text[old.end :], figures=tuple(figures))
 
 
+KINDS = ("altered", "invented", "mis-rounded", "wrong unit", "wrong sign", "wrong evidence")
+"""What a number can be, and must not be."""
+
+
 class Mutator:
     """Makes mutants of one report."""
+
+    ways: ClassVar[dict[str, tuple[str, ...]]] = {
+        "altered": ("altered", "longer"),
+        "invented": ("invented",),
+        "mis-rounded": ("misrounded",),
+        "wrong unit": ("another_unit",),
+        "wrong sign": ("another_sign", "signed_from_outside"),
+        "wrong evidence": ("wrong_evidence", "wrong_field", "unknown_evidence", "another_derivation"),
+    }
 
     def __init__(self, report: Report, held: Held, seed: int) -> None:
         self.report, self.held, self.random = report, held, random.Random(seed)
         self.cited = [(path, prose) for path, prose in texts(report) if prose.figures]
         self.sections = [(path, prose) for path, prose in texts(report) if len(prose.text.split()) > 6]
-        self.ways: tuple[Callable[[Prose, int], Prose | None], ...] = (
-            self.altered,
-            self.misrounded,
-            self.another_unit,
-            self.another_sign,
-            self.signed_from_outside,
-            self.wrong_evidence,
-            self.wrong_field,
-            self.unknown_evidence,
-            self.another_derivation,
-            self.longer,
-        )
 
-    def false(self) -> Mutant:
-        """One report that says something the ledger does not."""
+    def false(self, kind: str | None = None) -> Mutant:
+        """One report that says something the ledger does not, in one of the six kinds of KINDS."""
+        kind = kind or self.random.choice(KINDS)
         while True:
-            if self.random.random() < 0.1:
+            way = self.random.choice(self.ways[kind])
+            if way == "invented":
                 return self.invented()
             path, prose = self.random.choice(self.cited)
-            way, n = self.random.choice(self.ways), self.random.randrange(len(prose.figures))
-            new = way(prose, n)
+            n = self.random.randrange(len(prose.figures))
+            new: Prose | None = getattr(self, way)(prose, n)
             if new is not None and new != prose:
-                return Mutant(replaced(self.report, path, new), way.__name__, path, new.text)
+                return Mutant(replaced(self.report, path, new), way, path, new.text)
 
     def honest(self) -> Mutant:
         """The report with some of its numbers rounded to other digits, or in other units."""
@@ -185,7 +191,11 @@ class Mutator:
         item = self.random.choice(
             [e for e in self.held.items.values() if e.kind == right.kind and e.id != right.id] or [right]
         )
-        return self._cite(prose, n, figure.refs[0].model_copy(update={"evidence": item.id}))
+        ref = figure.refs[0].model_copy(update={"evidence": item.id})
+        new = figure.model_copy(update={"refs": (ref, *figure.refs[1:])})
+        if item.subject == right.subject and not self._false(self._shown(prose, n), new):
+            return None  # the same was measured twice: it is no lie
+        return self._cite(prose, n, ref)
 
     def wrong_field(self, prose: Prose, n: int) -> Prose | None:
         figure = prose.figures[n]
@@ -231,3 +241,72 @@ class Mutator:
         return Mutant(
             replaced(self.report, path, Prose(text=prose.text + claim, figures=prose.figures)), "invented", path, claim
         )
+
+
+class Written(NamedTuple):
+    """A sentence as a narrator writes it, and the item that it says its numbers are from."""
+
+    cited: str
+    text: str
+
+
+class Writer:
+    """Writes sentences with one number of one item, right or wrong, by reference or with its own numeral."""
+
+    def __init__(self, items: Mapping[str, Evidence], seed: int) -> None:
+        self.random = random.Random(seed)
+        self.known = {id: list(numbers_of(e)) for id, e in items.items() if e.kind not in NOT_MEASURED}
+        self.items = [id for id, numbers in self.known.items() if numbers]
+
+    def number(self) -> tuple[str, str, Computed]:
+        id = self.random.choice(self.items)
+        ref, number = self.random.choice(self.known[id])
+        return id, ref.field, number
+
+    def shown(self, number: Computed, more: float = 0.0) -> str:
+        """The number in one of its units, rounded to two to four digits; `more` steps of the last one are added."""
+        name, factor = self.random.choice(sorted(names(number.unit).items()))
+        scaled, digits = number.value / factor, self.random.randint(2, 4)
+        places = max(0, digits - 1 - math.floor(math.log10(abs(scaled)))) if scaled else 0
+        scaled += more * 10.0**-places
+        return f"{scaled:{self.random.choice(('', ','))}.{places}f} {name}".rstrip()
+
+    def honest(self) -> Written:
+        id, path, number = self.number()
+        if self.random.random() < 0.3:
+            return Written(id, f"It is {{{{ {id} . {path} }}}} here.")
+        return Written(id, f"It is {self.shown(number)} here.")
+
+    def false(self, kind: str, by_reference: bool = True) -> Written:
+        """A number that no field of the cited item gives, in that unit or another, or that another item has.
+
+        `by_reference`: also references that lead nowhere, which are a fault before there is a number to be refused.
+        """
+        while True:
+            id, path, number = self.number()
+            if by_reference and kind == "wrong evidence" and self.random.random() < 0.3:
+                wrong = self.random.choice((f"{id} . {path}x", f"E-{self.random.randrange(16**12):012x} . {path}"))
+                return Written(id, f"It is {{{{ {wrong} }}}} here.")
+            cited = self.random.choice(self.items) if kind == "wrong evidence" else id
+            shown = self._false(kind, number)
+            if not self._true(cited, shown):
+                return Written(cited, f"It is {shown} here.")
+
+    def _false(self, kind: str, number: Computed) -> str:
+        shown, choice = self.shown(number), self.random.choice
+        if kind == "altered":
+            return shown.replace(choice("123456789"), choice("123456789"), 1)
+        if kind == "mis-rounded":
+            return self.shown(number, choice((-1.0, 1.0)))
+        if kind == "wrong unit":
+            return f"{shown.split()[0]} {choice(('ms', 's', 'min', 'kB', 'MB', '%', '×', '/s', 'fps'))}"
+        if kind == "wrong sign":
+            return f"{choice('-−')}{shown.lstrip('-−')}"
+        if kind == "invented":
+            return f"{self.random.randrange(2, 99_999) / 7:.3f} {choice(('ms', 'rows', '%', ''))}".strip()
+        return shown
+
+    def _true(self, id: str, shown: str) -> bool:
+        """Rows are counted as everything else is: what is counted a text says in words, which no gate can read."""
+        same = (shown, shown.removesuffix(" rows").removesuffix(" row"))
+        return any(stands_for(one, number.unit, number) for one in same for _, number in self.known[id])

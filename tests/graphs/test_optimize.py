@@ -17,7 +17,7 @@ from perfcrew.core.comparison import Comparison
 from perfcrew.core.experiments import Kept, Outcome
 from perfcrew.ledger import Ledger
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.alone]
 
 
 def files(root: Path) -> dict[str, bytes]:

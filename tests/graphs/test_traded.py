@@ -19,7 +19,7 @@ from perfcrew.target.clone import Clone, prepare
 from perfcrew.target.config import load
 from perfcrew.target.detect import detect
 
-pytestmark = pytest.mark.target
+pytestmark = [pytest.mark.target, pytest.mark.alone]
 BOOKS = "GET /books"
 A, B = Side(label="A", what="before"), Side(label="B", what="after")
 APP = Path(__file__).parent / "apps" / "trader.py"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from perfcrew.core.index_candidates import Sent, candidates
 from perfcrew.core.sql_candidates import TableFacts
@@ -31,3 +34,28 @@ def test_what_each_request_writes_into_its_text_is_in_no_index(tmp_path: Path) -
 
 def test_what_one_request_writes_into_its_text_is_in_no_index(tmp_path: Path) -> None:
     assert not any("'" in one for one in found([WRITTEN_IN.format(7)] * 4, tmp_path))
+
+
+INSERT = "INSERT INTO orders (email) VALUES ($1)"
+WRITTEN: dict[str, tuple[list[tuple[str, dict[str, Any]]], float]] = {
+    "one row": ([(INSERT, {})], 1.0),
+    "as many as the driver counted": ([("DELETE FROM orders WHERE at < $1", {"perfcrew__db__written_rows": 40})], 40.0),
+    "none that fitted": ([("DELETE FROM orders WHERE at < $1", {"perfcrew__db__written_rows": 0})], 0.0),
+    "an executemany's": ([(INSERT, {"perfcrew__db__executemany": 25, "perfcrew__db__written_rows": 1})], 25.0),
+    "what came back": ([(f"{INSERT} RETURNING id", {"rows": 7})], 7.0),
+    "two in a request": ([(INSERT, {}), (INSERT, {})], 2.0),
+}
+
+
+@pytest.mark.parametrize("sent, rows", WRITTEN.values(), ids=WRITTEN)
+def test_writes_weigh_by_their_rows(tmp_path: Path, sent: list[tuple[str, dict[str, Any]]], rows: float) -> None:
+    app = App(tmp_path)
+    app.write("app.py", "rows = load()\n")
+    shots = []
+    for number in range(4):
+        shot = Shot(repeat=number)
+        for text, more in sent:
+            shot.sql(text, ["who"], [app.frame("app.py", "load")], **{"rows": 0, **more})
+        shots.append(shot)
+    (asked,) = workload([scene(app, traced(shots))])
+    assert asked.sent * asked.rows == pytest.approx(rows)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
+
+from perfcrew.target.clones import mysql
 
 SCHEMA = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(80) NOT NULL UNIQUE, secret TEXT);
@@ -17,6 +20,11 @@ CREATE TABLE events (
 CREATE INDEX ix_events_kind_here ON events (kind) WHERE customer_id = 1;
 CREATE TABLE settings (key VARCHAR(40) PRIMARY KEY, value TEXT);
 """
+_INDEXES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "postgresql": "SELECT indexname FROM pg_indexes",
+    "mysql": "SELECT CONCAT(TABLE_NAME, INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()",
+}
 CUSTOMERS = 400
 EVENTS = 20_000
 
@@ -26,21 +34,14 @@ class TestClone:
     """What instruments need of a clone."""
 
     __test__ = False
-    engine: Literal["sqlite", "postgresql", "none"]
+    engine: Literal["sqlite", "postgresql", "mysql", "none"]
     connect: Callable[[], Any]
 
     def indexes(self) -> set[str]:
         """The names of all indexes."""
-        asked = (
-            "SELECT name FROM sqlite_master WHERE type = 'index'"
-            if self.engine == "sqlite"
-            else "SELECT indexname FROM pg_indexes"
-        )
-        db = self.connect()
-        try:
-            return {name for (name,) in db.execute(asked).fetchall()}
-        finally:
-            db.close()
+        with closing(self.connect()) as db, closing(db.cursor()) as cursor:
+            cursor.execute(_INDEXES[self.engine])
+            return {name for (name,) in cursor.fetchall()}
 
 
 def sqlite_clone(file: str) -> TestClone:
@@ -69,3 +70,15 @@ def _fill(many: Callable[[str, list[tuple[Any, ...]]], object], mark: str) -> No
     ]
     many(f"INSERT INTO events VALUES ({mark}, {mark}, {mark}, {mark})", events)
     many(f"INSERT INTO settings VALUES ({mark}, {mark})", [("currency", "EUR")])
+
+
+def mysql_clone(url: str) -> TestClone:
+    """The same in MySQL or MariaDB, without the index that has a condition."""
+    with closing(mysql.connect(url)) as db, db.cursor() as cursor:
+        for statement in SCHEMA.split(";"):
+            if statement.strip() and "WHERE" not in statement:
+                cursor.execute(statement.replace("key VARCHAR", "`key` VARCHAR"))
+        db.begin()
+        _fill(cursor.executemany, "%s")
+        db.commit()
+    return TestClone("mysql", lambda: mysql.connect(url))

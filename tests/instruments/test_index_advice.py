@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from perfcrew.core.advice import WriteCost
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import IndexTrial
-from perfcrew.instruments import index_advice
+from perfcrew.instruments import index_advice, postgres_writes, sqlite_writes
 from perfcrew.instruments.index_advice import NO_CANDIDATE, NOTHING, Asked, advise
 from perfcrew.instruments.sessions import session
 from perfcrew.rules.recipes import parts
+from perfcrew.stats.decide import FEWEST
 from tests.instruments.clone_fixtures import clone as clone
 from tests.instruments.database_clones import TestClone
 
@@ -147,7 +150,35 @@ def test_one_index_serves_several_statements(clone: TestClone) -> None:
     assert isinstance(made.trials[0], IndexTrial) and "writes" in str(made.trials[5])
     assert one.writes is not None and not one.writes.refused
     assert one.writes.insert_after_ms and one.writes.insert_before_ms and one.writes.sent_count == 0.01
+    assert one.writes.pairs_count >= FEWEST and one.writes.insert_verdict in ("regressed", "inconclusive", "equivalent")
     assert clone.indexes() == before
+
+
+@pytest.mark.parametrize(
+    "verdict, added_ms", [("regressed", 2.0), ("inconclusive", 0.0), ("equivalent", 0.0), ("", 0.0)]
+)
+def test_writes_cost_more_only_by_a_verdict(verdict: str, added_ms: float) -> None:
+    cost = WriteCost(rows_count=200, insert_before_ms=1.0, insert_after_ms=5.0, insert_verdict=verdict, sent_count=100)
+    assert cost.added_ms == added_ms
+
+
+def test_the_insert_is_timed_and_not_what_it_takes_to_compose_it(
+    monkeypatch: pytest.MonkeyPatch, clone: TestClone
+) -> None:
+    """The largest key is looked for before the clock starts."""
+    asked: list[float] = []
+    writing = postgres_writes if clone.engine == "postgresql" else sqlite_writes
+    value = writing._value
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.3)
+        asked.append(300)
+        return value(*args)
+
+    monkeypatch.setattr(writing, "_value", slow)
+    with session(clone) as db:
+        written = db.writes("events", ["customer_id"], 200)
+    assert asked and 0 < written.insert_ms < sum(asked)
 
 
 def test_an_index_whose_writes_cost_more_is_not_advised(clone: TestClone) -> None:

@@ -277,9 +277,11 @@ async def test_what_a_server_does_after_its_answer_is_waited_for(server: Server,
     assert any([await met(server.pid) < await met() / 2 for _ in range(5)])
 
 
+@pytest.mark.alone
 async def test_who_never_rests_is_waited_for_a_few_times(server: Server, other: Server, driver: Driver) -> None:
-    one, _ = await both(server, other, "/works-on?seconds=0.05", driver, minimum=3)
-    assert one.restless and one.asked_count == 3
+    """A few of many: who waits for a core of a busy machine seems to rest, now and then or always."""
+    one, _ = await both(server, other, "/works-on?seconds=0.02", driver, minimum=40)
+    assert one.restless and one.asked_count == 40
 
 
 async def test_errors_of_one_of_two_are_its_own_and_its_death_ends_it(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from contextlib import closing
 from random import Random
 from typing import Any
@@ -232,3 +234,45 @@ def test_a_role_that_is_no_superuser(clone: TestClone) -> None:
         db.execute("DROP OWNED BY owner_only; DROP ROLE owner_only")
         db.commit()
         db.close()
+
+
+def test_a_database_that_goes_away_while_a_statement_is_explained(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("a file does not go away")
+    ended = threading.Event()
+
+    def end() -> None:
+        with clone.connect() as db:
+            db.autocommit = True
+            asked = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE strpos(query, 'events c') > 0 AND state = 'active' AND pid <> pg_backend_pid()"
+            )
+            while not ended.is_set() and not db.execute(asked).fetchall():
+                time.sleep(0.02)
+
+    killer = threading.Thread(target=end, daemon=True)
+    killer.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(ToolFailed, match="can't be explained"):
+            explain(clone, "SELECT count(*) FROM events a, events b, events c WHERE a.id + b.id = c.id + %s", [3])
+    finally:
+        ended.set()
+        killer.join(10)
+    assert time.monotonic() - began < 8, "its own time-out ended it"
+
+
+def test_a_role_that_may_read_nothing_is_told_without_values(clone: TestClone) -> None:
+    if clone.engine == "sqlite":
+        pytest.skip("SQLite has no roles")
+    with clone.connect() as db:
+        db.execute("CREATE ROLE nobody_here LOGIN")
+        db.commit()
+        theirs = TestClone("postgresql", lambda: psycopg.connect(db.info.dsn, user="nobody_here"))
+        try:
+            with pytest.raises(ToolFailed, match="permission denied") as failed:
+                explain(theirs, "SELECT * FROM events WHERE kind = %s", ["a-secret"])
+        finally:
+            db.execute("DROP ROLE nobody_here")
+    assert "a-secret" not in str(failed.value)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import redis as client
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import CacheServer
@@ -21,6 +29,7 @@ from perfcrew.target import process
 from perfcrew.target.redis import server as servers
 
 pytestmark = pytest.mark.redis
+HOUR = timedelta(hours=1)
 READING = {"hello", "client", "client|setinfo", "info", "slowlog", "slowlog|get", "scan", "select", "ping"}
 READING |= {"pttl", "type", "memory", "memory|usage", "object", "object|encoding", "auth"}
 
@@ -43,6 +52,48 @@ class Server:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def over_tls(port: int, folder: Path) -> Iterator[int]:
+    """The port on which the server of that port speaks TLS: what Redis is built without in some packages."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(folder))
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_server, from_server = (await asyncio.open_connection("127.0.0.1", port))[::-1]
+        await asyncio.gather(carried(reader, to_server), carried(from_server, writer))
+
+    async def carried(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while some := await reader.read(65536):
+                writer.write(some)
+                await writer.drain()
+        writer.close()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = asyncio.start_server(met, "127.0.0.1", 0, ssl=context)
+    serving = asyncio.run_coroutine_threadsafe(made, loop).result(10)
+    yield serving.sockets[0].getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """One for 127.0.0.1 that is signed by itself, and its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "me")])
+    now, here = datetime.now(UTC), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - HOUR, now + HOUR)
+    signed = made.add_extension(x509.SubjectAlternativeName([here]), False).sign(key, hashes.SHA256())
+    text = signed.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    for file, content in (("cert.pem", text), ("key.pem", secret)):
+        (folder / file).write_bytes(content)
+    return folder / "cert.pem", folder / "key.pem"
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +248,17 @@ async def test_a_node_of_a_cluster(started: Callable[..., Server]) -> None:
 async def test_tls_where_there_is_none(plain: Server) -> None:
     error = await refused(plain.url.replace("redis://", "rediss://"))
     assert "TLS" in error.do
+
+
+async def test_tls_with_a_certificate_that_nobody_signed(plain: Server, tmp_path: Path) -> None:
+    with over_tls(plain.port, tmp_path) as port:
+        url = f"rediss://127.0.0.1:{port}/0"
+        error = await refused(url)
+        assert "certificate" in str(error) and "certificate" in error.do
+        found = await measure_redis(f"{url}?ssl_ca_certs={tmp_path / 'cert.pem'}")
+        assert found.version
+        spoken_plainly = await refused(url.replace("rediss", "redis"))
+        assert "rediss://" in spoken_plainly.do
 
 
 async def test_nobody_there() -> None:

@@ -48,6 +48,12 @@ def test_no_statement_is_told_without_a_line_of_the_application(records: Records
     assert without == []
 
 
+def test_the_driver_counts_what_was_written(records: Records) -> None:
+    written = [s["attributes"].get("perfcrew.db.written_rows") for s in records.at("many", "database")]
+    assert written == [10]
+    assert all("perfcrew.db.written_rows" not in s["attributes"] for s in records.at("shortcut", "database"))
+
+
 def test_parameters_columns_and_operation(records: Records) -> None:
     attributes = records.at("shortcut", "database")[0]["attributes"]
     assert attributes["db.query.text"] == "select * from t where id < ?"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from perfcrew.core.errors import UsageError
+from perfcrew.crew import cards
+from perfcrew.crew.judging import _rule
 from perfcrew.rules import catalog, pages
 from perfcrew.rules.limits import Limits
 
@@ -58,6 +60,13 @@ def test_explaining() -> None:
     with pytest.raises(UsageError, match="DB999") as error:
         catalog.explain("DB999")
     assert "DB101" in error.value.do
+
+
+def test_what_a_model_brings_up_is_explained_for_each_card() -> None:
+    for name in (*cards.policy("review").specialists, "reviewer"):
+        rule = _rule(cards.card(name))
+        assert catalog.explain(rule.lower()).startswith(f"{rule}: what a language model brought up")
+    assert set(catalog.PROPOSED).isdisjoint(e.id for e in catalog.entries())
 
 
 def test_listing_imports_nothing_heavy() -> None:

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from perfcrew.core.evidence import IndexTrial, PlanNode, QueryPlan
+from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.scene import Scene, Seen
+from perfcrew.rules.fixes.wanted_index import Wanted
+from perfcrew.rules.recipes import migration
 
 from .build import App, Found, Shot, Silent, check_found, measured, run, scene, traced, warm
 
@@ -67,6 +70,10 @@ def planned(
 
 FOUND = {
     "SQLite scans": Found(planned, "people.py", "# read", "medium", None, "events"),
+    "MariaDB scans": Found(lambda app: planned(app, node="Scan (ALL)"), "people.py", "# read", "medium"),
+    "MariaDB sorts what an index finds": Found(
+        lambda app: planned(app, node="Sort (filesort)"), "people.py", "# read", "medium"
+    ),
     "PostgreSQL scans": Found(lambda app: planned(app, node="Seq Scan"), "people.py", "# read", "medium"),
     "PostgreSQL scans in parallel": Found(
         lambda app: planned(app, node="Parallel Seq Scan"), "people.py", "# read", "medium"
@@ -167,3 +174,15 @@ def test_a_partitioned_table_is_indexed_part_by_part(app: App) -> None:
     assert "ON ONLY events (customer_id, happened_at);" in recipe
     assert "ALTER INDEX ix_events_customer_id_happened_at ATTACH PARTITION" in recipe
     assert "op.create_index" not in recipe
+
+
+def test_mysql_is_told_how_nobody_is_locked_out_and_the_way_back() -> None:
+    ddl = "CREATE INDEX ix_events_customer_id ON `events` (`customer_id`)"
+    spec = IndexSpec(table="events", keys=("customer_id",))
+    said = migration("sql", ddl, spec)
+    assert f"{ddl} ALGORITHM=INPLACE LOCK=NONE;" in said and "CONCURRENTLY" not in said
+    assert "DROP INDEX ix_events_customer_id ON `events` ALGORITHM=INPLACE LOCK=NONE;" in said
+    wanted = Wanted("events", None, spec, ddl, "mysql")
+    assert (wanted.name, wanted.concurrently) == ("ix_events_customer_id", False)
+    assert wanted.made() == f"{ddl} ALGORITHM=INPLACE LOCK=NONE"
+    assert wanted.dropped() == "DROP INDEX ix_events_customer_id ON `events`"

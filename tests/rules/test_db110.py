@@ -26,6 +26,16 @@ def fill(session, rows):
 def bulk(session, rows):
     session.execute(insert(Tag), rows)  # bulk
 
+def chain(cursor, names, parent=None):
+    for name in names:
+        row = cursor.execute(INSERT, (parent, name)).fetchone()  # chain
+        parent = row[0]
+
+def kept(cursor, names, made):
+    for name in names:
+        row = cursor.execute(INSERT, (name,)).fetchone()  # kept
+        made.append(row[0])
+
 def two(session):
     session.execute(insert(Tag))  # first
     session.execute(insert(Tag))  # second
@@ -76,6 +86,9 @@ FOUND = {
         lambda app: writing(app, text="DELETE FROM tag WHERE id = $1"), "tags.py", "# in loop", "medium"
     ),
     "each with a commit": Found(lambda app: writing(app, commits=True), "tags.py", "# in loop", "medium"),
+    "each gives its key back, which the next one does not need": Found(
+        lambda app: writing(app, needles=("kept",)), "tags.py", "# kept", "medium"
+    ),
     "growing with the data": Found(lambda app: writing(app, scaled=True), "tags.py", "# in loop", "high"),
     "much of a long request": Found(long_one, "tags.py", "# in loop", "high"),
 }
@@ -86,6 +99,7 @@ SILENT: dict[str, Silent] = {
     "reads for update are DB101": lambda app: writing(app, text="SELECT id FROM tag WHERE id = $1 FOR UPDATE"),
     "an executemany, several times": lambda app: writing(app, needles=("bulk",), perfcrew__db__executemany=100),
     "one write each from two lines": several_lines,
+    "each row needs the key of the one before": lambda app: writing(app, needles=("chain",)),
     "the framework's own": lambda app: writing(app, text="SAVEPOINT x", perfcrew__framework=True),
     "commits alone": lambda app: writing(app, text=""),
     "nothing was traced": scene,

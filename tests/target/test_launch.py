@@ -291,6 +291,22 @@ def test_the_environments_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert merged["PATH"].startswith(str(Path(sys.executable).parent))
 
 
+@pytest.mark.parametrize(("own", "taken"), [
+    ("", False), ("compiled", False), ("{tree}/compiled", False),
+    ("{tree}-compiled", True), ("/home/me/compiled", True),
+])  # fmt: skip
+def test_compiled_modules_go_where_the_user_keeps_them_but_never_into_the_tree(
+    own: str, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own.replace("{tree}", str(tmp_path))
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", own)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    merged = environment_of(project(tmp_path), None, bytecode=Path("/workspace/compiled"))
+    assert merged["PYTHONPYCACHEPREFIX"] == (own if taken else "/workspace/compiled")
+    assert "PYTHONDONTWRITEBYTECODE" not in merged
+    assert environment_of(project(tmp_path), None)["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
 @pytest.mark.parametrize(("tail", "says"), [
     ("ModuleNotFoundError: No module named 'flask_login'", "flask_login"),
     ("KeyError: 'DATABASE_URL'", "DATABASE_URL is missing"),

@@ -26,7 +26,8 @@ class StatementTimes(Noun):
 class WriteCost(Noun):
     """Writing rows of the table, without the index and with it: medians in ms for `rows_count` rows, rolled back.
 
-    None where the rows could not be written; `refused` says why.
+    None where the rows could not be written; `refused` says why. The verdicts are those of the pairs with and without
+    it: empty where a kind could not be compared.
     """
 
     rows_count: int
@@ -36,19 +37,25 @@ class WriteCost(Noun):
     update_after_ms: float | None = None
     delete_before_ms: float | None = None
     delete_after_ms: float | None = None
+    insert_verdict: str = ""
+    update_verdict: str = ""
+    delete_verdict: str = ""
+    pairs_count: int = 0
     sent_count: float = 0.0
-    """Writes to the table that a request sends, over all endpoints."""
+    """Rows that a request writes to the table, over all endpoints."""
     refused: str = ""
 
     @property
     def added_ms(self) -> float:
-        """What the index adds to the workload by the writes that it sends; the dearest kind of write counts."""
+        """What the index adds to the workload by the rows that it writes; the dearest kind of write counts, of those
+        that the pairs prove to have become dearer."""
         kinds = (
-            (self.insert_before_ms, self.insert_after_ms),
-            (self.update_before_ms, self.update_after_ms),
-            (self.delete_before_ms, self.delete_after_ms),
+            (self.insert_before_ms, self.insert_after_ms, self.insert_verdict),
+            (self.update_before_ms, self.update_after_ms, self.update_verdict),
+            (self.delete_before_ms, self.delete_after_ms, self.delete_verdict),
         )
-        more = [after - before for before, after in kinds if before is not None and after is not None]
+        proven = [(b, a) for b, a, verdict in kinds if verdict == "regressed" and b is not None and a is not None]
+        more = [after - before for before, after in proven]
         return max([0.0, *more]) / self.rows_count * self.sent_count if self.rows_count else 0.0
 
 

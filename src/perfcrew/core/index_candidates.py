@@ -74,7 +74,8 @@ def _of_one(one: _Asked, asked: Sequence[_Asked], facts: TableFacts, dialect: En
         yield IndexSpec(table=table, keys=keys)
         if len(keys) > 1 and is_new(Parts(keys[:1], ()), facts):
             yield IndexSpec(table=table, keys=keys[:1])
-        yield from _partial(one, asked, facts)
+        if dialect != "mysql":
+            yield from _partial(one, asked, facts)
     yield from _covering(one, keys, facts, dialect)
 
 
@@ -93,20 +94,22 @@ def _partial(one: _Asked, asked: Sequence[_Asked], facts: TableFacts) -> Iterato
 
 
 def _covering(one: _Asked, keys: tuple[str, ...], facts: TableFacts, dialect: Engine) -> Iterator[IndexSpec]:
-    """With the few columns that are read besides; SQLite has no INCLUDE, there they are keys."""
+    """With the few columns that are read besides; SQLite and MySQL have no INCLUDE, there they are keys."""
     if one.wish.read is None or any(key and set(key) <= set(one.parts.equal) for key in facts.unique):
         return
     rest = tuple(c for c in facts.columns if c in one.wish.read - set(keys) and not _is_row(c, facts, dialect))
     if not 0 < len(rest) <= MOST_INCLUDED or any(is_expression(k) for k in keys):
         return
-    if dialect == "sqlite":
+    if dialect != "postgresql":
         yield IndexSpec(table=one.wish.table, keys=(*keys, *rest))
     else:
         yield IndexSpec(table=one.wish.table, keys=keys, include=rest)
 
 
 def _is_row(column: str, facts: TableFacts, dialect: Engine) -> bool:
-    """Whether it is what SQLite ends every index with."""
+    """Whether it is what the engine ends every index with: SQLite's row number, InnoDB's primary key."""
+    if dialect == "mysql":
+        return facts.unique[-1:] == ((column,),)
     return dialect == "sqlite" and (column,) in facts.unique and facts.types.get(column) == "integer"
 
 

@@ -277,11 +277,17 @@ class Thought(Noun):
     answered: bool
     why: Quote | None
     sent_back: tuple[Quote, ...]
+    limit: str = ""
+    """The limit that ended it, if one did; `why` says by how much."""
     calls: Prose
+    requests: Prose = NOTHING
     tokens_in: Prose
     tokens_cached: Prose
     tokens_out: Prose
     cost: Prose
+
+
+GOES_ON = "What was concluded before stands, and the rule book concluded the rest."
 
 
 class FailureRow(Noun):
@@ -374,6 +380,12 @@ class Report(Noun):
     def worst(self) -> str | None:
         """The highest level of an open finding, None where there is none."""
         return max((s.finding.level for s in self.open_findings), key=LEVELS.index, default=None)
+
+    @property
+    def limits(self) -> tuple[Quote, ...]:
+        """The limits of models that were reached, each once, with what was spent against what was allowed."""
+        found = {t.why.text: t.why for t in self.thought if t.limit and t.why is not None}
+        return tuple(found.values())
 
     def life_of(self, endpoint: str) -> RequestLife | None:
         return next((r for r in self.life if r.endpoint == endpoint), None)

@@ -91,6 +91,21 @@ def added(one: Tokens, other: Tokens) -> Tokens:
     )
 
 
+def both(one: Spent, other: Spent) -> Spent:
+    """What the first has spent, with what the other has."""
+    return one.model_copy(
+        update={
+            "calls": one.calls + other.calls,
+            "requests": one.requests + other.requests,
+            "tokens": added(one.tokens, other.tokens),
+            "seconds": one.seconds + other.seconds,
+            "money_usd": one.money_usd + other.money_usd,
+            "unpriced": one.unpriced + other.unpriced,
+            "models": tuple(dict.fromkeys((*one.models, *other.models))),
+        }
+    )
+
+
 def line(spent: Spent) -> str:
     """`database: 3 calls (4 requests), 12,345 tokens in (9,000 from the cache), 678 out, $0.02`."""
     tokens = spent.tokens

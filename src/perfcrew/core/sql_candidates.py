@@ -21,8 +21,8 @@ LEAST_ROWS = 200
 """Smaller tables are read whole in no time, whatever their indexes."""
 MOST_COLUMNS = 4
 
-Engine = Literal["sqlite", "postgresql"]
-DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
+Engine = Literal["sqlite", "postgresql", "mysql"]
+DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql"}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from perfcrew.core.sql import parse
 if TYPE_CHECKING:
     from sqlglot import exp
 
-_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
+_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql"}
 
 
 class Wrapped(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from perfcrew.core.base import Noun
+from perfcrew.core.spending import Spent, Tokens
 
 
 class Lookup(Noun):
@@ -34,17 +35,44 @@ class Exchange(Noun):
     """Whether what it said was taken; if not, the rule book concluded."""
     why: str = ""
     """Why it was not."""
+    limit: str = ""
+    """The limit that ended it, if one did: calls, tokens, money, seconds; `why` says by how much."""
     sent_back: tuple[str, ...] = ()
     """The faults with which its first answer went back."""
     calls_count: int = 0
+    requests_count: int = 0
+    """Sent over the wire; more than calls where something was tried again."""
     input_tokens_count: int = 0
     output_tokens_count: int = 0
     cached_tokens_count: int = 0
+    estimated: bool = False
+    """Whether a server counted no tokens, so that they are about so many."""
     scrubbed_count: int = 0
     """Secrets that were blanked before anything left."""
     lookups_count: int = 0
     cost_usd: float | None = None
+    """None where the price of an answer is not known."""
     duration_s: float = 0.0
+
+    @property
+    def spent(self) -> Spent:
+        """The same as it was counted."""
+        tokens = Tokens(
+            input=self.input_tokens_count,
+            output=self.output_tokens_count,
+            cached=self.cached_tokens_count,
+            estimated=self.estimated,
+        )
+        return Spent(
+            who=self.who,
+            calls=self.calls_count,
+            requests=self.requests_count,
+            tokens=tokens,
+            seconds=self.duration_s,
+            money_usd=self.cost_usd or 0.0,
+            unpriced=self.calls_count if self.cost_usd is None else 0,
+            models=(self.reasoner,),
+        )
 
 
 class Paragraph(Noun):

@@ -1,6 +1,7 @@
 """The reasoner that is a model: who is asked, with which limits, and what came of it.
 
-What makes a model, tries again and counts money is behind `Thinking`; this asks, bounds, scrubs and keeps.
+What makes a model, tries again and counts is behind `Thinking`; this asks, bounds, scrubs and keeps. There is one
+count, the meter's: the limits, the line that is shown and the exchange that is kept are all read from it.
 """
 
 from __future__ import annotations
@@ -8,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from perfcrew.core.base import Noun
 from perfcrew.core.errors import PerfcrewError
+from perfcrew.core.spending import Spent
 from perfcrew.core.thinking import Exchange
 from perfcrew.crew.cards import Budget
+from perfcrew.crew.models.errors import LimitReached
 
 if TYPE_CHECKING:
     from langchain.agents.middleware import AgentMiddleware
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
+
+    from perfcrew.crew.models.meter import Meter, Tell
 
 F = TypeVar("F", bound=Noun)
 V = TypeVar("V")
@@ -33,6 +38,8 @@ class Mind:
     name: str
     """`provider:model`, as it stands in the report."""
     model: BaseChatModel
+    meter: Meter
+    """Of whoever asks; what lies around each call counts into it, and it refuses a call beyond a limit."""
     middleware: Sequence[AgentMiddleware[Any, Any]] = ()
 
 
@@ -42,8 +49,8 @@ class Thinking(Protocol):
     def mind(self, tier: str, who: str, budget: Budget) -> Mind:
         """The model of a tier (`fast`, `deep`) for somebody who may spend so much. PerfcrewError without one."""
 
-    def cost_usd(self, who: str) -> float | None:
-        """What somebody has spent; None where the price is not known."""
+    def begin(self, before: Iterable[Spent], tell: Tell) -> None:
+        """What was spent before the run was interrupted counts too; `tell` is told after each answer."""
 
 
 class Unanswered(PerfcrewError):
@@ -75,19 +82,11 @@ class Asked(NamedTuple, Generic[V]):
 
 @dataclass
 class Tally:
-    """What one exchange has taken so far."""
+    """What happened in one exchange so far; what it costs is the meter's to count."""
 
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
     blanked: int = 0
     sent_back: list[str] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
 
     def again(self, faults: str) -> str:
         """Note that an answer goes back, and say with what; the second time it does not get there."""
@@ -115,21 +114,35 @@ async def ask(
     if isinstance(value, BaseException) and not isinstance(value, Exception | asyncio.CancelledError):
         raise value
     failed = isinstance(value, BaseException)
-    exchange = Exchange(
-        who=who,
-        reasoner=mind.name,
-        answered=not failed,
-        why=_why(value) if isinstance(value, BaseException) else "",
-        sent_back=tuple(_short(faults) for faults in tally.sent_back),
-        calls_count=tally.calls,
-        input_tokens_count=tally.input_tokens,
-        output_tokens_count=tally.output_tokens,
-        cached_tokens_count=tally.cached_tokens,
-        scrubbed_count=tally.blanked,
-        duration_s=round(time.monotonic() - began, 3),
+    exchange = _exchange(mind.meter.spent).model_copy(
+        update={
+            "who": who,
+            "reasoner": mind.name,
+            "answered": not failed,
+            "why": _why(value) if isinstance(value, BaseException) else "",
+            "limit": value.limit if isinstance(value, LimitReached) else "",
+            "sent_back": tuple(_short(faults) for faults in tally.sent_back),
+            "scrubbed_count": tally.blanked,
+            "duration_s": round(time.monotonic() - began, 3),
+        }
     )
     sent = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in tally.lines).encode("utf-8", "replace")
     return Asked(None if isinstance(value, BaseException) else value, exchange, sent)
+
+
+def _exchange(spent: Spent) -> Exchange:
+    return Exchange(
+        who=spent.who,
+        reasoner="",
+        answered=False,
+        calls_count=spent.calls,
+        requests_count=spent.requests,
+        input_tokens_count=spent.tokens.input,
+        output_tokens_count=spent.tokens.output,
+        cached_tokens_count=spent.tokens.cached,
+        estimated=spent.tokens.estimated,
+        cost_usd=None if spent.unpriced else spent.money_usd,
+    )
 
 
 async def _within(work: Awaitable[V], seconds: float) -> V:
@@ -171,7 +184,7 @@ async def _until_taken(
         mind.model,
         list(tools),
         system_prompt=prompt.system,
-        middleware=[Bounds(budget, tally), *mind.middleware, Wire(tally)],
+        middleware=[Bounds(mind.meter, tally), *mind.middleware, Wire(mind.meter, tally)],
         response_format=ToolStrategy(form, tool_message_content="taken", handle_errors=lambda e: tally.again(str(e))),
     )
     messages: list[Any] = [HumanMessage(prompt.question)]

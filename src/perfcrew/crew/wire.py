@@ -1,7 +1,7 @@
 """The outermost and the innermost layer around a model's calls; retries, fallbacks and the run's limits lie between.
 
-Bounds refuses a call beyond the card's budget, before anybody could take the refusal for a provider's fault. Wire sees
-each message that really leaves: it is scrubbed and kept, and what comes back is counted.
+Bounds ends what was wrong twice, before anybody could take that for a provider's fault. Wire sees each message that
+really leaves: it is scrubbed and kept, and so is what comes back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 
-from perfcrew.crew.cards import Budget
+from perfcrew.crew.models.meter import Meter
 from perfcrew.crew.scrub import Scrubbed, scrub
 from perfcrew.crew.thinking import Tally, Unanswered
 
@@ -20,42 +20,35 @@ Handler = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 
 
 class Bounds(AgentMiddleware[Any, Any]):
-    """The card's budget. With the last call that is left no tools are offered any more, so that there is an answer."""
+    """With the last call that a limit leaves no tools are offered any more, so that there is an answer."""
 
-    def __init__(self, budget: Budget, tally: Tally) -> None:
+    def __init__(self, meter: Meter, tally: Tally) -> None:
         super().__init__()
-        self._budget, self._tally = budget, tally
+        self._meter, self._tally = meter, tally
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
         """Unanswered where nothing more may be asked."""
-        tally, budget = self._tally, self._budget
-        if len(tally.sent_back) > 1:
-            raise Unanswered(f"its answer was wrong again: {tally.sent_back[-1]}")
-        if tally.calls >= budget.calls:
-            raise Unanswered(f"its {budget.calls} calls are used up")
-        if tally.tokens >= budget.tokens:
-            raise Unanswered(f"its {budget.tokens:,} tokens are used up")
-        last = tally.calls == budget.calls - 1
-        return await handler(request.override(tools=[]) if last else request)
+        if len(self._tally.sent_back) > 1:
+            raise Unanswered(f"its answer was wrong again: {self._tally.sent_back[-1]}")
+        return await handler(request.override(tools=[]) if self._meter.calls_left() == 1 else request)
 
 
 class Wire(AgentMiddleware[Any, Any]):
     """What really leaves, and what comes back."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, meter: Meter, tally: Tally) -> None:
         super().__init__()
-        self._tally = tally
+        self._meter, self._tally = meter, tally
         self._seen: set[str] = set()
         self._before = 0
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
-        """Scrub, keep, call, count."""
+        """Scrub, keep, call, keep."""
         messages = [self._scrubbed(message) for message in request.messages]
         system = self._scrubbed(request.system_message) if request.system_message else None
         self._keep("sent", self._new([*([system] if system else []), *messages]))
         response = await handler(request.override(messages=messages, system_message=system))
         self._keep("received", response.result)
-        self._count(response)
         return response
 
     def _scrubbed(self, message: Any) -> Any:
@@ -78,7 +71,7 @@ class Wire(AgentMiddleware[Any, Any]):
     def _keep(self, what: str, messages: Sequence[Any]) -> None:
         """Of what is sent, only what is new since the last call: each call carries all that went before."""
         for message in messages:
-            line = {"what": what, "call": self._tally.calls + 1, "type": message.type, "content": message.content}
+            line = {"what": what, "call": self._meter.spent.calls, "type": message.type, "content": message.content}
             called = getattr(message, "tool_calls", None)
             self._tally.lines.append({**line, "tool_calls": called} if called else line)
 
@@ -86,15 +79,6 @@ class Wire(AgentMiddleware[Any, Any]):
         """What was not there with the call before; the last message again where a call is repeated."""
         before, self._before = self._before, len(messages)
         return messages[min(before, len(messages) - 1) :]
-
-    def _count(self, response: ModelResponse[Any]) -> None:
-        self._tally.calls += 1
-        for message in response.result:
-            usage = getattr(message, "usage_metadata", None) or {}
-            self._tally.input_tokens += int(usage.get("input_tokens", 0))
-            self._tally.output_tokens += int(usage.get("output_tokens", 0))
-            details = usage.get("input_token_details") or {}
-            self._tally.cached_tokens += int(details.get("cache_read", 0) or 0)
 
 
 @lru_cache(maxsize=512)

@@ -75,7 +75,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 def rewrites(clone: Clone, shown: Sequence[str]) -> list[Rewrite]:
     """Where these texts stand in the clone's default database, and what to turn each into."""
-    if clone.engine == "none" or not shown:
+    if clone.engine in ("none", "mysql") or not shown:
         return []
     with closing(clone.connect()) as db:
         found = _in_sqlite(db, shown) if clone.engine == "sqlite" else _in_postgres(db, shown)

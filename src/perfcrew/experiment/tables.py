@@ -18,7 +18,7 @@ from psycopg import sql
 
 from perfcrew.core.answers import Mask, TableDifference
 from perfcrew.target.clone import Clone
-from perfcrew.target.clones import postgres, sqlite, urls
+from perfcrew.target.clones import mysql, postgres, sqlite, urls
 from perfcrew.target.clones.instance import DEFAULT, file_of
 
 ROWS_AT_MOST = 200_000
@@ -67,7 +67,7 @@ def snapshot(clone: Clone, mask: Mask) -> Snapshot:
     """Read every table of every database of a clone. Tables that are too large, or come too late, are counted only."""
     found, until = Snapshot(), time.monotonic() + _LIMIT_S
     for alias, url in clone.urls.items():
-        reader = _sqlite_tables(url) if urls.engine_of(url) == "sqlite" else _postgres_tables(url)
+        reader = _READERS[urls.engine_of(url)](url)
         with closing(reader):
             for name, rows, cells in reader:
                 key = name if alias == DEFAULT else f"{alias}.{name}"
@@ -101,6 +101,17 @@ def _postgres_tables(url: str) -> _Tables:
             with db.cursor(name="perfcrew_snapshot") as cursor:
                 cursor.execute(sql.SQL("SELECT * FROM {}").format(postgres.identifier(name)))
                 yield name, count, _rows(cursor)
+
+
+def _mysql_tables(url: str) -> _Tables:
+    with closing(mysql.connect(url)) as db:
+        for name, count in mysql.count(db).items():
+            with db.cursor(mysql.driver().cursors.SSCursor) as cursor:
+                cursor.execute(f"SELECT * FROM {mysql.quoted(name)}")
+                yield name, count, _rows(cursor)
+
+
+_READERS = {"sqlite": _sqlite_tables, "postgresql": _postgres_tables, "mysql": _mysql_tables}
 
 
 def _rows(cursor: Any) -> Iterator[dict[str, bytes]]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from perfcrew.graphs.context import Context
 
 
+NOT_GROWN = ("mysql",)
+"""Engines whose clones are measured as they are found: no rows are generated for them."""
+
+
 class Data:
     """Clones at the sizes of the run. The baseline is measured at the largest size, the scaling probe at each."""
 
@@ -96,7 +100,7 @@ class Data:
             largest = max(found.tables().values(), default=0)
         finally:
             found.drop()
-        if not plan.generate or largest >= plan.rows:
+        if not plan.generate or largest >= plan.rows or template.engine in NOT_GROWN:
             return (max(largest, 1),)
         return tuple(size for size in plan.sizes if size > largest) or (max(largest, 1),)
 
@@ -104,7 +108,7 @@ class Data:
         if size not in self._grown:
             clone = await template.clone(f"size-{size}")
             self._grown[size] = clone
-            if self._context.project.data.generate:
+            if self._context.project.data.generate and clone.engine not in NOT_GROWN:
                 self._context.progress("data").note(f"growing the clone to {size} rows a table")
                 evidence = await asyncio.to_thread(self._rows, clone, size, await self._models(clone))
             else:

@@ -20,6 +20,7 @@ from perfcrew.core.report import Report
 from perfcrew.crew import cards
 from perfcrew.crew.thinking import Thinking
 from perfcrew.experiment.worktrees import refuse_unfit
+from perfcrew.graphs import thinking as crew
 from perfcrew.graphs.budget import Budget
 from perfcrew.graphs.conclude import publish_report
 from perfcrew.graphs.context import Context, Wanted, workspace
@@ -128,7 +129,7 @@ async def _carry_out(
     registry.sweep()
     async with workspace(registry, run.id) as folder:
         context = _context(ledger, run, registry, folder, tell, out)
-        context.thinking = thinking
+        crew.begin(context, thinking)
         await refuse_another_state(context)
         try:
             await _through(context)

@@ -9,6 +9,7 @@ from perfcrew.core.base import Noun
 from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.evidence import Evidence, Findings, Judgement
 from perfcrew.core.findings import Finding
+from perfcrew.core.spending import line, money
 from perfcrew.core.thinking import Exchange
 from perfcrew.crew import judging, prompts, rulebook
 from perfcrew.crew.answers import ReviewerAnswer, SpecialistAnswer
@@ -16,7 +17,7 @@ from perfcrew.crew.cards import Budget, Card
 from perfcrew.crew.desk import Desk
 from perfcrew.crew.shown import is_shown
 from perfcrew.crew.thinking import Judgement as Judged
-from perfcrew.crew.thinking import Prompt, ask
+from perfcrew.crew.thinking import Prompt, Thinking, ask
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps import asked as instruments
 from perfcrew.report import state
@@ -38,6 +39,16 @@ _KINDS = {
     "payload": "payload",
 }
 """Of what a card's tools measure, the kinds of evidence that its prompt holds."""
+
+
+def begin(context: Context, thinking: Thinking | None) -> None:
+    """The run's models: what they cost before it was interrupted counts, and each answer's cost is told at once."""
+    context.thinking = thinking
+    if thinking is None:
+        return
+    before = [e.body.spent for e in context.ledger.find(context.run, "exchange") if isinstance(e.body, Exchange)]
+    progress = context.progress(STAGE)
+    thinking.begin(before, lambda own, run: progress.note(f"{line(own)}; all together {money(run)}"))
 
 
 async def conclude(context: Context, card: Card, recognised: Sequence[Finding]) -> Findings:
@@ -142,14 +153,11 @@ def _asked_before(context: Context, who: str) -> bool:
 
 def _kept(context: Context, exchange: Exchange, sent: bytes, desk: Desk | None) -> None:
     who = exchange.who
-    cost = context.thinking.cost_usd(who) if context.thinking else None
-    body = exchange.model_copy(update={"lookups_count": desk.lookups if desk else 0, "cost_usd": cost})
-    body = body.model_copy(update={"why": context.redacted(body.why)})
+    update = {"lookups_count": desk.lookups if desk else 0, "why": context.redacted(exchange.why)}
+    body = exchange.model_copy(update=update)
     context.put(f"exchange/{who}", body, context.method(exchange.reasoner), blobs={"sent": sent})
-    spent = f"{body.calls_count} calls, {body.input_tokens_count + body.output_tokens_count:,} tokens"
-    money = f", {cost:.4f} USD" if cost is not None else ""
     by = exchange.reasoner if exchange.answered else rulebook.NAME
-    context.progress(STAGE).note(f"{who}: concluded by {by} ({spent}{money})")
+    context.progress(STAGE).note(f"concluded by {by}; {line(body.spent)}")
     if not exchange.answered:
         context.failed(STAGE, f"the answer of {exchange.reasoner} for {who}", f"{body.why}; the rule book concluded")
 

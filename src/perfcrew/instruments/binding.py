@@ -13,7 +13,7 @@ from typing import Any, Literal
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.sql import shape, with_marks
 
-Engine = Literal["sqlite", "postgresql"]
+Engine = Literal["sqlite", "postgresql", "mysql"]
 
 CUT_CHARS = 200
 """The probe cuts text at this length."""
@@ -25,7 +25,11 @@ _STYLES = {
     "numbered": re.compile(r"\?\d*\Z"),
     "named": re.compile(r":\w+\Z"),
 }
-_BY_POSITION = {"sqlite": ("numbered", "dollar", "format", "named"), "postgresql": ("dollar", "format", "named")}
+_BY_POSITION = {
+    "sqlite": ("numbered", "dollar", "format", "named"),
+    "postgresql": ("dollar", "format", "named"),
+    "mysql": ("format", "numbered", "named"),
+}
 _BY_NAME = ("pyformat", "named")
 _HERE = "\x00"
 _APART = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -33,7 +37,7 @@ _APART = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re
 
 @dataclass(frozen=True)
 class Bound:
-    """A statement in the style of sqlite3 (`?`) or psycopg (`%s`), its values in order, and a doubt about them.
+    """A statement in the style of sqlite3 (`?`) or of psycopg and PyMySQL (`%s`), its values in order, and a doubt.
 
     psycopg is to write the values into the text (ClientCursor): a literal has the type that its place asks for, where
     a parameter needs one of its own, and `GROUP BY f(%s)` is then the same expression as the one selected.
@@ -44,6 +48,11 @@ class Bound:
     shape: str
     doubt: str = ""
     """Why a timed run would not do what the application's did; empty where it would."""
+
+
+def engine_of(clone: str) -> Engine:
+    """The engine of a clone, as statements are bound for it."""
+    return "postgresql" if clone == "postgresql" else "mysql" if clone == "mysql" else "sqlite"
 
 
 def bind(statement: str, parameters: object, engine: Engine) -> Bound:
@@ -79,7 +88,7 @@ class _Writer:
         if not self.style or not _STYLES[self.style].match(mark):
             return mark  # an operator of the engine, such as jsonb's `?`, that looks like a placeholder
         value = self._value(mark)
-        if isinstance(value, list) and (self.engine == "sqlite" or self._expands(mark)):
+        if isinstance(value, list) and (self.engine != "postgresql" or self._expands(mark)):
             return "(" + ", ".join(self._put(one) for one in value) + ")"
         return self._put(value)
 

@@ -62,6 +62,8 @@ class Asked(NamedTuple):
     endpoints: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     """Those of all executions, where values are written into them."""
+    rows: float = 1.0
+    """Written by one execution, where it writes."""
 
 
 class Advised(NamedTuple):
@@ -532,7 +534,8 @@ def _drop(db: Session, indexes: Sequence[Index]) -> None:
 
 
 def _writes_to(table: str, workload: Iterable[Asked]) -> float:
-    return sum(a.sent for a in workload if not is_read(a.statement) and _plain(table) in tables(a.statement))
+    """Rows a request."""
+    return sum(a.sent * a.rows for a in workload if not is_read(a.statement) and _plain(table) in tables(a.statement))
 
 
 def _plain(table: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import PlanNode, QueryPlan
 from perfcrew.core.sql import is_read, tables
-from perfcrew.instruments.binding import Bound, bind, refused
+from perfcrew.instruments.binding import Bound, bind, engine_of, refused
 from perfcrew.instruments.sessions import Clone, Refused, Session, TookTooLong, Unknown, session
 
 _RUNS = 3
@@ -31,7 +31,7 @@ def explain(clone: Clone, statement: str, parameters: object) -> QueryPlan:
     than rows is planned and not run, as are reads whose values were not all recorded, or that take too long.
     Raises ToolFailed, with the statement's shape and none of its values, where the engine refuses it.
     """
-    bound = bind(statement, parameters, "postgresql" if clone.engine == "postgresql" else "sqlite")
+    bound = bind(statement, parameters, engine_of(clone.engine))
     with session(clone) as db:
         try:
             facts = db.facts(tables(statement))

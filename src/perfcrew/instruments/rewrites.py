@@ -17,7 +17,7 @@ from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.sql import is_read, tables, with_marks
 from perfcrew.core.sql_candidates import TableFacts
 from perfcrew.core.sql_wrapped import Wrapped, wrapped
-from perfcrew.instruments.binding import Bound, bind
+from perfcrew.instruments.binding import Bound, bind, engine_of
 from perfcrew.instruments.sessions import Clone, Index, Refused, Session, session
 
 RUNS = 5
@@ -45,7 +45,7 @@ def try_pages(clone: Clone, statement: str, parameters: object) -> PageTrial | N
     """
     if clone.engine == "none" or not is_read(statement) or not re.search(r"\bOFFSET\b", statement, re.IGNORECASE):
         return None
-    bound = bind(statement, parameters, "postgresql" if clone.engine == "postgresql" else "sqlite")
+    bound = bind(statement, parameters, engine_of(clone.engine))
     paged = None if bound.doubt else _paged(bound)
     if paged is None:
         return None
@@ -138,7 +138,7 @@ def try_expression(clone: Clone, statement: str, parameters: object, before: Que
     """
     if clone.engine == "none" or not is_read(statement):
         return None
-    bound = bind(statement, parameters, "postgresql" if clone.engine == "postgresql" else "sqlite")
+    bound = bind(statement, parameters, engine_of(clone.engine))
     if bound.doubt or "%%" in bound.text:
         return None
     with session(clone) as db:
@@ -229,7 +229,7 @@ def _defeated(db: Session, bound: Bound, found: Wrapped) -> str | None:
     """The index that the plan uses for the column by itself, and not as it is sent."""
     if not found.bare:
         return None
-    mark = "%s" if db.engine == "postgresql" else "?"
+    mark = "?" if db.engine == "sqlite" else "%s"
     count = 0
 
     def put(number: int, _: str) -> str:

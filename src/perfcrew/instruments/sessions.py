@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -23,10 +23,10 @@ class Clone(Protocol):
 
     @property
     def engine(self) -> str:
-        """`sqlite`, `postgresql` or `none`."""
+        """`sqlite`, `postgresql`, `mysql` or `none`."""
 
     def connect(self) -> Any:
-        """A DBAPI connection: sqlite3's or psycopg's."""
+        """A DBAPI connection: sqlite3's, psycopg's or PyMySQL's."""
 
 
 class Refused(Exception):
@@ -124,13 +124,19 @@ class Session(Protocol):
 @contextmanager
 def session(clone: Clone) -> Iterator[Session]:
     """A session on that clone, ended with the block. Raises Unmeasurable where there is no database."""
+    from perfcrew.instruments.session_mysql import MysqlSession
     from perfcrew.instruments.session_postgres import PostgresSession
     from perfcrew.instruments.session_sqlite import SqliteSession
 
-    if clone.engine not in ("sqlite", "postgresql"):
+    kinds: dict[str, Callable[[Any], Session]] = {
+        "sqlite": SqliteSession,
+        "postgresql": PostgresSession,
+        "mysql": MysqlSession,
+    }
+    if clone.engine not in kinds:
         raise Unmeasurable("there is no database to plan statements on", do="set `target.database_url`")
     with closing(clone.connect()) as db:
-        yield SqliteSession(db) if clone.engine == "sqlite" else PostgresSession(db)
+        yield kinds[clone.engine](db)
 
 
 def index_name(spec: IndexSpec, taken: Iterable[str], longest: int = 60) -> str:

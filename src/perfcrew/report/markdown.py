@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from perfcrew.core.charts import Frontier
 from perfcrew.core.columns import LATENCY, column
-from perfcrew.core.report import JudgedTarget, Quote, Reading, Report, RequestLife
+from perfcrew.core.report import GOES_ON, JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.core.units import show
 from perfcrew.core.vectors import VectorSetting
 from perfcrew.report.markdown_experiments import experiment_lines
@@ -231,11 +231,13 @@ def _thought(report: Report) -> list[str]:
     """What models were asked and took; nothing where none was."""
     rows = [
         [escape(t.who), escape(t.reasoner), "taken" if t.answered else f"not taken: {_quoted(t.why)}"]
-        + [inline(cell) for cell in (t.calls, t.tokens_in, t.tokens_cached, t.tokens_out, t.cost)]
+        + [inline(cell) for cell in (t.calls, t.requests, t.tokens_in, t.tokens_cached, t.tokens_out, t.cost)]
         for t in report.thought
     ]
-    heads = ["Asked for", "Model", "Answer", "Calls", "Tokens in", "From the cache", "Tokens out", "Money"]
-    said = ["### What models were asked", "", inline(report.spent), "", *table(heads, rows, 30)]
+    heads = ["Asked for", "Model", "Answer", "Calls", "Requests", "Tokens in", "From the cache", "Tokens out", "Money"]
+    stopped = [f"Stopped at a limit: {_quoted(why)}. {GOES_ON}" for why in report.limits]
+    said = ["### What models were asked", "", inline(report.spent), "", *stopped, *([""] if stopped else [])]
+    said += table(heads, rows, 30)
     return said if rows else []
 
 

@@ -43,7 +43,7 @@ def _rule(rule: str, report: Report) -> dict[str, Any]:
     first = next(s.finding for s in report.findings if s.finding.rule == rule)
     page, explained = f"rules/{rule}", f"`perfcrew rules {rule}` explains it."
     if is_proposed(first):
-        page, explained = "crew", "A language model brought it up; no rule recognises it."
+        page, explained = "crew", f"A language model brought it up; no rule recognises it. {explained}"
     return {
         "id": rule,
         "name": rule,

@@ -50,12 +50,19 @@ def _thought(item: Evidence, body: Exchange) -> Thought:
         answered=body.answered,
         why=None if body.answered else quote(item, "why"),
         sent_back=tuple(quote(item, f"sent_back.{n}") for n in range(len(body.sent_back))),
+        limit=body.limit,
         calls=figure(number(item, "calls_count")),
-        tokens_in=figure(number(item, "input_tokens_count")),
+        requests=figure(number(item, "requests_count")),
+        tokens_in=_tokens(item, body, "input_tokens_count"),
         tokens_cached=figure(number(item, "cached_tokens_count")),
-        tokens_out=figure(number(item, "output_tokens_count")),
+        tokens_out=_tokens(item, body, "output_tokens_count"),
         cost=Prose(text="price not known") if body.cost_usd is None else figure(number(item, "cost_usd")),
     )
+
+
+def _tokens(item: Evidence, body: Exchange, name: str) -> Prose:
+    """As the provider counted them; about so many where it counted none."""
+    return write("about {n}" if body.estimated else "{n}", n=number(item, name))
 
 
 def spent(book: Book) -> Prose:

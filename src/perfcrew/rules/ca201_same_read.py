@@ -6,7 +6,8 @@ different requests or by one that has no parameters at all, no write to its tabl
 run, at least `min_ms` a time and `min_share` of the request.
 Not this: reads by key (cheap), sessions, users and tokens, an endpoint that already keeps the answer (the statement
 shows in the first request only), parameters that follow the clock or the user, what an index would mend (DB103).
-Instead: keep the answer for a bounded time, or until a write; in the process, or in Redis where there are several.
+Instead: keep the answer for a bounded time, or until a write; in the process, or in Redis where there are several,
+under a key of its name, its arguments and its shape.
 Confidence: 0.9 where different requests sent it; 0.75 where the endpoint has one request only.
 Limits: the run's requests are not the users': how often the answer would be asked for again is not known. Only reads
 are in the run, as a rule; how old an answer may be is for the owner to say. Reads over HTTP are not compared.

@@ -6,7 +6,8 @@ within one request, one after the other, in at least `traces_share` of the reque
 Not this: MGET, a pipeline, a script; the same key again (who waits for it, or counts); commands of different lines;
 fewer; those that run at the same time; commands that wait for something (BLPOP), or whose answer decides the next key
 in a list or a stream.
-Instead: `MGET` for values, `HMGET` for fields of one hash, a pipeline for anything else.
+Instead: `MGET` for values, `HMGET` for fields of one hash, a pipeline for anything else; with Django's cache
+`get_many`, `set_many` and `delete_many`.
 Confidence: 0.9; 0.6 where the keys could come out of the answers before, as in a `while` loop.
 Limits: the server is on the same host here, so the time that is saved in production is longer than the share says.
 """

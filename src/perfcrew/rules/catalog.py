@@ -26,9 +26,35 @@ def entries() -> list[Entry]:
     return [_entry(os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if FILE.fullmatch(name)]
 
 
+_PROPOSED = """{rule}: what a language model brought up, and no rule recognises.
+
+It is no rule: a finding with this id was written by a model, {field}. Ids that end in 900 are all of this kind.
+What it costs: the finding's own text says it; each of its numbers is a figure of the evidence that it cites.
+Seen as: the model read that evidence and your source, by tools that keep what they showed. Its answer was taken only
+with a file and line that exist, evidence that the gate accepts, and three to six hypotheses; what a change would gain
+it can't promise, that is measured.
+Not this: a pattern that a rule knows. What a rule recognised keeps that rule's id, and no model can make it disappear.
+Instead: read its hypotheses; `perfcrew optimize ID` asks for changes and tries them, as it does with a rule's.
+Confidence: as the model said it; the reviewer may doubt it, or strike it where the evidence refutes it.
+Limits: another run, or another model, may not bring it up. Its id stays the same for the same place and title, so
+`# perfcrew: ignore[{rule}] reason=…` silences it in place. docs/crew.md tells the whole.
+"""
+_FIELDS = {
+    "CA": "in the field of caches",
+    "DB": "in the field of the database",
+    "HT": "in the field of calls to other services",
+    "RT": "in the field of code, memory and waiting",
+    "CR": "in a field that has no rules of its own",
+}
+PROPOSED = tuple(f"{field}900" for field in _FIELDS)
+"""Ids of what models bring up."""
+
+
 def explain(rule: str) -> str:
     """The documentation of one rule. Raises UsageError for an id that isn't one, and names the known ones."""
     known: dict[str, str] = {entry.id: entry.doc for entry in entries()}
+    if rule.upper() in PROPOSED:
+        return _PROPOSED.format(rule=rule.upper(), field=_FIELDS[rule[:2].upper()]).strip()
     try:
         return known[rule.upper()]
     except KeyError:

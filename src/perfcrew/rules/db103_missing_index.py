@@ -13,7 +13,8 @@ Confidence: 0.95, since it was built and measured; 0.85 where fewer than three r
 Where a plan uses several of the advised ones, each is a finding with what it adds beside the others.
 Limits: only as true as the clone's data are like production's. Conditions are partial only where the text of the
 statement has them, since a server may plan without the values, and a value only where it is no request's own: a word
-or small number that executions with differing texts share. MySQL and MariaDB are not looked at.
+or small number that executions with differing texts share. On MySQL and MariaDB indexes are of plain columns, and what
+they add to writes is not measured.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def _writes(scene: Scene, trial: IndexTrial) -> dict[str, Cited | str | None]:
     if seen is None or at is None:
         return dict.fromkeys(("some", "insert", "inserting", "served"))
     one, path = seen.body.advised[at], f"advised.{at}.writes"
-    measured = one.writes is not None and one.writes.insert_before_ms is not None
+    measured = one.writes is not None and one.writes.insert_verdict == "regressed"
     return {
         "some": seen.cite(f"{path}.rows_count") if measured else None,
         "insert": seen.cite(f"{path}.insert_before_ms") if measured else None,

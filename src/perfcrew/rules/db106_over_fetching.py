@@ -6,7 +6,8 @@ at least `min_bytes` of their values and `unread_share` of all that was loaded. 
 its batch that fetches at least `min_rows` rows and `rows_ratio` times the items of the answer.
 Not this: small columns (keys, dates, numbers), columns that a serializer or template read, relations loaded for the
 items of the answer, exports and streams, requests in which the probe saw no attribute read at all.
-Instead: select the columns of the answer, with `load_only`, `defer` or `.only()`; filter and aggregate in SQL.
+Instead: select the columns of the answer, with `load_only`, `defer` or `.only()`, or as plain columns where no object
+is needed; filter and aggregate in SQL.
 Confidence: 0.9 for columns, since reads of attributes are recorded; 0.55 for rows.
 Limits: columns are seen for SQLAlchemy's mapped classes only. What reads an instance's `__dict__` is not noticed,
 so names that occur in the answer count as used.

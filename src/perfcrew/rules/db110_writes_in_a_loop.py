@@ -5,17 +5,18 @@ database waits for.
 Seen as: at least `repeats` INSERT, UPDATE or DELETE statements of one shape from one call site within one request,
 whatever their parameters. Where the data was measured at several sizes, a count that grows with it makes sure of it.
 Not this: reads (DB101), an executemany or an INSERT of many rows, a few writes of one request, one write each from
-several lines.
+several lines; rows that each need what the database gave the one before (RETURNING), where its loop shows that.
 Instead: `executemany`, an INSERT of many rows, `session.execute(insert(Model), rows)`, `bulk_create` and
 `bulk_update`, one UPDATE or DELETE with a condition; and one commit for all.
 Confidence: 0.7; more where the count grows with the data or is high, less where it stays the same and is low.
-Limits: whether the rows must be written one by one (each needs what the database gave the one before, or each must
-stand when a later one fails) is not visible in the statements; where a person asked them for what the database gave
-(RETURNING), it is less sure.
+Limits: whether the rows must be written one by one (each needs what the database gave the one before, by way of a
+function, or each must stand when a later one fails) is not visible in the statements; where a person asked them for
+what the database gave (RETURNING), it is less sure.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 
 from perfcrew.core.findings import Finding, Hypothesis
@@ -23,7 +24,7 @@ from perfcrew.core.prose import Cited, Prose, join
 from perfcrew.core.scene import Scene, Traced
 from perfcrew.core.sql import is_read
 from perfcrew.core.trace import Trace
-from perfcrew.rules import repeats, rows, statements
+from perfcrew.rules import repeats, rows, source, statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, middle, observed, raised, scores, typical
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site
@@ -32,6 +33,7 @@ from perfcrew.rules.statements import Seen
 from perfcrew.rules.write import Case, code, finding, growth, sentences, traced_values
 
 ID = "DB110"
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:
@@ -42,7 +44,8 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     found: dict[tuple[str, int], Seen] = {}
     for seen in statements.seen(scene, traced):
         line = seen.group.site.on_line
-        if _repeats(seen, limits) and (line not in found or seen.busy_ms > found[line].busy_ms):
+        dearer = line not in found or seen.busy_ms > found[line].busy_ms
+        if _repeats(seen, limits) and dearer and not _fed_back(scene, seen):
             found[line] = seen
     return [_finding(scene, traced, seen, limits) for seen in found.values()]
 
@@ -55,6 +58,28 @@ def _gives_back(scene: Scene, seen: Seen) -> bool:
     """Whether each row gives something back that was asked for by hand: an ORM asks for keys whether needed or not."""
     kind = flavour(scene.root, seen.group.site.place, seen.group.spans[0].stack)
     return kind == "sql" and re.search(r"\bRETURNING\b", seen.group.shape) is not None
+
+
+def _fed_back(scene: Scene, seen: Seen) -> bool:
+    """Whether a row is written with what the row before gave back, as in a chain of parents."""
+    place = seen.group.site.place
+    text = source.read(scene.root / place.file) if _gives_back(scene, seen) else None
+    loops = [n for n in ast.walk(text.tree) if isinstance(n, _LOOPS) and source.covers(n, place.line)] if text else []
+    if not loops:
+        return False
+    loop = max(loops, key=lambda n: n.lineno)
+    steps = [n for n in ast.walk(loop) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+    own = next((s for s in steps if source.covers(s, place.line)), None)
+    return own is not None and bool(source.names(own, ast.Load) & _carried(own, steps))
+
+
+def _carried(own: ast.stmt, steps: list[ast.stmt]) -> frozenset[str]:
+    """The names that hold what the write gave back, or what was made of it."""
+    found = source.names(own, ast.Store)
+    for _ in steps:
+        more = [source.names(s, ast.Store) for s in steps if source.names(s, ast.Load) & found]
+        found = found.union(*more)
+    return found
 
 
 def committed(trace: Trace) -> int:

@@ -336,11 +336,26 @@ def migration(kind: Flavour, ddl: str, index: IndexSpec) -> str:
             f"def upgrade() -> None:\n    op.create_index({', '.join(alembic_arguments(index, name))})\n\n\n"
             f"def downgrade() -> None:\n    op.drop_index({name!r}, table_name={index.table!r})"
         )
+    if "`" in ddl:
+        return text + _online(ddl, name)
     return (
         text
         + "\n\nOn a busy PostgreSQL build it without a lock: `CREATE INDEX CONCURRENTLY`, outside of a transaction "
         "(`postgresql_concurrently=True` within `op.get_context().autocommit_block()`, or Django's "
         "`AddIndexConcurrently`)."
+    )
+
+
+ONLINE = "ALGORITHM=INPLACE LOCK=NONE"
+
+
+def _online(ddl: str, name: str) -> str:
+    """Of MySQL and MariaDB, the way forth and back."""
+    table = ddl.partition(" ON ")[2].partition(" (")[0]
+    return (
+        "\n\nOn a busy server build it so that nobody is locked out; where that can't be, it fails at once. What "
+        "waits for a long transaction on the table waits behind it:\n\n"
+        + sql(f"{ddl} {ONLINE};\n\n-- To roll back:\nDROP INDEX {name} ON {table} {ONLINE};")
     )
 
 

@@ -12,7 +12,8 @@ def command(options: argparse.Namespace) -> int:
     if options.rule is None:
         for entry in catalog.entries():
             print(f"{entry.id}  {entry.title}")
-        print("\n`perfcrew rules ID` explains one.")
+        print(f"\n{', '.join(catalog.PROPOSED)}: what a language model brought up, and no rule recognises.")
+        print("`perfcrew rules ID` explains one.")
         return 0
     print(catalog.explain(options.rule))
     return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from perfcrew.core.findings import LEVELS, Finding
-from perfcrew.core.report import Report
+from perfcrew.core.report import GOES_ON, Report
 from perfcrew.graphs.run import Outcome
 
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
@@ -22,6 +23,7 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
     else:
         console.print("Nothing found.")
     console.print(_counted(report, outcome.seconds), style="dim")
+    _models(report, console)
     _verdict(report, console)
     for name in ("report.html", "report.md", "report.json", "report.sarif"):
         console.print(Text(f"  {outcome.folder / name}"), soft_wrap=True)
@@ -38,6 +40,24 @@ def _lines(findings: tuple[Finding, ...], console: Console) -> None:
             Text.assemble(" " * 15, (finding.endpoint or "the application", "bold"), "  ", finding.title),
             soft_wrap=True,
         )
+
+
+def _models(report: Report, console: Console) -> None:
+    """What models were asked, for whom, and what it took; nothing where none was."""
+    if not report.thought:
+        return
+    table = Table("asked for", "model", "answer", box=None, header_style="dim", pad_edge=False)
+    for head in ("calls", "requests", "tokens in", "from the cache", "tokens out", "money"):
+        table.add_column(head, justify="right")
+    for t in report.thought:
+        cells = (t.calls, t.requests, t.tokens_in, t.tokens_cached, t.tokens_out, t.cost)
+        taken = "taken" if t.answered else "rule book"
+        table.add_row(t.who, t.reasoner, taken, *(cell.text for cell in cells))
+    console.print()
+    console.print(table, soft_wrap=True)
+    console.print(report.spent.text, style="dim")
+    for why in report.limits:
+        console.print(Text(f"Stopped at a limit: {why.text}. {GOES_ON}"), style="yellow", soft_wrap=True)
 
 
 def _counted(report: Report, seconds: float) -> str:

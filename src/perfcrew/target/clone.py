@@ -15,8 +15,8 @@ from typing import Any
 
 from perfcrew.core.project import Project
 from perfcrew.target import spawn
-from perfcrew.target.clones import django, postgres, sqlite, urls
-from perfcrew.target.clones.instance import DEFAULT, Clone, Source, file_of
+from perfcrew.target.clones import django, mysql, postgres, sqlite, urls
+from perfcrew.target.clones.instance import DEFAULT, Clone, Source, content_of, file_of, server_of
 from perfcrew.target.clones.tellers import Teller, teller
 from perfcrew.target.environment import BYTECODE, command_of, environment_of, layered
 from perfcrew.target.framework_tables import FRAMEWORK_TABLES
@@ -132,9 +132,9 @@ class Template:
                 with closing(sqlite.connect(copy)) as db:
                     present = bool(sqlite.tables(db))
         elif present:
-            postgres.copy(source.url, urls.database_name(to.urls[source.alias]), self.workspace)
+            server_of(source.engine).copy(source.url, urls.database_name(to.urls[source.alias]), self.workspace)
         else:
-            postgres.create(source.url, urls.database_name(to.urls[source.alias]))
+            server_of(source.engine).create(source.url, urls.database_name(to.urls[source.alias]))
         self.notes += (f"{source.alias}: {'a copy of your database' if present else 'a new database'}",)
         return present
 
@@ -146,7 +146,7 @@ class Template:
                     if sqlite.exists(file_of(url)):
                         sqlite.copy(file_of(url), file_of(made.urls[alias]))
                 else:
-                    postgres.copy(url, urls.database_name(made.urls[alias]), self.workspace)
+                    server_of(urls.engine_of(url)).copy(url, urls.database_name(made.urls[alias]), self.workspace)
         except BaseException:
             made.drop()
             raise
@@ -185,7 +185,7 @@ class Template:
         assert self._base is not None
         clone = await asyncio.to_thread(self._copy, self._base, name)
         with closing(clone.connect()) as db:
-            (sqlite if clone.engine == "sqlite" else postgres).empty(db, FRAMEWORK_TABLES)
+            content_of(clone.engine).empty(db, FRAMEWORK_TABLES)
         return clone
 
     async def migrate(self, project: Project, clone: Clone) -> None:
@@ -243,12 +243,24 @@ async def _sources(project: Project, workspace: Path, registry: Registry) -> tup
 
 def _source(alias: str, url: str, workdir: Path) -> Source | None:
     """None for a SQLite database in memory: each process has its own, there is nothing to copy."""
-    if urls.engine_of(url) == "postgresql":
-        return Source(alias, "postgresql", url)
+    engine = urls.engine_of(url)
+    if engine != "sqlite":
+        return Source(alias, engine, url)
     file = urls.sqlite_file(url, workdir)
     return Source(alias, "sqlite", url, file) if file else None
 
 
 def dropper(project: Project) -> Any:
     """What `Registry.sweep` takes to drop the databases that a dead run left on this project's server."""
-    return postgres.dropper([project.database_url] if project.database_url else [])
+    known = project.database_url or ""
+    of_postgres = postgres.dropper([known] if known else [])
+
+    def drop(server: str, name: str) -> str:
+        if urls.engine_of(server) != "mysql":
+            return str(of_postgres(server, name))
+        same = urls.without_password(urls.with_database(known, "x")) == urls.without_password(
+            urls.with_database(server, "x")
+        )
+        return mysql.try_drop(server, name, known if same else "")
+
+    return drop

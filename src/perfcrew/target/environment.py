@@ -42,7 +42,8 @@ def environment_of(
     """The target's environment: ours without our virtual environment, the project's, the clone's, then `extra`.
 
     Compiled modules go to the folder `bytecode`, so that the tree stays untouched and only the first start has to
-    compile what was installed without them; without that folder none are written.
+    compile what was installed without them; without that folder none are written. Who keeps compiled modules outside
+    of the tree already (PYTHONPYCACHEPREFIX) has them there, and then not even the first start compiles.
     """
     layers = [project.environment, data.environment if data else {}, extra or {}]
     merged = {k: v for k, v in os.environ.items() if k not in _OURS_ONLY}
@@ -55,10 +56,16 @@ def environment_of(
     merged["PYTHONDONTWRITEBYTECODE"] = "1"
     if bytecode is not None:
         del merged["PYTHONDONTWRITEBYTECODE"]
-        merged["PYTHONPYCACHEPREFIX"] = str(bytecode)
+        merged["PYTHONPYCACHEPREFIX"] = _compiled(project, merged.get("PYTHONPYCACHEPREFIX", ""), bytecode)
     if port is not None:
         merged.update(_port_variables(project, merged, port))
     return merged
+
+
+def _compiled(project: Project, own: str, bytecode: Path) -> str:
+    """Where compiled modules go: the user's own place for them, unless it is in the tree."""
+    outside = Path(own).is_absolute() and not Path(own).is_relative_to(project.root)
+    return own if outside else str(bytecode)
 
 
 def layered(*layers: Mapping[str, str]) -> dict[str, str]:

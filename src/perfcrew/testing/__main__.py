@@ -1,11 +1,17 @@
-"""`python -m perfcrew.testing SCRIPT.yaml`: serves a script until it is interrupted, and says how to be asked.
+"""`python -m perfcrew.testing SCRIPT.yaml [PROVIDER…] [-- COMMAND…]`: serves a script, and says how to be asked.
 
-The lines that it prints are for a shell: `export NAME=VALUE`, for the providers named after the script (default: all).
+Without a command it serves until it is interrupted, and prints lines for a shell, `export NAME=VALUE`. With one it runs
+that with these variables and ends with it: whatever happens to this process, no server is left. The providers are
+those named (default: all). A file with the key `crew` is a scripted crew (`perfcrew.testing.crew`); `--dies-after N`
+lets its provider die after so many answers.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import shlex
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -13,31 +19,71 @@ from pathlib import Path
 from typing import get_args
 
 from perfcrew.core.errors import PerfcrewError, UsageError
+from perfcrew.testing import crew
 from perfcrew.testing.asked import Provider
 from perfcrew.testing.server import ScriptedModel
 from perfcrew.testing.steps import read
 
+_DO = "python -m perfcrew.testing SCRIPT.yaml [anthropic] [openai] … [--dies-after N] [-- COMMAND…]"
+
 
 def main(words: Sequence[str]) -> int:
-    """Serve; returns the exit code."""
+    """Serve; returns the exit code, that of the command where there is one."""
+    own, command = _split(list(words))
+    options = _options(own)
     try:
-        script, *names = words or ("",)
-        with ScriptedModel(read(_file(script))) as model:
-            for name, value in model.environment(*_providers(names)).items():
-                print(f"export {name}={shlex.quote(value)}", flush=True)
-            threading.Event().wait()
+        providers = _providers(options.providers)
+        with _model(options.script, options.dies_after) as model:
+            found = model.environment(*providers)
+            return _run(command, found, model) if command else _serve(found)
     except PerfcrewError as error:
         print(f"perfcrew.testing: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        pass
+        return 0
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m perfcrew.testing", usage=_DO)
+    parser.add_argument("script", nargs="?", default="")
+    parser.add_argument("providers", nargs="*")
+    parser.add_argument("--dies-after", type=int, default=None)
+    return parser.parse_args(words)
+
+
+def _model(name: str, dies_after: int | None) -> ScriptedModel:
+    path = Path(name)
+    if not path.is_file():
+        raise UsageError(f"no script {name!r}", do=_DO)
+    found = crew.read(path, dies_after)
+    if found is None and dies_after is not None:
+        raise UsageError("only a scripted crew dies by --dies-after", where=name, do="write the death as steps")
+    return ScriptedModel(found or read(path))
+
+
+def _serve(found: dict[str, str]) -> int:
+    for name, value in found.items():
+        print(f"export {name}={shlex.quote(value)}", flush=True)
+    threading.Event().wait()
     return 0
 
 
-def _file(name: str) -> Path:
-    if not Path(name).is_file():
-        raise UsageError(f"no script {name!r}", do="python -m perfcrew.testing SCRIPT.yaml [anthropic] [openai] …")
-    return Path(name)
+def _run(command: Sequence[str], found: dict[str, str], model: ScriptedModel) -> int:
+    """The command's exit code. It gets the terminal's interrupts itself, and is waited for."""
+    with subprocess.Popen(command, env={**os.environ, **found}) as running:
+        while True:
+            try:
+                code = running.wait()
+                break
+            except KeyboardInterrupt:
+                continue
+    print(f"the scripted model was asked {len(model.requests)} times; it is ended", file=sys.stderr)
+    return code
 
 
 def _providers(names: Sequence[str]) -> tuple[Provider, ...]:

@@ -44,7 +44,7 @@ def asked(path: str, body: dict[str, Any], at: float) -> Asked | None:
 
 
 def _made(provider: Provider, model: str, streamed: bool, body: dict[str, Any], schema: bool, at: float) -> Asked:
-    read = {k: v for k, v in body.items() if k in ("system", "messages", "contents", "systemInstruction")}
+    read = {k: body[k] for k in ("system", "systemInstruction", "messages", "contents") if k in body}
     return Asked(
         provider=provider,
         model=model,

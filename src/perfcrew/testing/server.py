@@ -29,10 +29,10 @@ _KEYS: dict[Provider, tuple[str, str]] = {
 class ScriptedModel:
     """A model that does what a script says, for tests: deterministic, on loopback, in all three wire protocols.
 
-    `script` is a list of steps, taken one a request; or a mapping from a text to such a list, where a question belongs
-    to the first text that it contains ("" is in every one): so that specialists who ask at the same time each have
-    their own. A step may be a function of what was asked. After the script's end, and for what belongs to no part of
-    it, status 400 is answered, which is not tried again.
+    `script` is a list of steps, taken one a request; a function of what was asked, for all requests; or a mapping from
+    a text to such a list, where a question belongs to the first text that it contains ("" is in every one): so that
+    specialists who ask at the same time each have their own. A step may be a function of what was asked. After the
+    script's end, and for what belongs to no part of it, status 400 is answered, which is not tried again.
 
         with ScriptedModel([use(("query", {"sql": "select 1"})), say("done")]) as model:
             settings = models.look(project, environment=model.environment("anthropic")).settings
@@ -40,11 +40,16 @@ class ScriptedModel:
         assert len(model.requests) == 2
     """
 
-    def __init__(self, script: Sequence[Given] | Mapping[str, Sequence[Given]]) -> None:
-        parts = script if isinstance(script, Mapping) else {"": script}
-        self._left: dict[str, list[tuple[Given, int | None]]] = {
-            key: [(step, step.times if isinstance(step, Step) else 1) for step in steps] for key, steps in parts.items()
-        }
+    def __init__(self, script: Sequence[Given] | Mapping[str, Sequence[Given]] | Callable[[Asked], Step]) -> None:
+        self._left: dict[str, list[tuple[Given, int | None]]] = {}
+        if callable(script):
+            self._left[""] = [(script, None)]
+        else:
+            parts = script if isinstance(script, Mapping) else {"": script}
+            self._left = {
+                key: [(step, step.times if isinstance(step, Step) else 1) for step in steps]
+                for key, steps in parts.items()
+            }
         self.requests: list[Asked] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None

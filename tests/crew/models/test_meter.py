@@ -71,7 +71,7 @@ def test_threads_lose_nothing() -> None:
 def test_tokens_expected_of_calls_under_way_count_against_the_limit() -> None:
     run = Meter(Limits(tokens=1000))
     run.of("database").admit(600)
-    with pytest.raises(LimitReached, match="0 of 1,000 tokens are used, and the next question has about 600"):
+    with pytest.raises(LimitReached, match=r"0 of 1,000 tokens .*, 600 are under way, .* about 600, 200 too many"):
         run.of("caching").admit(600)
     run.of("database").over(600)
     run.of("caching").admit(600)
@@ -110,19 +110,60 @@ def test_seconds_are_those_in_which_a_model_is_waited_for() -> None:
 def test_a_run_that_is_gone_on_with_has_spent_what_it_had_spent() -> None:
     first = Meter()
     answered(first.of("database"))
-    again = Meter(Limits(calls=2), already=first.spent)
-    answered(again.of("database", already=first.of("database").spent))
-    assert again.of("database").spent.calls == again.spent.calls == 2
+    again = Meter(Limits(calls=2))
+    again.begin([first.of("database").spent], lambda own, run: None)
+    answered(again.of("caching"))
+    assert (again.of("caching").spent.calls, again.spent.calls) == (1, 2)
     with pytest.raises(LimitReached):
-        again.of("database").admit()
+        again.of("caching").admit()
 
 
 def test_each_answer_is_told() -> None:
-    told: list[Spent] = []
-    run = Meter(tell=told.append)
+    told: list[tuple[Spent, Spent]] = []
+    run = Meter()
+    run.begin([], lambda own, whole: told.append((own, whole)))
     answered(run.of("database"))
     answered(run.of("caching"))
-    assert [line(one).partition(":")[0] for one in told] == ["database", "caching"]
+    assert [line(own).partition(":")[0] for own, _ in told] == ["database", "caching"]
+    assert [whole.calls for _, whole in told] == [1, 2]
+
+
+CHEAP = Tokens(input=100_000, output=12_000)
+REACHED: dict[str, tuple[Limits, str]] = {
+    "calls": (Limits(calls=2), "limit of calls is reached: 2 of 2 calls are made"),
+    "tokens": (
+        Limits(tokens=200_000),
+        "limit of tokens is reached: 224,000 of 200,000 tokens .* 24,000 over it",
+    ),
+    "money": (Limits(money_usd=1.5), r"limit of money is reached: \$1.60 of \$1.50 are spent, \$0.10 over it"),
+    "seconds": (Limits(seconds=15), "limit of seconds is reached: 15 s for models are over, by 5.0 s"),
+}
+
+
+@pytest.mark.parametrize("what", REACHED)
+@pytest.mark.parametrize("whose", ["the run's", "its card's"])
+def test_a_limit_that_is_reached_says_which_and_by_how_much(what: str, whose: str) -> None:
+    limits, said = REACHED[what]
+    now = [0.0]
+    run = Meter(limits if whose == "the run's" else None, now=lambda: now[0])
+    meter = run.of("database", None if whose == "the run's" else limits)
+    for _ in range(2):
+        meter.admit()
+        now[0] += 10
+        meter.took(CHEAP, PRICE, "anthropic:claude-opus-5")
+        meter.over()
+    with pytest.raises(LimitReached, match=f"{whose} {said}") as error:
+        meter.admit()
+    assert error.value.limit == what
+
+
+def test_how_many_calls_are_left() -> None:
+    run = Meter(Limits(calls=3))
+    one, other = run.of("database", Limits(calls=2)), run.of("caching")
+    assert (one.calls_left(), other.calls_left(), Meter().calls_left()) == (2, 3, None)
+    answered(other)
+    answered(other)
+    assert (one.calls_left(), other.calls_left()) == (1, 1)
 
 
 LINES: dict[str, tuple[Spent, str]] = {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -155,6 +158,57 @@ def test_no_sdk_gets_outside_and_none_is_asked_again() -> None:
         line for provider in PROVIDERS for line in (f"{provider} here", f"{provider} offline False")
     ]
     assert "langsmith" not in done.stderr.lower()
+
+
+# A step of LangChain's, as LangSmith traces it, and the end of the process that waits for what is still to be sent.
+TRACED = """
+import sys
+from perfcrew.crew.models import offline
+if "offline" in sys.argv:
+    offline.enforce()
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers.langchain import wait_for_all_tracers
+RunnableLambda(lambda said: said).invoke("a question")
+wait_for_all_tracers()
+"""
+
+
+class LangSmith(BaseHTTPRequestHandler):
+    """Takes what it is sent."""
+
+    sent: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        self.sent.append(self.path)
+        self._answer()
+
+    do_PATCH = do_POST
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *said: object) -> None:
+        pass
+
+
+def test_langsmith_is_sent_nothing_offline_and_everything_otherwise() -> None:
+    """On loopback, where the socket refuses nothing: tracing itself is switched off."""
+    LangSmith.sent.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), LangSmith) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_address[1]}"
+        environment = {**os.environ, "LANGSMITH_TRACING": "true", "LANGSMITH_ENDPOINT": where, "LANGSMITH_API_KEY": "k"}
+        for words in ("offline", "online"):
+            command = [sys.executable, "-c", TRACED, words]
+            subprocess.run(command, env=environment, timeout=100, check=True, capture_output=True)
+            assert bool(LangSmith.sent) is (words == "online"), words
+        server.shutdown()
 
 
 def test_the_settings_know_of_it() -> None:

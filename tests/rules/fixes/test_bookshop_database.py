@@ -34,7 +34,7 @@ VARIANTS = {
     "DB102": ["hand down", "kept on the session"],
     "DB103": ["Alembic"],
     "DB105": ["limit and offset"],
-    "DB106": ["defer"],
+    "DB106": ["defer", "load_only"],
     "CA201": ["kept in the process"],
 }
 FILES = {

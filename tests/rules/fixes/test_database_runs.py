@@ -61,6 +61,14 @@ RUNS = {
         BOOK,
         {"selectinload": 3},
     ),
+    "a relation of a relation, behind an option of the older style": (
+        "def page(session):\n    from sqlalchemy.orm import joinedload\n\n"
+        "    orders = session.query(Order).options(joinedload(Order.lines)).order_by(Order.id).all()\n"
+        "    return [[line.book.isbn for line in order.lines] for order in orders]\n",
+        "line.book.isbn",
+        BOOK,
+        {"selectinload": 2},
+    ),
     "got by the key": (
         "def page(session):\n    lines = session.scalars(select(Line).order_by(Line.id)).all()\n"
         "    return [session.get(Book, line.book_id).isbn for line in lines]\n",

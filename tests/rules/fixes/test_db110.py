@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from perfcrew.core.patches import Declined, Fix
+
 from .cases import At, proposed, reasons, same, variant
 
 WRITTEN: dict[str, tuple[str, At, str, str]] = {
@@ -559,3 +561,76 @@ def written(name: str, source: str, count: int) -> list[Any]:
         connection.execute(text("CREATE TABLE tag (id int)"))
         loaded(source)(connection, rows)
         return [tuple(row) for row in connection.execute(text("SELECT * FROM tag ORDER BY id"))]
+
+
+SHELF = """
+from django.db import models
+
+
+class Book(models.Model):
+    price = models.IntegerField()
+    title = models.TextField()
+    changed = models.DateTimeField(auto_now=True)
+    before = models.ForeignKey("self", on_delete=models.CASCADE)
+"""
+SAVES = """
+from shop.models import Book
+
+
+def tag(rate):
+    for book in Book.objects.filter(price__gt=3):
+        book.price = book.price * rate
+        book.save(update_fields=["price"])
+"""
+SAVED = """
+from shop.models import Book
+
+
+def tag(rate):
+    rows = list(Book.objects.filter(price__gt=3))
+    for book in rows:
+        book.price = book.price * rate
+    Book.objects.bulk_update(rows, ["price"])
+"""
+
+
+def saved(tmp_path: Path, source: str, others: dict[str, str] | None = None) -> list[Fix | Declined]:
+    files = {"shop/models.py": SHELF, **(others or {})}
+    return proposed(tmp_path, "DB110", source, At("save(", "tag"), framework="django", others=files)
+
+
+def test_django_saves_in_bulk(tmp_path: Path) -> None:
+    same(variant(saved(tmp_path, SAVES), "bulk"), SAVED)
+    named = SAVES.replace(
+        "    for book in Book.objects.filter(price__gt=3):", "    found = Book.objects.all()\n    for book in found:"
+    )
+    assert '    Book.objects.bulk_update(found, ["price"])\n' in variant(saved(tmp_path, named), "bulk")
+
+
+NOT_SAVED = {
+    "all fields": (SAVES.replace('update_fields=["price"]', ""), {}, "without `update_fields`"),
+    "a field that fills itself": (SAVES.replace('["price"]', '["price", "changed"]'), {}, "fills itself"),
+    "another field is set": (SAVES.replace("book.price =", "book.title ="), {}, "which is not saved"),
+    "a value of another row": (SAVES.replace("= book.price", "= book.before.price"), {}, "may have changed it"),
+    "a value that is asked for": (SAVES.replace("* rate", "* rate(book)"), {}, "may depend on the row before"),
+    "a call besides": (SAVES.replace("        book.save", "        tell(book)\n        book.save"), {}, "does more"),
+    "a sum of rows": (SAVES.replace("        book.save", "        rate += 1\n        book.save"), {}, "does more"),
+    "errors are caught": (
+        SAVES.replace("    for", "    try:\n     for").replace("        book", "          book")
+        + "    except E:\n        pass\n",
+        {},
+        "catches",
+    ),
+    "a save of its own": (
+        SAVES, {"shop/models.py": SHELF + "\n    def save(self, **more):\n        pass\n"}, "a `save` of its own",
+    ),
+    "a manager of its own": (SAVES, {"shop/models.py": SHELF + "    objects = Shown()\n"}, "a manager of its own"),
+    "signals": (SAVES, {"shop/hooks.py": "@receiver(post_save)\ndef told(**more): pass\n"}, "listens to signals"),
+    "rows of no known model": (SAVES.replace("Book.objects.filter(price__gt=3)", "found()"), {}, "of which model"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_SAVED)
+def test_a_save_that_stays(name: str, tmp_path: Path) -> None:
+    source, others, reason = NOT_SAVED[name]
+    assert reason in reasons(saved(tmp_path, source, others))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from perfcrew.core.spending import Limits, Price, Spent, Tokens
+from perfcrew.core.spending import Limits, Price, Spent, Tokens, both, dollars
 from perfcrew.crew.models.errors import LimitReached
 
-Tell = Callable[[Spent], None]
+Tell = Callable[[Spent, Spent], None]
+"""Is given what the asker has spent until now, and what the run has."""
 
 
 class Meter:
@@ -18,7 +19,6 @@ class Meter:
     Safe in threads and tasks. Limits hold for the meter and all above it; a call that may pass them is not begun, and
     one that is under way is let end, so that at most one answer of each specialist lies over a limit of tokens.
     Seconds are those in which at least one call is under way: an experiment between two calls takes none of them.
-    `already` is what was spent before a run was interrupted.
     """
 
     def __init__(
@@ -29,23 +29,29 @@ class Meter:
         now: Callable[[], float] = time.monotonic,
         tell: Tell | None = None,
         above: Meter | None = None,
-        already: Spent | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.who = who
         self._now, self._tell, self._above = now, tell, above
         self._lock: threading.RLock = above._lock if above else threading.RLock()
-        self._spent = already or Spent(who=who)
+        self._spent = Spent(who=who)
         self._under_way = 0
         self._since = 0.0
         self._expected = 0
         self._parts: dict[str, Meter] = {}
 
-    def of(self, who: str, limits: Limits | None = None, already: Spent | None = None) -> Meter:
+    def begin(self, before: Iterable[Spent], tell: Tell) -> None:
+        """What was spent before the run was interrupted counts against its limits; `tell` is told of each answer."""
+        with self._lock:
+            for one in before:
+                self._spent = both(self._spent, one)
+            self._tell = tell
+
+    def of(self, who: str, limits: Limits | None = None) -> Meter:
         """The meter of a specialist; the same one when asked again."""
         with self._lock:
             if who not in self._parts:
-                self._parts[who] = Meter(limits, who, now=self._now, tell=self._tell, above=self, already=already)
+                self._parts[who] = Meter(limits, who, now=self._now, above=self)
             return self._parts[who]
 
     @property
@@ -87,9 +93,15 @@ class Meter:
         with self._lock:
             for meter in self._chain():
                 meter._spent = meter._spent.plus(tokens, price, model)
-            own = self._spent
-        if self._tell:
-            self._tell(own)
+            own, run = self._spent, self._chain()[-1]
+        if run._tell:
+            run._tell(own, run.spent)
+
+    def calls_left(self) -> int | None:
+        """How many calls the tightest limit still allows; None without one."""
+        with self._lock:
+            left = [m.limits.calls - m._spent.calls for m in self._chain() if m.limits.calls is not None]
+        return min(left, default=None)
 
     def left_s(self) -> float | None:
         """How long calls may still take, by the tightest limit of seconds; None without one."""
@@ -99,7 +111,7 @@ class Meter:
 
     def late(self) -> LimitReached:
         """The error of a call that was ended because the time was over."""
-        return self._reached("seconds", "the time for models is over")
+        return self._reached("seconds", "the time is over, and what was under way is ended")
 
     def _chain(self) -> list[Meter]:
         return [self] + (self._above._chain() if self._above else [])
@@ -107,14 +119,24 @@ class Meter:
     def _refuse(self, expected: int) -> None:
         limits, spent = self.limits, self._spent
         if limits.calls is not None and spent.calls >= limits.calls:
-            raise self._reached("calls", f"{limits.calls} calls of models are made")
+            raise self._reached("calls", f"{spent.calls:,} of {limits.calls:,} calls are made")
         if limits.tokens is not None and spent.tokens.total + self._expected + expected > limits.tokens:
-            next_one = f", and the next question has about {expected:,}" if spent.tokens.total < limits.tokens else ""
-            raise self._reached("tokens", f"{spent.tokens.total:,} of {limits.tokens:,} tokens are used{next_one}")
+            raise self._reached("tokens", self._tokens(limits.tokens, expected))
         if limits.money_usd is not None and spent.money_usd >= limits.money_usd:
-            raise self._reached("money", f"${spent.money_usd:,.2f} of ${limits.money_usd:,.2f} are spent")
+            over = f", {dollars(spent.money_usd - limits.money_usd)} over it"
+            raise self._reached("money", f"{dollars(spent.money_usd)} of {dollars(limits.money_usd)} are spent{over}")
         if limits.seconds is not None and self._waited_s() >= limits.seconds:
-            raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over")
+            late = self._waited_s() - limits.seconds
+            raise self._reached("seconds", f"{limits.seconds:.0f} s for models are over, by {late:.1f} s")
+
+    def _tokens(self, most: int, expected: int) -> str:
+        used = self._spent.tokens.total
+        if used >= most:
+            return f"{used:,} of {most:,} tokens are used, {used - most:,} over it"
+        under_way = f", {self._expected:,} are under way" if self._expected else ""
+        over = used + self._expected + expected - most
+        next_one = f"the next question has about {expected:,}, {over:,} too many"
+        return f"{used:,} of {most:,} tokens are used{under_way}, and {next_one}"
 
     def _waited_s(self) -> float:
         return self._spent.seconds + (self._now() - self._since if self._under_way else 0.0)
@@ -125,4 +147,5 @@ class Meter:
         self._under_way += change
 
     def _reached(self, limit: str, what: str) -> LimitReached:
-        return LimitReached(limit, what, where=self.who)
+        whose = "its card's" if self._above else "the run's"
+        return LimitReached(limit, f"{whose} limit of {limit} is reached: {what}", where=self.who)

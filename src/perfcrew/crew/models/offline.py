@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _LOCAL_NAMES = ("", "localhost", "localhost.localdomain", "ip6-localhost")
+_TRACING = tuple(f"{owner}_TRACING{version}" for owner in ("LANGSMITH", "LANGCHAIN") for version in ("", "_V2"))
 _enforced = False
 
 
@@ -43,8 +44,7 @@ def enforce() -> None:
 def _silence_tracing() -> None:
     import os
 
-    names = (f"{product}_{name}" for product in ("LANGSMITH", "LANGCHAIN") for name in ("TRACING", "TRACING_V2"))
-    if any(os.environ.get(name, "").strip() for name in names):
+    if any(os.environ.get(name) for name in _TRACING):
         import langsmith
 
         langsmith.configure(enabled=False)

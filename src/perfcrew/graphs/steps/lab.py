@@ -118,8 +118,9 @@ class Lab:
         if self.change.migrated is not self.best.migrated:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
-            self.best.migrated = self.change.migrated
-        self._mask = None  # what may differ is learned anew from the new best
+            self.best.migrated, self._mask = self.change.migrated, None
+        if fix.ttl_s:
+            self._mask = None  # what is kept for a while may differ from now on; else what may is as it was
         for tree in (self.best, self.change):
             commit = tree.worktree.commit(message, fix.files)
             tree.worktree.reset()  # without what tests and the application left in it

@@ -184,7 +184,15 @@ def _asked(costs: Sequence[tuple[str, _Cost]]) -> Asked:
     statement = str(spans[-1].attributes["db.query.text"])
     same = given[0] == given[1] or str(spans[len(spans) // 2].attributes["db.query.text"]) != statement
     texts = tuple(dict.fromkeys(str(s.attributes["db.query.text"]) for s in spans))[:MOST_TEXTS]
-    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs), texts)
+    written = sum(_written_rows(s) for s in spans) / len(spans)
+    return Asked(statement, given[: 1 if same else 2], sent, tuple(key for key, _ in costs), texts, written)
+
+
+def _written_rows(span: Span) -> float:
+    """An executemany's, the driver's count, or what came back of them (RETURNING); one where nobody told."""
+    many, written = (span.attributes.get(f"perfcrew.db.{name}") for name in ("executemany", "written_rows"))
+    returned = span.attributes.get("db.response.returned_rows")
+    return float(many or (written if written is not None else returned or 1))
 
 
 def _parameters(span: Span) -> object:
@@ -194,7 +202,7 @@ def _parameters(span: Span) -> object:
 
 def _used(context: Context, clone: Clone) -> None:
     """How the indexes that are there are used: asked of the user's own PostgreSQL, a clone has no statistics."""
-    if context.has(USAGE):
+    if context.has(USAGE) or clone.engine == "mysql":  # whose statistics begin with each start of the server
         return
     try:
         original = context.data.original()

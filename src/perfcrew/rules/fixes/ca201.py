@@ -1,5 +1,7 @@
 """CA201: the answer of the function that reads is kept: for a bounded time, at most so many, keyed by its arguments.
 
+In the process; or, where the project has a client of Redis or Django's cache, there, for all processes alike.
+
 Declined where the answer hangs on more than the arguments, where it is made of mapped rows (they belong to a session),
 and where the application writes to the tables in a place that can't be told to drop what is kept.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import ast
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import imports, keepable, models, sight
+from perfcrew.rules.fixes import imports, keepable, models, shared_cache, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.keepable import Keepable, Writer
@@ -51,8 +53,14 @@ _UNSEEN = "No write to {tables} was found in the application: what others write 
 
 
 def fix(case: Case) -> list[Fix | Declined]:
-    """One variant: in the process."""
-    return attempt(case, "keep", lambda: kept(case))
+    """In the process first where one serves, in the shared cache first where several do."""
+    several = shared_cache.several_processes(case.app.project.start)
+    return attempt(
+        case,
+        "keep",
+        lambda: kept(case)._replace(lower=2.0 if several else 0.0),
+        lambda: shared_cache.kept(case)._replace(lower=0.0 if several else 1.0),
+    )
 
 
 def kept(case: Case) -> Draft:

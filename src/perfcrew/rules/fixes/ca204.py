@@ -1,4 +1,7 @@
-"""CA204: a loop that reads one key a turn reads all keys by MGET before it; one that only writes goes into a pipeline.
+"""CA204: a loop that reads one key a turn reads all keys before it; one that only writes goes into a pipeline.
+
+By MGET, by HMGET for fields of one hash, by a pipeline for other reads; Django's cache by `get_many`, `set_many` and
+`delete_many`. Reads that `asyncio.gather` waits for together become one MGET too.
 
 Declined where the client can't be told to be redis-py's, on a cluster (its keys may lie on several nodes), where a key
 hangs on what an earlier turn found, where a turn may end the loop, and where it writes other keys than its own.
@@ -10,7 +13,7 @@ import ast
 from typing import NamedTuple
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import imports, sight
+from perfcrew.rules.fixes import imports, many_set, sight
 from perfcrew.rules.fixes import keys as keyed
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
@@ -18,7 +21,11 @@ from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.source import covers, dotted, names
 
-_QUEUED = frozenset(["set", "setex", "psetex", "delete", "unlink", "expire", "pexpire", "hset", "sadd", "zadd", "incr"])
+_QUEUED = frozenset(
+    {"set", "setex", "psetex", "setnx", "delete", "unlink", "expire", "pexpire", "persist", "hset", "hdel", "hincrby"}
+    | {"sadd", "srem", "zadd", "zrem", "rpush", "lpush", "incr", "incrby", "decr", "decrby"}
+)
+_FILLING = frozenset({"set", "setex", "psetex", "setnx", "hset", "sadd", "expire", "aset"})
 _ENDS = (ast.Break, ast.Return, ast.Yield, ast.YieldFrom)
 _FAILING = "A command that fails no longer keeps the later ones from being sent."
 _TWICE = "A key that is asked for twice and missing is made twice: before, the second turn found what the first kept."
@@ -41,7 +48,7 @@ _COMPUTING = frozenset(
     )
 )
 """Functions that values are made with, of which none asks or changes a server."""
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Words(NamedTuple):
@@ -61,10 +68,31 @@ def _together(case: Case) -> Draft:
     spot = locate(case, case.finding.place)
     if spot.function is None:
         raise Unwritable("the round trips are not made within a function")
+    gathered = _gathered(spot)
+    if gathered is not None:
+        return _mget(spot, *gathered)
     loop = _loop(spot)
+    if isinstance(loop, ast.For) and many_set.is_of_django(spot, loop):
+        return many_set.together(spot, loop, _COMPUTING)
     if isinstance(loop, ast.For) and (queued := _queued(loop)):
         return _pipeline(spot, loop, queued)
     return _mget(spot, loop)
+
+
+def _gathered(spot: Spot) -> tuple[ast.ListComp | ast.GeneratorExp, ast.Await] | None:
+    """The reads of `await asyncio.gather(*(client.get(key) for key in keys))`, and all of it."""
+    assert spot.function is not None
+    for node in (n for n in ast.walk(spot.function) if isinstance(n, ast.Await) and covers(n, spot.line)):
+        call = node.value
+        if not isinstance(call, ast.Call) or imports.called(spot.text, call) != "asyncio.gather" or call.keywords:
+            continue
+        only = call.args[0] if len(call.args) == 1 else None
+        loop = only.value if isinstance(only, ast.Starred) else None
+        if isinstance(loop, (ast.ListComp, ast.GeneratorExp)) and keyed.is_get(loop.elt):
+            if len(loop.generators) > 1 or loop.generators[0].is_async:
+                raise Unwritable("a comprehension with several `for`")
+            return loop, node
+    return None
 
 
 def _loop(spot: Spot) -> ast.For | Comprehension:
@@ -82,7 +110,7 @@ def _loop(spot: Spot) -> ast.For | Comprehension:
     return loop
 
 
-def _mget(spot: Spot, loop: ast.For | Comprehension) -> Draft:
+def _mget(spot: Spot, loop: ast.For | Comprehension, gathered: ast.Await | None = None) -> Draft:
     call = _get(loop)
     keyed.check_client(spot, call)
     assert spot.function is not None
@@ -91,26 +119,52 @@ def _mget(spot: Spot, loop: ast.For | Comprehension) -> Draft:
     if isinstance(loop, ast.For):
         _of_loop(edits, spot, loop, call, words)
     else:
-        _of_comprehension(edits, spot, loop, call, words)
+        _of_comprehension(edits, spot, loop, call, words, gathered)
     title = f"Ask for all keys of {spot.function.name} in one round trip"
-    more = (_TYPES, *([_TWICE] if isinstance(loop, ast.For) and _writes(loop, call) else []))
-    return Draft("MGET", title, {spot.file: edits.result()}, more)
+    variant = _variant(spot, call)
+    more = (
+        *([_TYPES] if variant == "MGET" else []),
+        *([_TWICE] if isinstance(loop, ast.For) and _writes(loop, call) else []),
+    )
+    return Draft(variant, title, {spot.file: edits.result()}, more)
+
+
+def _variant(spot: Spot, call: ast.Call) -> str:
+    """How all are asked for at once."""
+    assert isinstance(call.func, ast.Attribute)
+    if keyed.is_django(spot.text, call.func.value):
+        return "get_many"
+    if call.func.attr == "hget" and keyed.varying(call, _turned(spot, call)) is call.args[1]:
+        return "HMGET"
+    return "MGET" if call.func.attr == "get" else "pipeline"
+
+
+def _turned(spot: Spot, call: ast.Call) -> frozenset[str]:
+    """Names that the innermost loop around the call gives a value to."""
+    loops = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    loop = next(n for n in spot.around(call) if isinstance(n, loops))
+    return names(loop, ast.Store)
 
 
 def _get(loop: ast.AST) -> ast.Call:
     """The only `client.get(key)` of the loop."""
-    found = [n for n in ast.walk(loop) if keyed.is_get(n)]
+    found = [n for n in ast.walk(loop) if isinstance(n, ast.Call) and keyed.is_get(n)]
+    values = [n for n in found if isinstance(n.func, ast.Attribute) and n.func.attr in ("get", "aget")]
+    found = values if len(values) == 1 else found
     if len(found) != 1 or not isinstance(found[0], ast.Call):
         raise Unwritable("the loop has no single `client.get(key)`: a wrapper around the client has to offer many keys")
     return found[0]
 
 
-def _of_comprehension(edits: Edits, spot: Spot, loop: Comprehension, call: ast.Call, words: Words) -> None:
+def _of_comprehension(
+    edits: Edits, spot: Spot, loop: Comprehension, call: ast.Call, words: Words, gathered: ast.Await | None = None
+) -> None:
     turn = loop.generators[0]
+    key = keyed.varying(call, names(turn.target, ast.Store))
     _check_condition(spot, loop, call)
     _check_source(spot, loop, turn.iter)
     _check_helpers(spot, loop, [n for n in ast.walk(loop) if isinstance(n, ast.Call)], call)
-    keyed.check_key(spot.text, call.args[0], names(turn.target, ast.Store))
+    keyed.check_key(spot.text, key, names(turn.target, ast.Store))
     statement = _alone(spot, loop)
     target, over = edits.code(turn.target), edits.code(turn.iter)
     kept = "".join(f" if {edits.code(one)}" for one in turn.ifs)
@@ -119,15 +173,15 @@ def _of_comprehension(edits: Edits, spot: Spot, loop: Comprehension, call: ast.C
             raise Unwritable("which keys are asked for hangs on an answer")
     waits = _waiting(spot, call)
     value = sight.free_name(spot.function or loop, "value", "kept")
-    whole = isinstance(loop, ast.ListComp) and loop.elt is waits
+    whole = gathered is not None or (isinstance(loop, ast.ListComp) and loop.elt is waits)
     source = over if whole else words.asked
     if not whole:
         edits.before(statement, f"{words.asked} = [{_in_pair(target)} for {target} in {over}{kept}]")
     picked = kept if whole else ""
-    edits.before(statement, f"{words.keys} = [{edits.code(call.args[0])} for {target} in {source}{picked}]")
-    edits.before(statement, _asking(edits, call, waits, words))
+    edits.before(statement, f"{words.keys} = [{edits.code(key)} for {target} in {source}{picked}]")
+    edits.before(statement, _asking(edits, spot, call, gathered or waits, key, words))
     if whole:
-        edits.swap(loop, words.values)
+        edits.swap(gathered or loop, words.values)
         return
     pairs = f"for {_in_pair(target)}, {value} in zip({words.asked}, {words.values})"
     edits.swap(loop, _rebuilt(edits, loop, waits, value, pairs))
@@ -170,8 +224,9 @@ def _of_loop(edits: Edits, spot: Spot, loop: ast.For, call: ast.Call, words: Wor
     if any(not keyed.plain_assignment(s) for s in loop.body[:at]):
         raise Unwritable("a turn does more than to name things before it asks")
     before = {name: value for s in loop.body[:at] for name, value in keyed.plain_assignment(s)}
-    key = before.get(call.args[0].id, call.args[0]) if isinstance(call.args[0], ast.Name) else call.args[0]
     changed = {n for s in loop.body for n in names(s, ast.Store)}
+    asked = keyed.varying(call, changed | names(loop.target, ast.Store))
+    key = before.get(asked.id, asked) if isinstance(asked, ast.Name) else asked
     keyed.check_key(spot.text, key, names(loop.target, ast.Store), changed)
     _check_source(spot, loop, loop.iter)
     _check_turn(loop, call, statement.targets[0].id)
@@ -179,7 +234,7 @@ def _of_loop(edits: Edits, spot: Spot, loop: ast.For, call: ast.Call, words: Wor
     target = edits.code(loop.target)
     edits.before(loop, f"{words.asked} = list({edits.code(loop.iter)})")
     edits.before(loop, f"{words.keys} = [{edits.code(key)} for {target} in {words.asked}]")
-    edits.before(loop, _asking(edits, call, waits, words))
+    edits.before(loop, _asking(edits, spot, call, waits, asked, words))
     edits.swap(loop.target, f"{_in_pair(target)}, {statement.targets[0].id}")
     edits.swap(loop.iter, f"zip({words.asked}, {words.values})")
     edits.remove(statement)
@@ -191,10 +246,20 @@ def _check_turn(loop: ast.For, call: ast.Call, name: str) -> None:
     changed = {n for s in loop.body for n in names(s, ast.Store)} & names(loop.iter, ast.Load)
     if changed - {name}:
         raise Unwritable(f"the loop changes `{sorted(changed)[0]}`, which it goes over")
-    own = ast.unparse(call.args[0])
+    own = [ast.unparse(a) for a in call.args]
     for other in _writes(loop, call):
-        if not other.args or ast.unparse(other.args[0]) != own:
+        if [ast.unparse(a) for a in other.args[: len(own)]] != own:
             raise Unwritable("a turn writes other keys than its own, which a later turn may read")
+        if not keyed.is_get(other) and not _fills(loop, other, name):
+            raise Unwritable("a turn writes its key whatever it found: a key that comes twice would end up as another")
+
+
+def _fills(loop: ast.For, write: ast.Call, name: str) -> bool:
+    """Whether the write is done only where nothing was found, and puts the whole of it there."""
+    if not isinstance(write.func, ast.Attribute) or write.func.attr not in _FILLING:
+        return False
+    tests = [n.test for n in ast.walk(loop) if isinstance(n, ast.If) and any(write in ast.walk(s) for s in n.body)]
+    return any(ast.unparse(t) in (f"{name} is None", f"not {name}") for t in tests)
 
 
 def _check_condition(spot: Spot, loop: Comprehension, call: ast.Call) -> None:
@@ -238,7 +303,7 @@ def _check_unchanged(loop: ast.For, over: ast.expr) -> None:
 def _check_helpers(spot: Spot, loop: ast.AST, calls: list[ast.Call], call: ast.Call) -> None:
     """Raises Unwritable where what a turn calls may write keys that a later turn reads."""
     assert isinstance(call.func, ast.Attribute)
-    client, key = ast.unparse(call.func.value), ast.unparse(call.args[0])
+    client, keys = ast.unparse(call.func.value), {ast.unparse(a) for a in call.args if not isinstance(a, ast.Constant)}
     for one in calls:
         owner = ast.unparse(one.func.value) if isinstance(one.func, ast.Attribute) else ""
         if one is call or owner == client:
@@ -248,7 +313,7 @@ def _check_helpers(spot: Spot, loop: ast.AST, calls: list[ast.Call], call: ast.C
         if function is not None and _names_it(function, client):
             raise Unwritable(f"`{name}` may write what a later turn reads")
         given = {ast.unparse(n) for n in (*one.args, *(k.value for k in one.keywords))}
-        if given & {client, key}:
+        if given & {client, *keys}:
             raise Unwritable(f"`{ast.unparse(one.func)}` is handed the client, or the key")
 
 
@@ -269,12 +334,27 @@ def _writes(loop: ast.For, call: ast.Call) -> list[ast.Call]:
     return [n for n in calls if isinstance(n.func, ast.Attribute) and ast.unparse(n.func.value) == client]
 
 
-def _asking(edits: Edits, call: ast.Call, waits: ast.expr, words: Words) -> str:
-    """MGET of no key is an error."""
+def _asking(edits: Edits, spot: Spot, call: ast.Call, waits: ast.expr, key: ast.expr, words: Words) -> str:
+    """What asks for all; MGET and HMGET of nothing are errors."""
     assert isinstance(call.func, ast.Attribute)
-    client = edits.code(call.func.value)
-    wait = "await " if isinstance(waits, ast.Await) else ""
-    return f"{words.values} = {wait}{client}.mget({words.keys}) if {words.keys} else []"
+    client, method = edits.code(call.func.value), call.func.attr
+    wait, variant = "await " if isinstance(waits, ast.Await) else "", _variant(spot, call)
+    if variant == "get_many":
+        many = f"{'a' if method == 'aget' else ''}get_many"
+        kept = sight.free_name(spot.function or call, "kept", "found_by_key")
+        each = f"{words.values} = [{kept}.get(key) for key in {words.keys}]"
+        return f"{kept} = {wait}{client}.{many}({words.keys})\n{each}"
+    if variant == "pipeline":
+        pipe = sight.free_name(spot.function or call, "pipe", "pipeline")
+        one = sight.free_name(spot.function or call, "key", "one_key")
+        given = ", ".join(one if a is key else edits.code(a) for a in call.args)
+        return (
+            f"{'async ' if wait else ''}with {client}.pipeline(transaction=False) as {pipe}:\n"
+            f"    for {one} in {words.keys}:\n        {pipe}.{method}({given})\n"
+            f"    {words.values} = {wait}{pipe}.execute()"
+        )
+    many = f"mget({words.keys})" if variant == "MGET" else f"hmget({edits.code(call.args[0])}, {words.keys})"
+    return f"{words.values} = {wait}{client}.{many} if {words.keys} else []"
 
 
 def _waiting(spot: Spot, call: ast.Call) -> ast.expr:

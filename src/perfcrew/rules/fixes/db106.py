@@ -1,16 +1,18 @@
 """DB106: columns that nobody reads are left out of the statement, where the source shows that nobody does.
 
 In async code a column that was left out can't be loaded when it is asked for after all: there every function in reach
-and every answer's model must do without it.
+and every answer's model must do without it. Where the rows can be followed to all that reads them (loops, functions,
+answers' models, serializers), only the columns read are loaded, as rows of the class or as plain rows.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from typing import NamedTuple
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import eager, imports, models, project
+from perfcrew.rules.fixes import eager, imports, models, narrow, project
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import chained, width_of
@@ -32,10 +34,24 @@ def fix(case: Case) -> list[Fix | Declined]:
     if any(h.id == "DB106-rows" for h in case.finding.hypotheses):
         reason = "which rows the answer needs is decided in Python: only a developer can say that in the statement"
         return [declined(case, "rows", reason)]
-    return attempt(case, "columns", lambda: _columns(case))
+    return attempt(
+        case,
+        "columns",
+        lambda: _left_out(case),
+        lambda: narrow.loaded_only(case, _of(case)),
+        lambda: narrow.plain(case, _of(case)),
+    )
 
 
-def _columns(case: Case) -> Draft:
+class _Found(NamedTuple):
+    """The statement that loads the class, and the columns of it that are never read."""
+
+    load: Load
+    columns: list[str]
+    spot: Spot
+
+
+def _found(case: Case) -> _Found:
     entity, columns = _unread(case)
     known = models.read(case.root)
     model = known.named(entity)
@@ -48,12 +64,27 @@ def _columns(case: Case) -> Draft:
     found = [x for x in of(Near(spot, 0), known) if x.model is model and x.kind != "get"]
     if len(found) != 1:
         raise Unwritable(f"{len(found)} statements of the function load {entity}: which of them is meant can't be told")
-    _refuse_readers(case, spot, model, columns)
-    edits = Edits(found[0].spot.text)
-    _leave_out(case, edits, found[0], columns)
+    return _Found(found[0], columns, spot)
+
+
+def _of(case: Case) -> narrow.Unread:
+    found = _found(case)
+    return narrow.Unread(found.load, found.columns)
+
+
+def _left_out(case: Case) -> Draft:
+    load, columns, spot = _found(case)
+    try:
+        _refuse_readers(case, spot, load.model, columns)
+    except Unwritable as named:
+        # What has the column's name may be of other rows: where these go, the flow of the data may show.
+        if not narrow.never_read(case, narrow.Unread(load, columns)):
+            raise Unwritable(str(named)) from None
+    edits = Edits(load.spot.text)
+    _leave_out(case, edits, load, columns)
     listed = ", ".join(columns)
-    title = f"Leave {listed} out of the {entity} rows of {spot.function.name if spot.function else spot.file}"
-    return Draft("defer", title, {found[0].spot.file: edits.result()}, (_LATER.format(columns=listed),))
+    title = f"Leave {listed} out of the {load.model.name} rows of {spot.function.name if spot.function else spot.file}"
+    return Draft("defer", title, {load.spot.file: edits.result()}, (_LATER.format(columns=listed),))
 
 
 def _unread(case: Case) -> tuple[str, list[str]]:

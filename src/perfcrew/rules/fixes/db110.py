@@ -1,4 +1,4 @@
-"""DB110: a loop of writes as one call: `executemany`, SQLAlchemy's bulk insert, `bulk_create`; or one commit after it.
+"""DB110: a loop of writes as one call: `executemany`, SQLAlchemy's bulk insert, Django's bulk methods; or one commit.
 
 Only a loop that does nothing else, whose values are made without asking anybody, and whose rows nobody waits for.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import imports, models, one_commit, one_in, project, pure, sight
+from perfcrew.rules.fixes import bulk_saved, imports, models, one_commit, one_in, project, pure, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.layout import width_of
@@ -24,6 +24,7 @@ _CALLED = re.compile(r"(?P<head>.*?\b(?:executemany|execute_batch|execute|a?bulk
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _TOGETHER = "All rows are sent together: a row that fails takes the others with it."
 _HOOKS = "What the ORM does for each row by itself (events, defaults that are read back) is not done."
+_GONE = "A row that is gone meanwhile is passed over: before, saving it raised."
 _COMMITTED = "All rows stand or fall together; before, those that were committed stayed."
 _SIGNALS = re.compile(r"\b(pre_save|post_save|pre_init|post_init)\b")
 
@@ -74,6 +75,9 @@ def _commit_once(case: Case) -> Draft:
 
 def _bulk(case: Case) -> Draft:
     spot = locate(case, case.finding.place)
+    loop = _loop(spot)
+    if bulk_saved.saving(loop) is not None:
+        return _saved(case, spot, loop)
     write = _write(spot)
     edits = Edits(spot.text)
     writer = _writer(case, spot, edits, write)
@@ -81,6 +85,14 @@ def _bulk(case: Case) -> Draft:
     edits.replace(write.loop, "\n".join(_within(case, spot, write.loop, line) for line in code.splitlines()))
     where = spot.function.name if spot.function else spot.file
     return Draft("bulk", f"Write the rows of {where} at once", {spot.file: edits.result()}, said)
+
+
+def _saved(case: Case, spot: Spot, loop: ast.For) -> Draft:
+    _refuse_caught(spot, loop)
+    edits = Edits(spot.text)
+    bulk_saved.write(case, spot, edits, loop)
+    where = spot.function.name if spot.function else spot.file
+    return Draft("bulk", f"Save the rows of {where} at once", {spot.file: edits.result()}, (_TOGETHER, _GONE))
 
 
 def _within(case: Case, spot: Spot, loop: ast.For, line: str) -> str:

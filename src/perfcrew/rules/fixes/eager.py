@@ -51,13 +51,22 @@ def _way(case: Case, models: Models, style: str) -> Way:
     return found
 
 
+def _refuse_older(option: ast.expr) -> None:
+    """Raises Unwritable where a further step can't be put behind an option as it is written."""
+    calls = [n for n in ast.walk(option) if isinstance(n, ast.Call)]
+    if any(isinstance(a, ast.Constant) for c in calls for a in c.args) or any(
+        last(dotted(c.func)) in ("lazyload", "noload", "raiseload") for c in calls
+    ):
+        raise Unwritable(f"the option on line {option.lineno} names relations by text, or keeps them from being loaded")
+
+
 def _said(path: tuple[Relation, ...]) -> str:
     return ".".join((path[0].owner, *(r.name for r in path)))
 
 
 def _write_option(case: Case, edits: Edits, models: Models, found: Way, loader: str) -> None:
     load = found.load
-    _refuse_streams(load)
+    refuse_streams(load)
     options = [c for c in load.chain if last(dotted(c.func)) == "options"]
     given = [a for c in options for a in c.args] + _given_to_get(load)
     wanted = [_attribute(edits, load, models, r, first=not n) for n, r in enumerate(found.path)]
@@ -66,6 +75,7 @@ def _write_option(case: Case, edits: Edits, models: Models, found: Way, loader: 
         if steps == [w.rsplit(".", 1)[-1] for w in wanted]:
             raise Unwritable(f"{_said(found.path)} is loaded eagerly by now: line {option.lineno}")
         if steps and steps == [w.rsplit(".", 1)[-1] for w in wanted[: len(steps)]]:
+            _refuse_older(option)
             rest = "".join(f".{loader}({w})" for w in wanted[len(steps) :])
             edits.swap(option, edits.code(option) + rest)
             return
@@ -84,7 +94,8 @@ def add_option(case: Case, edits: Edits, load: Load, option_code: str) -> None:
         chained(edits, load.spot, load.node, f".options({option_code})", width_of(case.root, load.spot.text))
 
 
-def _refuse_streams(load: Load) -> None:
+def refuse_streams(load: Load) -> None:
+    """Raises Unwritable where not whole rows of the class come."""
     columns = [a for a in getattr(load.node, "args", []) if not isinstance(a, (ast.Name, ast.Attribute))]
     if (
         any(
@@ -125,15 +136,27 @@ def _argument(edits: Edits, call: ast.Call, code: str) -> None:
 
 
 def _steps(option: ast.expr) -> list[str]:
-    """The attributes that an option leads over: `selectinload(A.b).selectinload(B.c)` → b, c."""
+    """The attributes that an option leads over: `selectinload(A.b).selectinload(B.c)` → b, c.
+
+    In the older style also `joinedload("b.c")`, `joinedload(A.b, B.c)` and `Load(A).joinedload(A.b)`.
+    """
     found: list[str] = []
     node: ast.expr = option
     while isinstance(node, ast.Call):
-        if len(node.args) != 1 or not last(dotted(node.func)).endswith("load"):
+        name = last(dotted(node.func))
+        if name == "Load":
+            break
+        if not node.args or not name.endswith(("load", "contains_eager")):
             return []
-        found.insert(0, last(dotted(node.args[0])))
+        found[:0] = [step for argument in node.args for step in _over(argument)]
         node = node.func.value if isinstance(node.func, ast.Attribute) else node.func
     return found
+
+
+def _over(argument: ast.expr) -> list[str]:
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return argument.value.split(".")
+    return [last(dotted(argument))]
 
 
 def _attribute(edits: Edits, load: Load, models: Models, relation: Relation, first: bool) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from perfcrew.core.sql import is_read, tables
 from perfcrew.rules import statements
-from perfcrew.rules.fixes import project, sight
+from perfcrew.rules.fixes import project, sight, whose
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.models import Models
@@ -19,10 +19,10 @@ from perfcrew.rules.fixes.turning import refuse_writes, writes
 from perfcrew.rules.source import Function, Source, dotted, names
 
 _SESSION = re.compile(r"\b(AsyncSession|Session|SessionDep|DbSession|DBSession)\b|^(SessionDep|DbDep)$")
+_CLIENT = re.compile(r"\b(Strict)?(Redis|Valkey)\b")
 _CONNECTION = re.compile(r"\b(Connection|Cursor|Pool|Database)\b")
 _KEYS = re.compile(r"^(int|str|bool|float|bytes|UUID|uuid\.UUID|Limit|Offset)( \| None)?$")
 _TAKEN = re.compile(r"^Annotated\[(int|str|bool|float)\b")
-_WHO = frozenset({"request", "current_user", "g", "session", "user", "tenant", "contextvars", "get_current_user"})
 _APART = re.compile(
     r"(^|[/_])(seed|seeds|fixtures?|factories|factory|migrations|alembic|versions|scripts?|commands)([/_.]|$)"
 )
@@ -49,36 +49,32 @@ class Writer(NamedTuple):
     commit: ast.stmt
 
 
-def keepable(case: Case, spot: Spot, known: Models) -> Keepable:
-    """Raises Unwritable with what speaks against keeping the function's answer."""
+def keepable(case: Case, spot: Spot, known: Models, shared: bool = False) -> Keepable:
+    """Raises Unwritable with what speaks against keeping the answer, in the process or `shared` by several."""
     function = spot.function
     assert function is not None
-    if case.app.project.framework == "django":
+    if case.app.project.framework == "django" and not shared:
         raise Unwritable("in Django keep it by `cache.get_or_set` with a key of your own: querysets are lazy")
     refuse_writes(function)
-    _refuse_context(function)
-    _refuse_held(case)
+    _refuse_context(case, spot, function)
+    refuse_held(case)
     returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
     final = function.body[-1]
     if len(returns) != 1 or not isinstance(final, ast.Return) or final.value is None:
         raise Unwritable(f"`{function.name}` does not end in one return")
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)):
         raise Unwritable(f"`{function.name}` is a generator")
-    return Keepable(_key(function), final, _copy(case, function, known))
+    return Keepable(_key(function, shared), final, _copy(case, function, known))
 
 
-def _refuse_context(function: Function) -> None:
+def _refuse_context(case: Case, spot: Spot, function: Function) -> None:
     own = sight.parameters(function) | names(function, ast.Store)
     if "self" in own or "cls" in own:
         raise Unwritable(f"`{function.name}` is a method: what its object holds is no part of a key")
-    hidden = sorted((names(function, ast.Load) - own) & _WHO)
-    if hidden:
-        raise Unwritable(
-            f"the answer hangs on `{hidden[0]}`, which is no argument: it may be another one for each user"
-        )
+    whose.refuse(case, spot.text, function)
 
 
-def _refuse_held(case: Case) -> None:
+def refuse_held(case: Case) -> None:
     """Raises Unwritable where the project gives sessions or connections something that answers may hang on."""
     for text in project.sources(case.root):
         held = None if project.is_test(case.root, text.path) else _HELD.search(text.text)
@@ -89,15 +85,23 @@ def _refuse_held(case: Case) -> None:
             )
 
 
-def _key(function: Function) -> list[str]:
+def _key(function: Function, shared: bool) -> list[str]:
+    """As code: of an engine only what leads to it can be shared by processes."""
     found: list[str] = []
     for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs):
         annotation = sight.annotation_of(function, argument.arg)
-        if _SESSION.search(annotation):
+        if shared and _CLIENT.search(annotation):
+            continue
+        if _SESSION.search(annotation) and shared:
+            url = f"{argument.arg}.get_bind().engine.url"
+            found[:0] = [f"{url}.host", f"{url}.port", f"{url}.database"]
+        elif _SESSION.search(annotation):
             # Another database has other answers: tests use several in one process.
             found.insert(0, f"{argument.arg}.get_bind().engine")
         elif _CONNECTION.search(annotation):
             raise Unwritable(f"which database `{argument.arg}` leads to can't be told for a key")
+        elif shared and re.search(r"\b(bytes|UUID)\b", annotation):
+            found.append(f"str({argument.arg})")
         elif _KEYS.match(annotation) or _TAKEN.match(annotation):
             found.append(argument.arg)
         else:
@@ -105,7 +109,7 @@ def _key(function: Function) -> list[str]:
             raise Unwritable(f"the argument `{argument.arg}` is {said}: it may not be fit for a key")
     if function.args.vararg or function.args.kwarg:
         raise Unwritable(f"`{function.name}` takes any arguments")
-    if not found:
+    if not found and not shared:
         raise Unwritable(f"`{function.name}` has no arguments: which database it reads can't be told for a key")
     return found
 
@@ -151,11 +155,25 @@ def writers(case: Case, spot: Spot, known: Models) -> list[Writer]:
         where = text.path.relative_to(case.root).as_posix()
         if where != spot.file:
             raise Unwritable(f"`{function.name}` in {where} writes to what is read: it would have to drop what is kept")
-        commit = next((s for s in reversed(function.body) if _commits(s)), None)
-        if commit is None:
-            raise Unwritable(f"`{function.name}` writes to what is read, and commits elsewhere")
-        found.append(Writer(function, commit))
+        found.append(Writer(function, _last_write(case, function)))
     return found
+
+
+def _last_write(case: Case, function: Function) -> ast.stmt:
+    """The statement after which what is kept is old: the last commit, for Django the last write."""
+    if case.app.project.framework == "django":
+        last_one = next(
+            s for s in reversed(function.body) if any(writes(n) for n in ast.walk(s) if isinstance(n, ast.Call))
+        )
+        if any(isinstance(n, ast.Return) for s in function.body[:-1] for n in ast.walk(s)) or isinstance(
+            last_one, ast.Return
+        ):
+            raise Unwritable(f"`{function.name}` writes to what is read, and may end before what is kept is dropped")
+        return last_one
+    commit = next((s for s in reversed(function.body) if _commits(s)), None)
+    if commit is None:
+        raise Unwritable(f"`{function.name}` writes to what is read, and commits elsewhere")
+    return commit
 
 
 def _refuse_traced(case: Case, read: frozenset[str]) -> None:

@@ -21,20 +21,47 @@ _PLAIN = frozenset(["str", "repr", "int", "hex", "format"])
 _METHODS = frozenset(["format", "lower", "upper", "strip", "hex", "isoformat"])
 
 
+_OF_ONE_KEY = frozenset(
+    ["get", "hgetall", "smembers", "scard", "exists", "ttl", "pttl", "strlen", "llen", "type", "zcard"]
+)
+_OF_TWO = frozenset(["hget", "sismember", "zscore", "hexists"])
+
+
 def is_get(node: ast.AST) -> bool:
-    """`client.get(key)`, with nothing else."""
+    """`client.get(key)`, or another read of one key, with nothing else."""
     method = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-    return isinstance(node, ast.Call) and method == "get" and len(node.args) == 1 and not node.keywords
+    wanted = 1 if method in _OF_ONE_KEY or method == "aget" else 2 if method in _OF_TWO else 0
+    return isinstance(node, ast.Call) and bool(wanted) and len(node.args) == wanted and not node.keywords
+
+
+def varying(call: ast.Call, changed: Collection[str]) -> ast.expr:
+    """The argument that each turn gives anew: the key, or a field of one hash. Raises Unwritable for several."""
+    found = [a for a in call.args if names(a, ast.Load) & frozenset(changed)]
+    if len(found) > 1:
+        raise Unwritable("each turn gives both the key and what of it is asked for")
+    still = [a for a in call.args if a not in found]
+    if any(isinstance(n, (ast.Call, ast.Await, ast.NamedExpr)) for a in still for n in ast.walk(a)):
+        raise Unwritable("what is the same in each turn is made anew each time")
+    return found[0] if found else call.args[0]
+
+
+def is_django(text: Source, owner: ast.expr) -> bool:
+    """Whether it is Django's default cache, or one of its others: `caches["pages"]`."""
+    base = owner.value if isinstance(owner, ast.Subscript) and isinstance(owner.slice, ast.Constant) else owner
+    full = imports.full_name(text, dotted(base)) if isinstance(base, (ast.Name, ast.Attribute)) else ""
+    return full == f"django.core.cache.{'cache' if base is owner else 'caches'}"
 
 
 def check_client(spot: Spot, call: ast.Call) -> None:
     """Raises Unwritable where what is called can't be told to be a client of one Redis."""
     assert isinstance(call.func, ast.Attribute)
     owner = call.func.value
+    if call.func.attr in ("get", "aget") and is_django(spot.text, owner):
+        return
     told = _told_of(spot, owner)
     if any(_CLUSTER.search(ast.unparse(one.node)) for one in told):
         raise Unwritable("on a cluster the keys of one command must lie on one node")
-    if not told or not all(one.is_client(spot.text) for one in told):
+    if call.func.attr == "aget" or not told or not all(one.is_client(spot.text) for one in told):
         raise Unwritable(f"`{ast.unparse(owner)}` can't be told to be a client of redis-py")
 
 
@@ -69,6 +96,8 @@ def _is_of_redis(text: Source, node: ast.expr, wanted: Collection[str]) -> bool:
     """Whether this name of the file is one of redis-py's, by its imports."""
     name = dotted(node)
     package, _, rest = imports.full_name(text, name).partition(".")
+    if _CLUSTER.search(rest):
+        return False
     return bool(name) and package in _FROM and any(rest == one or rest.endswith(f".{one}") for one in wanted)
 
 
@@ -115,6 +144,50 @@ def _given(node: ast.AST, is_wanted: Callable[[ast.expr], bool]) -> list[_Told]:
     if isinstance(node, ast.AnnAssign) and is_wanted(node.target):
         return [_Told(node.annotation, True)]
     return []
+
+
+class Client(NamedTuple):
+    """A client of Redis by its name: a parameter's, or one at the top of a module."""
+
+    name: str
+    text: Source
+    package: str
+    """`redis`, `valkey` or `aioredis`."""
+    is_async: bool
+
+
+def clients_of(text: Source) -> list[Client]:
+    """Those at the top of a module, given once."""
+    found = []
+    for statement in text.tree.body:
+        name = dotted(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
+        made = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+        if isinstance(statement, ast.AnnAssign):
+            name = dotted(statement.target)
+        once = sum(
+            isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(text.tree)
+        )
+        if name.isidentifier() and once == 1 and isinstance(made, ast.Call) and _is_of_redis(text, made.func, _MAKERS):
+            found.append(_client(text, name, imports.full_name(text, dotted(made.func))))
+    return found
+
+
+def clients_given(text: Source, function: Function) -> list[Client]:
+    """The parameters that are annotated as one."""
+    given = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    found = [(a.arg, a.annotation) for a in given if a.annotation is not None and _is_type(text, a.annotation)]
+    named = [(name, next((full for n in ast.walk(said) if (full := _of_package(text, n))), "")) for name, said in found]
+    return [_client(text, name, full) for name, full in named if full]
+
+
+def _of_package(text: Source, node: ast.AST) -> str:
+    full = imports.full_name(text, dotted(node)) if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) else ""
+    return full if full.partition(".")[0] in _FROM and full.rpartition(".")[2] in _TYPES else ""
+
+
+def _client(text: Source, name: str, full: str) -> Client:
+    package = full.partition(".")[0]
+    return Client(name, text, package, ".asyncio." in full or package == "aioredis")
 
 
 def _told_of_attribute(spot: Spot, name: str) -> list[_Told]:

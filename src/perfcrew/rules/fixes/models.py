@@ -287,9 +287,19 @@ def _add_reverse(model: Model, models: Models) -> None:
                 other.relations.append(
                     Relation(name, other.name, model.name, not one, "", relation.column, relation.through)
                 )
-        elif declared.text_of(call, "backref"):
+        elif backref := _backref(call):
             many = not relation.many or bool(relation.through)
-            made = Relation(
-                declared.text_of(call, "backref"), other.name, model.name, many, "", relation.column, relation.through
-            )
+            name, lazy = backref
+            made = Relation(name, other.name, model.name, many, lazy, relation.column, relation.through)
             other.relations.append(made)
+
+
+def _backref(call: ast.Call) -> tuple[str, str] | None:
+    """The name and the way of loading of `backref="books"`, `backref=backref("books", lazy="dynamic")`."""
+    if named := declared.text_of(call, "backref"):
+        return named, ""
+    made = next((k.value for k in call.keywords if k.arg == "backref"), None)
+    first = made.args[0] if isinstance(made, ast.Call) and made.args else None
+    if not isinstance(made, ast.Call) or not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+        return None
+    return first.value, declared.text_of(made, "lazy")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perfcrew.rules import source
+from perfcrew.rules.fixes import answered
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
 from perfcrew.rules.fixes.loads import Load, class_of, loads, one
@@ -54,12 +55,12 @@ def way(case: Case, models: Models) -> Way:
     if not ways:
         names = ", ".join(f"{r.owner}.{r.name}" for r in known)
         raise Unwritable(f"{names} is loaded lazily, but the statement that loads its owner was not found in reach")
-    ways.sort(key=lambda w: (len(w.path), w.load.distance))
+    said = _said(case)
+    ways.sort(key=lambda w: (sum(r.name not in said for r in w.path), len(w.path), w.load.distance))
     best = ways[0]
-    if best.path[-1].lazy in _DYNAMIC:
-        raise Unwritable(
-            f"{best.path[-1].owner}.{best.path[-1].name} is `lazy={best.path[-1].lazy!r}`: it can't be eager"
-        )
+    fixed = next((r for r in best.path if r.lazy in _DYNAMIC), None)
+    if fixed is not None:
+        raise Unwritable(f"{fixed.owner}.{fixed.name} is `lazy={fixed.lazy!r}`: it can't be eager")
     return best
 
 
@@ -78,10 +79,10 @@ def asks_itself(case: Case, models: Models) -> bool:
 
 
 def _mentioned(case: Case, known: list[Relation]) -> list[Relation]:
-    """Those whose name stands on the finding's lines; all of them where none does, as in a serializer."""
+    """Those whose name stands on the finding's lines, else in a serializer of the class; all where none does."""
     lines = " ".join(_lines(case))
     named = [r for r in known if re.search(rf"\b{re.escape(r.name)}\b", lines)]
-    return named or known
+    return named or [r for r in known if r.name in answered.serialized_of(case.root, r.owner)] or known
 
 
 def _lines(case: Case) -> list[str]:
@@ -93,6 +94,14 @@ def _lines(case: Case) -> list[str]:
             max(0, place.line - 2) : place.line + 1
         ]
     return found
+
+
+def _said(case: Case) -> frozenset[str]:
+    """All words of the functions and the template that the finding's lines are in."""
+    texts = [ast.unparse(spot.function) for spot in starts(case) if spot.function is not None]
+    path = case.root / case.finding.place.file
+    texts += [path.read_text(encoding="utf-8", errors="replace")] if _is_template(path) else []
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
 
 
 def _is_template(path: Path) -> bool:

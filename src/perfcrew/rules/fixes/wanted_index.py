@@ -11,6 +11,7 @@ from perfcrew.core.indexes import IndexSpec, free_name, name_in
 from perfcrew.core.sql import shape
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Unwritable
+from perfcrew.rules.recipes import ONLINE
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -53,11 +54,15 @@ class Wanted(NamedTuple):
     def made(self, concurrently: bool = False) -> str:
         """The statement that makes it. CONCURRENTLY it fails where the name is taken by now, or is left of a build that
         was broken off: it would be skipped otherwise, and another index taken for it."""
+        if self.engine == "mysql":  # it fails at once where writers would be locked out
+            return f"{self.ddl} {ONLINE}"
         how = "CONCURRENTLY" if concurrently else "IF NOT EXISTS"
         return re.sub(r"^\s*CREATE\s+INDEX\s", f"CREATE INDEX {how} ", self.ddl, count=1)
 
     def dropped(self, concurrently: bool = False) -> str:
         """The statement that undoes it."""
+        if self.engine == "mysql":
+            return f"DROP INDEX {self.name} ON `{self.table}`"
         schema = f"{quoted(self.schema)}." if self.schema else ""
         return f"DROP INDEX {'CONCURRENTLY ' if concurrently else ''}IF EXISTS {schema}{quoted(self.name)}"
 

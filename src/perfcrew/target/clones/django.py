@@ -87,12 +87,14 @@ def _url(alias: str, database: Mapping[str, str]) -> str:
         return f"sqlite:///{name}"
     if engine in ("dummy", ""):
         return ""
+    scheme = "mysql" if engine == "mysql" else "postgresql"
     if (
-        engine not in ("postgresql", "postgresql_psycopg2", "postgis", "psycopg2")
+        engine not in ("mysql", "postgresql", "postgresql_psycopg2", "postgis", "psycopg2")
         and "postgres" not in database["ENGINE"]
     ):
         raise UsageError(
-            f"no clone can be made of the {engine} database {alias!r}: SQLite and PostgreSQL are supported",
+            f"no clone can be made of the {engine} database {alias!r}: SQLite, PostgreSQL, MySQL and MariaDB are "
+            "supported",
             do="run the review with settings that name one of those",
         )
     host, port = database["HOST"], database["PORT"]
@@ -100,8 +102,10 @@ def _url(alias: str, database: Mapping[str, str]) -> str:
         f":{quote(database['PASSWORD'], safe='')}" if database["PASSWORD"] else ""
     )
     where = "" if host.startswith("/") else host + (f":{port}" if port else "")
+    if scheme == "mysql" and host.startswith("/"):
+        return f"mysql://{user}@localhost/{quote(name, safe='')}?unix_socket={quote(host, safe='/')}"
     query = f"?host={quote(host, safe='/')}" + (f"&port={port}" if port else "") if host.startswith("/") else ""
-    return f"postgresql://{user}@{where}/{quote(name, safe='')}{query}"
+    return f"{scheme}://{user}@{where}/{quote(name, safe='')}{query}"
 
 
 def write_module(folder: Path) -> None:

@@ -13,10 +13,20 @@ import psutil
 
 from perfcrew.core.errors import TargetFailed, UsageError
 from perfcrew.core.project import Project
-from perfcrew.target.clones import postgres, sqlite, tree, urls
+from perfcrew.target.clones import mysql, postgres, sqlite, tree, urls
 from perfcrew.target.leftovers import Registry
 
 DEFAULT = "default"
+
+
+def server_of(engine: str) -> Any:
+    """What makes, reads and drops the databases of a server of this engine."""
+    return mysql if engine == "mysql" else postgres
+
+
+def content_of(engine: str) -> Any:
+    """What counts and empties the tables of a connection of this engine."""
+    return sqlite if engine == "sqlite" else server_of(engine)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Source:
     @property
     def present(self) -> bool:
         """Whether it exists and holds something."""
-        return sqlite.exists(self.file) if self.file else postgres.exists(self.url)
+        return bool(sqlite.exists(self.file) if self.file else server_of(self.engine).exists(self.url))
 
     def connect(self) -> Any:
         """A psycopg connection to the user's own PostgreSQL, for reading: whoever asks sets the transaction so."""
@@ -61,10 +71,10 @@ class Clone:
 
     @property
     def url(self) -> str:
-        """For inspection: a plain `sqlite:////file` or `postgresql://…`, empty where there is no database."""
+        """For inspection: a plain `sqlite:////file`, `postgresql://…` or `mysql://…`; empty without a database."""
         if self.engine == "sqlite":
             return f"sqlite:///{self.file}"
-        return postgres.plain(self.urls[DEFAULT]) if self.engine == "postgresql" else ""
+        return "" if self.engine == "none" else str(server_of(self.engine).plain(self.urls[DEFAULT]))
 
     @property
     def file(self) -> Path:
@@ -72,19 +82,22 @@ class Clone:
         return file_of(self.urls[DEFAULT])
 
     def connect(self) -> Any:
-        """A DBAPI connection (sqlite3 or psycopg) to the default database; the caller closes it."""
+        """A DBAPI connection (sqlite3, psycopg or PyMySQL) to the default database; the caller closes it."""
         if self.engine == "none":
             raise UsageError(
                 "the target has no database that is known", do="set `target.database_url` in perfcrew.toml"
             )
-        return sqlite.connect(self.file) if self.engine == "sqlite" else postgres.connect(self.urls[DEFAULT])
+        return (
+            sqlite.connect(self.file) if self.engine == "sqlite" else server_of(self.engine).connect(self.urls[DEFAULT])
+        )
 
     def tables(self) -> dict[str, int]:
         """Rows by table."""
         if self.engine == "none":
             return {}
         with closing(self.connect()) as db:
-            return sqlite.count(db) if self.engine == "sqlite" else postgres.count(db)
+            counted: dict[str, int] = content_of(self.engine).count(db)
+            return counted
 
     def moved(self, word: str) -> str:
         """A word of a command with paths into the target's tree turned to the copy that it runs in."""
@@ -107,8 +120,9 @@ class Clone:
     def drop(self) -> None:
         """Remove its databases and files. May be called twice."""
         for url in self.urls.values():
-            if urls.engine_of(url) == "postgresql":
-                postgres.drop(url, urls.database_name(url))
+            engine = urls.engine_of(url)
+            if engine != "sqlite":
+                server_of(engine).drop(url, urls.database_name(url))
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.registry:
             for token in self.tokens:
@@ -143,4 +157,4 @@ def _session_user(url: str, processes: list[psutil.Process]) -> int | None:
             continue
     if not ports:
         return None
-    return next((ports[s.client_port] for s in postgres.sessions(url) if s.client_port in ports), None)
+    return next((ports[port] for port in server_of(urls.engine_of(url)).client_ports(url) if port in ports), None)

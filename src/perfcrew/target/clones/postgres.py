@@ -146,6 +146,11 @@ def sessions(url: str) -> list[Session]:
         return _sessions(db, urls.database_name(url))
 
 
+def client_ports(url: str) -> list[int]:
+    """Where those who are connected to that URL's database come from."""
+    return [s.client_port for s in sessions(url) if s.client_port is not None]
+
+
 def _dump(url: str, name: str, workspace: Path, others: list[Session]) -> None:
     with _server(url) as db:
         major = db.info.server_version // 10000

@@ -32,7 +32,7 @@ def _variable(project: Project, clone: Clone) -> dict[str, str]:
     """The variable carries what it carried before: a URL, a bare database name, or a path."""
     url, name = clone.urls[DEFAULT], project.database_variable or ""
     before = project.environment.get(name) or os.environ.get(name, "")
-    if clone.engine == "postgresql" and before and "://" not in before:
+    if clone.engine in ("postgresql", "mysql") and before and "://" not in before:
         return {name: urls.database_name(url)}
     if clone.engine == "sqlite" and before and "://" not in before:
         return {name: str(clone.file)}
@@ -50,7 +50,7 @@ def _tree_teller(project: Project, sources: tuple[Source, ...]) -> Teller:
     for source in sources:
         if source.file is None:
             raise UsageError(
-                "it is not known how the target learns which PostgreSQL database to use",
+                "it is not known how the target learns which database of the server to use",
                 where=urls.without_password(source.url),
                 do="set `target.database_variable` in perfcrew.toml to the variable that carries the URL",
             )

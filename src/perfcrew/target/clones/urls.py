@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from perfcrew.core.errors import UsageError
 
-Engine = Literal["sqlite", "postgresql"]
+Engine = Literal["sqlite", "postgresql", "mysql"]
 
 _POSTGRES = ("postgres", "postgresql", "pgsql", "psql", "postgis", "asyncpg", "cockroach")
 
@@ -21,8 +21,10 @@ def engine_of(url: str) -> Engine:
         return "sqlite"
     if family in _POSTGRES:
         return "postgresql"
+    if family in ("mysql", "mariadb"):
+        return "mysql"
     raise UsageError(
-        f"no clone can be made of a {family} database: SQLite and PostgreSQL are supported",
+        f"no clone can be made of a {family} database: SQLite, PostgreSQL, MySQL and MariaDB are supported",
         where=f"the database URL begins with {scheme}://",
         do="set `target.database_url` and `target.database_variable` in perfcrew.toml to one of those",
     )
@@ -58,14 +60,14 @@ def _query(url: str) -> str:
 
 
 def database_name(url: str) -> str:
-    """The database that a PostgreSQL URL names; libpq's own default (the user) where it names none."""
+    """The database that a server's URL names; libpq's own default (the user) where it names none."""
     parts = urlsplit(url)
     named = unquote(parts.path.lstrip("/")) or dict(parse_qsl(parts.query)).get("dbname", "")
     return named or unquote(parts.username or "postgres")
 
 
 def with_database(url: str, name: str) -> str:
-    """The same PostgreSQL URL for another database of that server: driver, user and query stay."""
+    """The same URL for another database of that server: driver, user and query stay."""
     head, mark, query = url.partition("?")
     scheme, _, rest = head.partition("://")
     kept = urlencode([(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != "dbname"], safe="/:,")

@@ -100,13 +100,21 @@ def _sent(protocol: Any, sent: Statement | None, given: dict[str, Any], result: 
         sent.sent(columns)
         sent.rows = _rows(result)
     else:
-        sent.sent(columns, _rows(result))
+        sent.sent(columns, _rows(result), _written(result))
 
 
 def _rows(result: Any) -> int:
     """With `return_extra` the rows come first in a tuple; without rows there is a status."""
     rows = result[0] if isinstance(result, tuple) else result
     return len(rows) if isinstance(rows, list) else 0
+
+
+def _written(result: Any) -> int:
+    """The count that ends a status such as `UPDATE 5`; below zero where there is none."""
+    status = result[1] if isinstance(result, tuple) and len(result) > 1 else result
+    text = status.decode() if isinstance(status, bytes) else status if isinstance(status, str) else ""
+    count = text.rpartition(" ")[2]
+    return int(count) if count.isdigit() else -1
 
 
 def _columns(state: Any) -> Any:

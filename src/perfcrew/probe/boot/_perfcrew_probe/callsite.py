@@ -34,6 +34,8 @@ _DRIVERS = frozenset(
         "databases",
         "pymysql",
         "MySQLdb",
+        "aiomysql",
+        "asyncmy",
         "redis",
         "django_redis",
         "pymemcache",

@@ -137,7 +137,7 @@ def _sent(cursor: Any, sent: Statement | None) -> None:
         cursor.perfcrew_statement = sent
         sent.sent(columns or [])
     else:
-        sent.sent(columns, cursor.rowcount if columns else 0)
+        sent.sent(columns, cursor.rowcount if columns else 0, cursor.rowcount)
 
 
 @guarded

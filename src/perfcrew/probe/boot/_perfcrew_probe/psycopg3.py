@@ -107,7 +107,8 @@ def _sent(cursor: Any, sent: Statement | None) -> None:
         _open[cursor] = sent
     # 2 and 3 are INTRANS and INERROR.
     sent.leaves_open(cursor.connection.info.transaction_status in (2, 3))
-    sent.sent(columns, None if server_side else (result.ntuples if result is not None else 0))
+    rows = None if server_side else (result.ntuples if result is not None else 0)
+    sent.sent(columns, rows, None if server_side else cursor.rowcount)
 
 
 @guarded

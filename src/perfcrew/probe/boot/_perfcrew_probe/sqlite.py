@@ -201,7 +201,7 @@ def _sent(cursor: Any, sent: Statement | None, many: int | None) -> None:
         sent.span.attributes["perfcrew.db.executemany"] = max(cursor.rowcount, 0)
     cursor.perfcrew_statement = sent
     sent.leaves_open(cursor.connection.in_transaction)
-    sent.sent(columns_of(cursor.description))
+    sent.sent(columns_of(cursor.description), written=cursor.rowcount)
 
 
 @guarded

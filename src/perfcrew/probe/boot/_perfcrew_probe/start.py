@@ -46,9 +46,9 @@ def _requests(wanted: Settings) -> None:
 
 
 def _spans(wanted: Settings) -> None:
-    from . import asyncpg, http_client, pools, psycopg2, psycopg3, redis, sqlite, stages, tasks
+    from . import asyncpg, http_client, mysql, pools, psycopg2, psycopg3, redis, sqlite, stages, tasks
 
-    for hooks in (tasks, stages, sqlite, psycopg3, psycopg2, asyncpg, pools, redis, http_client):
+    for hooks in (tasks, stages, sqlite, psycopg3, psycopg2, asyncpg, mysql, pools, redis, http_client):
         hooks.install()
     if wanted.mode == "otel":
         from . import breadth

@@ -67,9 +67,14 @@ class Statement:
         if under_way is not None and not under_way.span.ended:
             under_way.closers.append(self.end)
 
-    def sent(self, columns: list[str] | None = None, rows: int | None = None) -> None:
-        """The driver's call came back. Without columns there are no rows to wait for; with `rows` all are here."""
+    def sent(self, columns: list[str] | None = None, rows: int | None = None, written: int | None = None) -> None:
+        """The driver's call came back. Without columns there are no rows to wait for; with `rows` all are here.
+
+        `written` are the rows that it changed, by the driver's count; below zero where the driver has none.
+        """
         self._busy_ns = clock.now_ns() - self.span.start_ns
+        if columns is None and written is not None and written >= 0:
+            self.span.attributes["perfcrew.db.written_rows"] = written
         if columns is not None:
             self.span.attributes["perfcrew.db.columns"] = columns
         if columns is None or rows is not None:
