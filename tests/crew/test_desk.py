@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.evidence import Evidence, Failure, Method, Run
 from perfcrew.core.thinking import Lookup
-from perfcrew.crew.desk import Desk
+from perfcrew.crew.desk import Desk, rows
 from perfcrew.crew.desk.files import Files
+from perfcrew.crew.desk.place import MOST_LOOKUPS
 from perfcrew.crew.desk.rows import MOST_ROWS, query
 from perfcrew.crew.desk.tools import toolbox
 from perfcrew.ledger import Ledger
@@ -140,22 +143,60 @@ async def test_refused(what: str, ledger: Ledger) -> None:
     assert isinstance(item.body, Lookup) and item.body.refused
 
 
-def test_a_question_without_end_ends(ledger: Ledger) -> None:
+async def test_a_question_without_end_ends(ledger: Ledger) -> None:
     forever = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
     with pytest.raises(UsageError, match="interrupted"):
-        query(ledger.find(RUN), forever)
+        await query(ledger.find(RUN), forever)
 
 
-def test_rows_are_bounded(ledger: Ledger) -> None:
-    said = query(ledger.find(RUN), "SELECT a.id FROM evidence a, evidence b")
+ENDLESS = "SELECT printf('%.*c', 900000, 'a') LIKE ('%' || printf('%.*c', 40000, 'a') || 'b')"
+
+
+async def test_one_step_of_the_machine_without_end_ends_and_stops_nobody(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not look at its clock within a `LIKE`: an hour of it would be an hour in which no time-out counts."""
+    monkeypatch.setattr(rows, "_PATIENCE_S", 1.5)
+    asking = asyncio.create_task(query(ledger.find(RUN), ENDLESS))
+    beats = 0
+    while not asking.done():
+        await asyncio.sleep(0.1)
+        beats += 1
+    with pytest.raises(UsageError, match="interrupted"):
+        await asking
+    assert beats > 5
+
+
+async def test_a_question_that_is_given_up_leaves_no_process(ledger: Ledger) -> None:
+    before = {p.pid for p in psutil.Process().children()}
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await query(ledger.find(RUN), ENDLESS)
+    assert {p.pid for p in psutil.Process().children()} <= before
+
+
+async def test_one_answer_that_asks_for_hundreds_is_refused_the_rest(ledger: Ledger) -> None:
+    at = desk(ledger, _asked=MOST_LOOKUPS - 3)
+    said = await asyncio.gather(*[asked(at, "show_source", file="CLAUDE.md", around=n) for n in range(8)])
+    assert sum("no more" in one for one in said) == 5
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "x\ud800.py", "CLAUDE.md/x.py"])
+async def test_a_name_that_no_file_can_have_is_refused(name: str, ledger: Ledger) -> None:
+    at = desk(ledger)
+    assert "(refused)" in await asked(at, "show_source", file=name)
+
+
+async def test_rows_are_bounded(ledger: Ledger) -> None:
+    said = await query(ledger.find(RUN), "SELECT a.id FROM evidence a, evidence b")
     assert len(said.splitlines()) == MOST_ROWS + 2
     assert "narrow" in said
 
 
-def test_json_is_read_in_sql(ledger: Ledger) -> None:
+async def test_json_is_read_in_sql(ledger: Ledger) -> None:
     sql = "SELECT json_extract(body, '$.counts.statements_count') FROM evidence WHERE kind = 'traces' AND subject = ?"
     sql = sql.replace("?", "'GET /authors'")
-    assert query(ledger.find(RUN), sql).splitlines()[1] == "51.0"
+    assert (await query(ledger.find(RUN), sql)).splitlines()[1] == "51.0"
 
 
 async def test_another_runs_rows_are_not_there(ledger: Ledger) -> None:
@@ -178,13 +219,13 @@ async def test_requests_and_variables_are_not_read(ledger: Ledger) -> None:
         assert kind not in await asked(at, "query_ledger", sql="SELECT DISTINCT kind FROM evidence")
 
 
-def test_the_file_itself_is_as_before(ledger: Ledger) -> None:
+async def test_the_file_itself_is_as_before(ledger: Ledger) -> None:
     with sqlite3.connect(ledger.where) as db:
         before = db.execute("SELECT count(*) FROM evidence").fetchone()
     for sql in REFUSED.values():
         if sql:
             with pytest.raises(UsageError):
-                query(ledger.find(RUN), sql)
+                await query(ledger.find(RUN), sql)
     with sqlite3.connect(ledger.where) as db:
         assert db.execute("SELECT count(*) FROM evidence").fetchone() == before
 

@@ -51,6 +51,18 @@ SECRETS = {
     "Stripe": "stripe sk_live_{0}{0}",
     "a private key": "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
     "a JWT": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{}",
+    "a key in a URL": "GET https://api.example.com/v1?page=2&api_key={}&sort=name",
+    "a token in a URL": "https://shop.example.com/reset?token={}",
+    "a signed URL": "https://b.example.com/k?sv=2020&sig={}%2B",
+    "a password with a slash": "mysql://root:ab/{}@db/shop",
+    "a key in place of a user": "https://{0}{0}@o1.ingest.example.com/1",
+    "YAML": "environment:\n  POSTGRES_PASSWORD: {}\n",
+    "a variable of a shell": "\nexport DJANGO_SECRET_KEY={}\n",
+    "a numbered line": "\n    5  POSTGRES_PASSWORD: {}\n",
+    "a line of a log in JSON": '"tail": "began\\nDB_PASSWORD={}\\ndone"',
+    "a connection string": "Server=db;Uid=shop;Pwd={};",
+    "Groq": "key gsk_{0}{0}{0}",
+    "xAI": "key xai-{0}{0}{0}",
     "a long line": "x" * 5000 + ' secret = "{}"',
 }
 VALUE = "a1b2c3d4e5f6"
@@ -74,6 +86,11 @@ KEPT = {
     "a variable": 'SECRET_KEY = os.environ["SECRET_KEY"]',
     "a setting": "secret_key: str = settings.secret_key",
     "a figure": '{"own_share": 0.35, "keyword": "author"}',
+    "a type": "  password: string",
+    "an argument": "        password=password",
+    "a template": "GET /reset?token={token}&next=/books",
+    "an order": "/books?key=title-asc",
+    "a port": "http://127.0.0.1:8000/a?mail=x@example.com",
     "an address": "http://127.0.0.1:8000/books?page=2",
 }
 

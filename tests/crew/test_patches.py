@@ -12,7 +12,7 @@ from perfcrew.core.findings import Finding, Hypothesis, Scores
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.core.thinking import WrittenPatches
 from perfcrew.crew.answers import PatchAnswer, ProposedEdit, ProposedPatch
-from perfcrew.crew.patches import Unfit, as_fix, judged, texts, written
+from perfcrew.crew.patches import Unfit, as_fix, edits_of, judged, texts, written
 from perfcrew.graphs import conclude
 from perfcrew.graphs.steps import patches as step
 from perfcrew.graphs.steps.proposals import propose
@@ -121,6 +121,24 @@ def test_two_hunks(root: Path) -> None:
     more = f"@@ -4,2 +4,2 @@\n def list_authors(session):\n-{old}+    authors = []\n"
     (text,) = texts(root, written(root, FINDING, patch(diff=DIFF + more), ()), ()).values()
     assert text is not None and "authors = []" in text and ".limit(9)" in text
+
+
+def test_a_comment_of_sql_that_goes_is_no_head_of_a_file(root: Path) -> None:
+    """`-- by name` shows as `--- by name`, and `++ x` as `+++ x`: what follows belongs to the hunk all the same."""
+    (root / "list.sql").write_text("SELECT *\n-- by name\nFROM book\nORDER BY name\n")
+    diff = "--- a/list.sql\n+++ b/list.sql\n@@ -1,4 +1,3 @@\n SELECT *\n"
+    diff += "--- by name\n FROM book\n-ORDER BY name\n+ORDER BY id\n"
+    (text,) = texts(root, written(root, FINDING, patch(diff=diff), ()), ()).values()
+    assert text == "SELECT *\nFROM book\nORDER BY id\n"
+
+
+def test_a_diff_reads_nothing_outside_of_the_tree(root: Path) -> None:
+    (root.parent / "outside.txt").write_text("x = 1\nsecret\nx = 1\n")
+    diff = "--- a/y\n+++ ../outside.txt\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+    (edit,) = edits_of(root, diff)
+    assert edit.old == "x = 1\n"
+    with pytest.raises(Unfit, match="outside"):
+        written(root, FINDING, patch(diff=diff), ())
 
 
 def test_a_new_file(root: Path) -> None:

@@ -38,11 +38,32 @@ REFUSED = {
     "requirements-dev.txt": "the dependencies",
     "web/package.json": "the dependencies",
     "sitecustomize.py": "how the interpreter starts",
+    "sitecustomize/__init__.py": "how the interpreter starts",
+    ".python-version": "how the interpreter starts",
+    "TESTS/test_books.py": "tests",
+    "Conftest.py": "tests",
+    "pytest.py": "tests",
+    "src/coverage/__init__.py": "tests",
+    "features/buy.feature": "tests",
+    "Makefile": "how tests are run",
+    "mypy.ini": "the type check",
+    "web/tsconfig.json": "the type check",
+    "ruff.toml": "the lint rules",
+    "web/.eslintrc.json": "the lint rules",
+    "web/node_modules/x/index.js": "installed packages",
+    ".venv/lib/python3.11/site-packages/x.py": "installed packages",
+    "AGENTS.md": "what assistants are told",
+    ".claude/settings.json": "what assistants are told",
+    "PERFCREW.toml": "perfcrew's configuration",
+    ".husky/pre-commit": "git's own files",
+    "deploy/.envrc": "secrets",
+    "constraints.txt": "the dependencies",
 }
 LET = (
     *("app/main.py", "src/latest.py", "app/attest.py", "testimonials/views.py", "contest/models.py", "app/env.py"),
     *("app/protest/views.py", "shop/locking.py", "shop/block.lock.py", "migrations/versions/0002_index.py"),
     *("gunicorn.conf.py", "app/testing_ground.py", "environment.py", "static/app.js", "perfcrew_notes.py"),
+    *("app/coverage_of_stock.py", "app/agents.py", "docs/agents/intro.md", "shop/makefiles.py", "app/venv_info.py"),
 )
 
 
@@ -51,6 +72,11 @@ def test_off_limits(tmp_path: Path, name: str) -> None:
     assert f"it edits {REFUSED[name]}" in refusal(tmp_path, [name])
     assert refusal(tmp_path, ["app/main.py", name])
     assert refusal(tmp_path, [name], allow=[name]) == ""
+
+
+@pytest.mark.parametrize("name", ["conftest.py ", " app/main.py", "tests /test_books.py"])
+def test_a_name_that_only_looks_like_another_is_refused(tmp_path: Path, name: str) -> None:
+    assert "no file has such a name" in refusal(tmp_path, [name])
 
 
 @pytest.mark.parametrize("name", LET)

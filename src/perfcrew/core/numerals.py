@@ -31,7 +31,7 @@ _NAMES = re.compile(
     re.VERBOSE,
 )
 _CODE = re.compile(r"`([^`\n]*)`")
-_NUMERAL = re.compile(r"[\d²³¹¼-¾⁰-₉⅐-⅞][\d.,]*")
+_NUMERAL = re.compile(r"[\d²³¹¼-¾⁰-₉⅐-ↈ①-⓿❶-➓][\d.,]*")
 _UNIT = "|".join(sorted((re.escape(n) for n in unit_names() if n), key=len, reverse=True))
 _QUANTITY = re.compile(rf"\s*~?{NUMBER.pattern}\s*(?:{_UNIT}|k|M)?\s*", re.IGNORECASE)
 _STATUS = re.compile(r"[1-5]\d\d")

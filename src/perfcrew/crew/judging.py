@@ -36,8 +36,18 @@ from perfcrew.crew.rulebook import DOUBTFUL
 
 FEWEST, MOST = 3, 6
 """Hypotheses for each bottleneck."""
-_MARKUP = re.compile(r"<\s*/?\s*[a-zA-Z!]|!\[|\]\(|javascript:|https?://", re.IGNORECASE)
-_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_MARKUP = re.compile(
+    r"<\s*/?\s*[a-zA-Z!]|!\[|\]\s?[(\[:]|javascript:|mailto:|\w://|\bwww\.|(?<![\w`.])@[a-zA-Z]|\\`", re.IGNORECASE
+)
+"""HTML, links of every kind, images, addresses, somebody who would be called, and a backtick that is none."""
+_CODE = re.compile(r"^```[^`\n]*\n.*?^```[ \t]*$|(?<![`\\])`[^`\n]+`(?!`)", re.DOTALL | re.MULTILINE)
+"""What every reader of Markdown takes for code: fences on lines of their own, and spans of one backtick."""
+_PROMISE = re.compile(
+    r"\d\s?(?:%|percent|per cent|×|x\b|times|-?fold)|\b(?:halv|doubl|trebl|quarter)(?:es|ing|e)\b"
+    r"|\b(?:twice|half|thrice) (?:as|the)\b",
+    re.IGNORECASE,
+)
+"""How much better it gets: a number of the change itself, such as a page's size, is none."""
 _REFERENCE = re.compile(r"\s*(?:\{\{)?\s*(E-[0-9a-f]{12})\s*\.\s*([\w.]+?)\s*(?:\}\})?\s*")
 LONGEST = 1200
 _RECIPE = 4000
@@ -82,6 +92,12 @@ class Bench:
 def has_markup(text: str) -> bool:
     """Whether a text holds HTML, a link, an image or an address outside of its code."""
     return _MARKUP.search(_CODE.sub("", text)) is not None
+
+
+def promises(text: str) -> str:
+    """The first words outside of code that say how much a change gains; empty where none do."""
+    found = _PROMISE.search(_CODE.sub("", text))
+    return found.group(0) if found else ""
 
 
 def specialist(bench: Bench, answer: SpecialistAnswer, recognised: Sequence[Finding]) -> Judged:
@@ -174,6 +190,9 @@ def _hypothesis(bench: Bench, where: str, id: str, one: ProposedHypothesis) -> H
         bench.fault(f"{where}.because", "says numbers: they belong into the finding's text")
     for name in ("change", "trade_offs"):
         _words(bench, f"{where}.{name}", getattr(one, name))
+    for name in ("change", "trade_offs", "recipe"):
+        if promised := promises(getattr(one, name)):
+            bench.fault(f"{where}.{name}", f"promises {promised!r}: what it gains is measured")
     if len(one.recipe) > _RECIPE or has_markup(one.recipe):
         bench.fault(f"{where}.recipe", f"plain Markdown without HTML and addresses, at most {_RECIPE} characters")
     return Hypothesis(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.findings import Finding
@@ -97,7 +97,10 @@ def texts(root: Path, patch: WrittenPatch, allow: Sequence[str]) -> dict[str, st
 
 
 def _text(root: Path, name: str) -> str | None:
-    path = root / name
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        return None
+    path = root / pure
     return path.read_bytes().decode("utf-8", "replace") if path.is_file() else None
 
 
@@ -162,7 +165,11 @@ def edits_of(root: Path, diff: str) -> Iterator[Edit]:
 def _hunks(diff: str) -> Iterator[tuple[str, list[str]]]:
     """The file that a hunk belongs to, where a new one begins, and the hunk: its head, then its lines."""
     hunk: list[str] = []
-    for line in diff.replace("\r\n", "\n").split("\n"):
+    lines = diff.replace("\r\n", "\n").split("\n")
+    for n, line in enumerate(lines):
+        if hunk and line.startswith(("--- ", "+++ ")) and not _heads(lines, n):
+            hunk.append(line)  # a comment of SQL that goes, or a line of pluses that comes
+            continue
         if re.match(r"(rename|copy|deleted file|old mode|GIT binary)", line) or line.startswith("+++ /dev/null"):
             raise Unfit("it renames, removes or changes the mode of a file")
         if line.startswith(("diff --git ", "index ", "--- ", "new file mode 1006")):
@@ -176,6 +183,12 @@ def _hunks(diff: str) -> Iterator[tuple[str, list[str]]]:
         elif hunk and not line.startswith("\\"):
             hunk.append(line)
     yield "", hunk
+
+
+def _heads(lines: Sequence[str], n: int) -> bool:
+    """Whether a file begins at this line of a diff: its old name, its new one, and a hunk stand together."""
+    three = lines[n : n + 3] if lines[n].startswith("--- ") else lines[max(0, n - 1) : n + 2]
+    return [line[:3] for line in three] in (["---", "+++", "@@ "], ["---", "+++", "@@"])
 
 
 def _as_edit(root: Path, name: str, hunk: Sequence[str]) -> Edit:

@@ -31,13 +31,37 @@ _MORE = re.compile(
     r"|\bAIza[0-9A-Za-z_-]{35}|\bya29\.[0-9A-Za-z_-]{20,}"  # Google
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?"  # a JWT with its signature
     r"|\bhf_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{22,}|\bglpat-[A-Za-z0-9_-]{20,}"
+    r"|\b(?:gsk|r8|pplx|fw|nvapi|csk)[_-][A-Za-z0-9_-]{28,}|\bxai-[A-Za-z0-9]{20,}"  # other servers of models
     r"|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z]{16,}"
 )
 _CARRIED = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\\?[\"']?\s*[:=]\s*\\?[\"']?)([^\n\"']{4,})"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9._~+/=-]{12,})")
-_URL_PASSWORD = re.compile(r"(://[^\s:/@\"']{0,200}:)([^\s@/\"']{1,500})(?=@)")
+_URL_PASSWORD = re.compile(r"(://[^\s:/@\"']{0,200}:)(?!\d{1,5}[/?])([^\s@/\"'][^\s@\"']{0,500})(?=@[\w\[])")
+_URL_USER = re.compile(r"(://)([0-9A-Za-z_-]{20,})(?=@)")
+_SECRET_WORD = (
+    r"[\w.-]{0,40}(?:api[_-]?key|apikey|secret|passw(?:or)?d|passwd|passphrase|access[_-]?key|auth[_-]?token|"
+    r"access[_-]?token|refresh[_-]?token|private[_-]?key|account[_-]?key|client[_-]?secret|credentials?)[\w-]{0,20}"
+)
+_VALUE = r"(?=[^\s&;]*\d)"
+"""What has no digit is a name more often than a secret: a type, a column, an argument."""
+_PARAMETER = re.compile(
+    rf"(?i)([?&;](?:{_SECRET_WORD}|token|key|sig|signature|code|x-amz-(?:signature|security-token|credential)|pwd)=)"
+    rf"{_VALUE}([^\s&;\"'<>#{{}}]{{6,}})"
+)
+_PAIR = re.compile(
+    rf"(?i)(?<![\w.-])({_SECRET_WORD}(?::[ \t]+|=)){_VALUE}"
+    r"([^\s\"'#,()\[\]{}$<\\]{6,})(?=[ \t]*(?:#|$|\\[nr]))",
+    re.MULTILINE,
+)
+"""A line of YAML, of a .env file or of a Dockerfile: what stands there without quotes is a value, not a name."""
+_CONNECTION = re.compile(r"(?i)(\b(?:pwd|password|accountkey|sharedaccesskey)=)([^\s;\"',()]{6,})(?=;)")
+_BLANKED = (
+    *((_MORE, ""), (_CARRIED, r"\1\2"), (_BEARER, r"\1\2"), (_URL_PASSWORD, r"\1"), (_URL_USER, r"\1")),
+    *((_PARAMETER, r"\1"), (_PAIR, r"\1"), (_CONNECTION, r"\1")),
+)
+"""What is found by its form, and the part of it that stays."""
 _LONG_LINE = 2000
 """Longer lines are scanned in pieces that overlap: the rules' expressions are not made for them."""
 _OVERLAP = 300
@@ -60,7 +84,7 @@ def scrub(text: str) -> Scrubbed:
     count = 0
     text, n = _KEY_BLOCK.subn(rf"-----BEGIN \1-----{BLANK}", text)
     count += n
-    for pattern, kept in ((_MORE, ""), (_CARRIED, r"\1\2"), (_BEARER, r"\1\2"), (_URL_PASSWORD, r"\1")):
+    for pattern, kept in _BLANKED:
         text, n = pattern.subn(kept + BLANK, text)
         count += n
     found = {secret for line in text.split("\n") for piece in _pieces(line) for secret in _found(piece)}

@@ -16,23 +16,45 @@ _OFF_LIMITS: tuple[tuple[str, str], ...] = (
     (r"(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest)\.py$|(^|/)[^/]*[._](test|spec)\.[cm]?[jt]sx?$", _TESTS),
     (r"(^|/)(\.?pytest\.ini|pytest\.toml|tox\.(ini|toml)|noxfile\.py|\.coveragerc)$", _TESTS),
     (r"(^|/)(jest|vitest|playwright|cypress|karma)\.config\.[^/]+$", _TESTS),
+    (r"(^|/)(_?pytest|pluggy|coverage|unittest|nose2?)(\.py$|/)|_spec\.rb$|\.feature$", _TESTS),
+    (r"(^|/)(\.mocharc|\.nycrc)[^/]*$|(^|/)(behave\.ini|cypress\.json)$", _TESTS),
+    (r"(^|/)((GNU)?makefile|justfile|taskfile\.ya?ml)$", "how tests are run"),
+    (r"(^|/)(\.?mypy\.ini|pyrightconfig\.json|tsconfig[^/]*\.json)$", "the type check"),
+    (r"(^|/)(\.?ruff\.toml|\.flake8|\.?pylintrc|biome\.jsonc?|\.?eslint(rc)?(\.[^/]*)?)$", "the lint rules"),
+    (r"(^|/)(node_modules|site-packages|\.?venv|\.tox|\.nox)/", "installed packages"),
+    (
+        r"(^|/)(CLAUDE|AGENTS|GEMINI)(\.local)?\.md$|(^|/)\.(claude|cursor|windsurf)(/|rules)",
+        "what assistants are told",
+    ),
+    (r"(^|/)copilot-instructions\.md$", "what assistants are told"),
     (r"(^|/)(uv|poetry|pdm|pixi|Pipfile|pylock|yarn|bun|Gemfile|Cargo|composer)\.(lock|toml)$", LOCKED),
     (r"(^|/)(package-lock|npm-shrinkwrap)\.json$|(^|/)pnpm-lock\.yaml$|(^|/)bun\.lockb$", LOCKED),
     (r"(^|/)\.(github|gitlab|circleci|buildkite|azure-pipelines|woodpecker)(/|\.)", "CI"),
     (r"(^|/)\.(gitlab-ci|travis|drone|cirrus|appveyor|pre-commit-config)\.ya?ml$", "CI"),
     (r"(^|/)(Jenkinsfile|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml)$", "CI"),
     (r"(^|/)perfcrew\.toml$|(^|/)\.perfcrew(/|$)", "perfcrew's configuration"),
-    (r"(^|/)\.git(/|$)|(^|/)\.git(attributes|modules|ignore)$", "git's own files"),
-    (r"(^|/)(\.env(\.[^/]*)?|[^/]*\.env)$", "secrets"),
-    (r"(^|/)(sitecustomize|usercustomize)\.py$|\.pth$", "how the interpreter starts"),
+    (r"(^|/)\.git(/|$)|(^|/)\.git(attributes|modules|ignore)$|(^|/)\.husky/", "git's own files"),
+    (r"(^|/)(\.env(rc|\.[^/]*)?|[^/]*\.env)$", "secrets"),
+    (r"(^|/)(sitecustomize|usercustomize)(\.py$|/)|\.pth$", "how the interpreter starts"),
+    (r"(^|/)(\.python-version|runtime\.txt|\.tool-versions|\.nvmrc)$", "how the interpreter starts"),
 )
-_DEPENDENCIES = r"(^|/)(requirements([^/]*|/[^/]+)\.(txt|in)|Pipfile|environment\.ya?ml|package\.json|setup\.py)$"
+_DEPENDENCIES = (
+    r"(^|/)((requirements|constraints)([^/]*|/[^/]+)\.(txt|in)|hatch\.toml|Pipfile|environment\.ya?ml|package\.json"
+    r"|setup\.py)$"
+)
 _CONFIGURATIONS = {"pyproject.toml", "setup.cfg"}
 _TABLES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("tool", "pytest"), _TESTS),
     (("tool", "coverage"), _TESTS),
     (("tool", "perfcrew"), "perfcrew's configuration"),
+    (("tool", "tox"), _TESTS),
+    (("tool", "hatch"), _TESTS),
+    (("tool", "nox"), _TESTS),
+    (("tool", "poe"), _TESTS),
+    (("tool", "taskipy"), _TESTS),
+    (("project", "entry-points"), _TESTS),
     (("tool", "mypy"), "the type check"),
+    (("tool", "ty"), "the type check"),
     (("tool", "pyright"), "the type check"),
     (("tool", "ruff"), "the lint rules"),
 )
@@ -55,8 +77,10 @@ def refusal(tree: Path, paths: Iterable[str], allow: Sequence[str] = ()) -> str:
     """Why a change of these paths (relative to the tree) is not tried; empty where it may be. `allow`: globs."""
     for name in paths:
         pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or not name.strip() or "\0" in name or "\\" in name:
+        if pure.is_absolute() or ".." in pure.parts or not name.strip() or re.search(r"[\0\\]", name):
             return f"it writes outside the project: {name!r}"
+        if any(part != part.strip() for part in pure.parts):
+            return f"no file has such a name: {name!r}"
         if why := _linked(tree, pure):
             return why
         if not allowed(name, allow) and (what := off_limits(name)):
@@ -65,9 +89,9 @@ def refusal(tree: Path, paths: Iterable[str], allow: Sequence[str] = ()) -> str:
 
 
 def off_limits(name: str) -> str:
-    """What kind of file it is that no change may edit; empty where it is source."""
-    found = (what for pattern, what in _OFF_LIMITS if re.search(pattern, name))
-    dependencies = DEPENDENCIES if re.search(_DEPENDENCIES, name) else ""
+    """What kind of file it is that no change may edit, whatever the case: some systems know none; empty for source."""
+    found = (what for pattern, what in _OFF_LIMITS if re.search(pattern, name, re.IGNORECASE))
+    dependencies = DEPENDENCIES if re.search(_DEPENDENCIES, name, re.IGNORECASE) else ""
     return next(found, dependencies)
 
 

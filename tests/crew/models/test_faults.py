@@ -5,9 +5,12 @@ Real SDKs against a scripted server over real sockets; only the waiting between 
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from pydantic import SecretStr
 
+from perfcrew.crew.models import faults
 from perfcrew.testing import FAULTS, ScriptedModel, fail
 from perfcrew.testing.asked import Provider
 
@@ -97,7 +100,7 @@ async def test_comes_out(name: str, provider: Provider, streamed: bool) -> None:
 WAITS: dict[str, dict[Provider, float | None]] = {
     # what the provider asked for, in seconds; None: it did not, and the wait is ours
     "429, retry-after in seconds": {"anthropic": 2, "google_genai": 2, "openai": 2},
-    "429, retry-after as a date": {"anthropic": 0, "google_genai": 0, "openai": 0},
+    "429, retry-after as a date": {"anthropic": None, "google_genai": None, "openai": None},
     "429, retry-after-ms": {"anthropic": 0.7, "google_genai": 0.7, "openai": 0.7},
     "429, RetryInfo.retryDelay": {"anthropic": None, "google_genai": 3.5, "openai": None},
     "500": {"anthropic": None, "google_genai": None, "openai": None},
@@ -136,6 +139,51 @@ async def test_an_error_says_who_what_and_what_to_do() -> None:
     assert error is not None
     assert error.what.startswith("anthropic:scripted-anthropic: key refused 401 after 1 request: ")
     assert "perfcrew doctor --models" in error.do
+
+
+class Told(Exception):
+    """An error as SDKs raise it: a status, a body, and an answer with headers."""
+
+    def __init__(self, headers: dict[str, str], message: str = "slow down") -> None:
+        super().__init__(message)
+        self.status_code, self.body = 429, {"error": {"message": message}}
+        self.response = SimpleNamespace(headers=headers)
+
+
+# what a provider may send as `retry-after` -> the seconds that it asks for, at least and at most; None: none
+RETRY_AFTER: dict[str, tuple[float, float] | None] = {
+    "5": (5, 5),
+    "0": (0, 0),
+    "100000": (100_000, 100_000),
+    "-5": None,
+    "inf": None,
+    "nan": None,
+    "soon": None,
+    "Wed, 21 Oct 2015 07:28:00 GMT": (0, 0),
+    "Wed, 21 Oct 2015 07:28:00 -0000": (0, 0),
+    "Wed, 21 Oct 2999 07:28:00 GMT": (3e10, 4e10),
+    "Wed, 21 Oct 99999 07:28:00 GMT": None,
+    "Sun, 01 Jan 0001 00:00:00 +2359": (0, 0),
+}
+
+
+@pytest.mark.parametrize("told", RETRY_AFTER)
+def test_retry_after_is_read(told: str) -> None:
+    found, wanted = faults.of(Told({"retry-after": told})).wait_s, RETRY_AFTER[told]
+    assert found is None if wanted is None else wanted[0] <= (found or 0.0) <= wanted[1]
+
+
+async def test_a_time_that_is_over_is_no_leave_to_storm() -> None:
+    with ScriptedModel([fail(429, retry_after=0)] * 9) as model:
+        outcome = await ask(model, settings_for(model, "anthropic"))
+    assert len(outcome.requests) == 4 and all(seconds >= 0.5 for seconds in outcome.slept)
+
+
+@pytest.mark.parametrize("before", range(150, 210, 7))
+def test_no_part_of_a_key_is_told_where_the_text_is_cut(before: int) -> None:
+    secret = "vllm-0123456789abcdefghijklmnopqrstuvwxyz"
+    said = faults.of(Told({}, "x" * before + secret), secret).said
+    assert "vllm" not in said and len(said) <= 200
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -150,7 +150,7 @@ asyncio.run(main())
 
 def test_no_sdk_gets_outside_and_none_is_asked_again() -> None:
     with ScriptedModel([say("here", times=3)]) as model:
-        environment = {**os.environ, **model.environment(*PROVIDERS), "LANGSMITH_TRACING": "true"}
+        environment = {**os.environ, **model.environment(*PROVIDERS), "LANGCHAIN_TRACING": "true"}
         done = subprocess.run(
             [sys.executable, "-c", ASKS], capture_output=True, text=True, timeout=100, check=True, env=environment
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -31,6 +32,8 @@ _NOT_OURS = _words(
 _LARGEST = 400_000
 _MOST_LINES = 160
 _MOST_FILES = 4000
+_SECONDS = 5.0
+"""That one search may take."""
 NOTES = ("CLAUDE.md", "AGENTS.md", "README.md", "CONTRIBUTING.md")
 
 
@@ -48,7 +51,7 @@ class Files:
         if why := unreadable(pure):
             raise UsageError(f"{name} is not shown: {why}", do="name another file")
         path = self._root / pure
-        if not path.is_file() or path.resolve() != path:
+        if not _is_own(path):
             raise UsageError(f"no file {name} in the project", do="search the project for it")
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{name} is too large to be shown", do="search it for words")
@@ -87,7 +90,10 @@ class Files:
         if not wanted:
             raise UsageError("nothing to search for", do="give words")
         found: list[str] = []
+        until = time.monotonic() + _SECONDS
         for name in self.names():
+            if time.monotonic() > until:
+                return [*found, "(not all was searched: name a folder below which to search)"]
             if not name.startswith(below.strip("/")):
                 continue
             for number, line in enumerate(self.text(name).splitlines(), 1):
@@ -102,6 +108,14 @@ class Files:
             return self.path(name).is_file()
         except UsageError:
             return False
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file, and no link leads there."""
+    try:
+        return path.is_file() and path.resolve() == path
+    except (OSError, ValueError):  # a name that is too long, or that the system can't spell
+        return False
 
 
 def unreadable(pure: PurePosixPath) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ def _guarded(desk: Desk, name: str, work: Work) -> Work:
             with trace.get_tracer("perfcrew", __version__).start_as_current_span(
                 f"execute_tool {name}", attributes=attributes
             ):
-                return await work(**asked)
+                async with desk.in_turn():
+                    return await work(**asked)
         except PerfcrewError as error:
             return desk.keep(name, asked, str(error), refused=True)
 
@@ -99,7 +101,7 @@ def _bounded(item: Evidence) -> str:
 
 def _queries(desk: Desk) -> Work:
     async def query_ledger(sql: str) -> str:
-        return desk.keep("query_ledger", {"sql": sql}, query(desk.held().values(), sql))
+        return desk.keep("query_ledger", {"sql": sql}, await query(desk.held().values(), sql))
 
     return query_ledger
 
@@ -114,7 +116,8 @@ def _shows(desk: Desk) -> Work:
 
 def _searches(desk: Desk) -> Work:
     async def search_project(words: str, below: str = "") -> str:
-        found = "\n".join(desk.files.search(words, below)) or "nothing holds all these words"
+        lines = await asyncio.to_thread(desk.files.search, words, below)
+        found = "\n".join(lines) or "nothing holds all these words"
         return desk.keep("search_project", {"words": words, "below": below}, found)
 
     return search_project

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
@@ -102,6 +103,9 @@ _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 
 _LEAST_SECRET = 8
 """Characters; what is shorter is no key, and stands in words by chance."""
+_SAID = 200
+_MOST_READ = 20_000
+"""Characters of what a provider says: of all, and until its key is taken out."""
 
 
 class Fault(Noun):
@@ -121,9 +125,8 @@ class Fault(Noun):
 def of(error: BaseException, secret: str = "") -> Fault:
     """The fault that this exception tells of; what the provider says of it is told without the `secret` in it."""
     fault = _of(error)
-    if len(secret) < _LEAST_SECRET:
-        return fault
-    return fault.model_copy(update={"said": fault.said.replace(secret, "…")})
+    said = fault.said.replace(secret, "…") if len(secret) >= _LEAST_SECRET else fault.said
+    return fault.model_copy(update={"said": said[:_SAID]})  # cut last: half a key is a key's half
 
 
 def _of(error: BaseException) -> Fault:
@@ -250,13 +253,14 @@ def _number(text: str | None) -> float | None:
         value = float(text) if text else None
     except ValueError:
         return None
-    return value if value is not None and 0 <= value < 86_400 else None
+    return value if value is not None and 0 <= value < float("inf") else None
 
 
 def _until(date: str) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
-    except ValueError:
+        until = parsedate_to_datetime(date)
+        return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -273,4 +277,4 @@ def _said(error: BaseException, body: Any) -> str:
     message = _error_of(body).get("message")
     bottom = next((str(one) for one in reversed(list(_all(error))) if str(one)), type(error).__name__)
     text = message if isinstance(message, str) and message else bottom
-    return " ".join(text.split())[:200]
+    return " ".join(text[:_MOST_READ].split())

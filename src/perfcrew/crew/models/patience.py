@@ -56,7 +56,7 @@ class Patience:
             return 0.0
         asked = faults.of(error).wait_s
         bound = min(self._calling.most_wait_s, self._calling.first_wait_s * 2 ** (state.attempt_number - 1))
-        return bound * random.uniform(0.5, 1.0) if asked is None else asked
+        return asked or bound * random.uniform(0.5, 1.0)  # a time that is over already names none
 
     def stop(self, state: RetryCallState) -> bool:
         """Whether enough was tried, or the wait would pass the deadline."""

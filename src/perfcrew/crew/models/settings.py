@@ -84,8 +84,8 @@ class Choice(Noun):
 
     @property
     def host(self) -> str:
-        """Whom it is sent to."""
-        return urlsplit(self.base_url).netloc
+        """Whom it is sent to, without the name and password that an address may hold."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
     @property
     def place(self) -> str:
