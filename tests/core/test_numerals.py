@@ -21,6 +21,9 @@ REF = Ref(evidence="E-0123456789ab", field="counts.rows")
         "O(n) and O(log n)",
         "`range(10)` and `LIMIT 50` in the code",
         "one statement, then another two of them",
+        "COPY, for many thousands of rows",
+        "nineteen of twenty requests stay below it",
+        "half of them, and the keys of a hundred",
     ],
 )
 def test_names_are_not_claims(text: str) -> None:
@@ -40,6 +43,13 @@ def test_names_are_not_claims(text: str) -> None:
         ("it is three times faster", "three times"),
         ("it is twice as fast", "twice as"),
         ("fifty percent of it", "fifty percent"),
+        ("it sends forty-two statements", "forty-two statements"),
+        ("it reads a hundred rows", "hundred rows"),
+        ("thousands of small allocations", "thousands of small allocations"),
+        ("it doubles the response time", "doubles the response time"),
+        ("half of the time", "half of the time"),
+        ("it takes `about 4500 ms`", "`about 4500 ms`"),
+        ("it takes `≈4500`", "`≈4500`"),
         ("grows as n²", "²"),
         ("½ of it", "½"),
         ("p95 is 3", "3"),

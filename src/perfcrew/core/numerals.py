@@ -33,16 +33,28 @@ _NAMES = re.compile(
 _CODE = re.compile(r"`([^`\n]*)`")
 _NUMERAL = re.compile(r"[\d²³¹¼-¾⁰-₉⅐-ↈ①-⓿❶-➓][\d.,]*")
 _UNIT = "|".join(sorted((re.escape(n) for n in unit_names() if n), key=len, reverse=True))
-_QUANTITY = re.compile(rf"\s*~?{NUMBER.pattern}\s*(?:{_UNIT}|k|M)?\s*", re.IGNORECASE)
+_QUANTITY = re.compile(
+    rf"\s*(?:(?:about|around|almost|nearly|over|roughly|some|under)\s+|[~≈<>]\s*)?{NUMBER.pattern}\s*(?:{_UNIT}|k|M)?\s*",
+    re.IGNORECASE,
+)
 _STATUS = re.compile(r"[1-5]\d\d")
 _OTHER_UNIT = "|".join(u for u in _UNIT.split("|") if u not in ("rows", "row", "times"))
 _UNIT_NEXT = re.compile(rf"\s?(?:{_OTHER_UNIT}|percent|thousand|million|billion|[kM])(?![\w`])")
 _BEFORE = re.compile(r"(?:^|[\s(])[-−+~]$|[\d.,]$")
 _AFTER = re.compile(r"[.,]?\d")
+_TENS = r"(?:(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
+_THINGS = (
+    r"(?:statements?|quer(?:y|ies)|rows?|requests?|calls?|round trips?|connections?|keys?|objects?|allocations?|"
+    r"lookups?|reads?|writes?)"
+)
 _WORDS = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|"
     r"eighty|ninety|hundreds?|thousands?|dozens?)[ -](?:times|fold|percent|per cent|(?:milli|micro)?seconds?|minutes?|"
-    r"(?:kilo|mega|giga)?bytes?)\b|\b(?:twice|thrice) as\b",
+    r"(?:kilo|mega|giga)?bytes?)\b|\b(?:twice|thrice) as\b|"
+    rf"(?<!of )\b{_TENS}(?:-[a-z]+)? {_THINGS}\b|"
+    rf"(?<!many )\b(?:hundreds?|thousands?|millions?|dozens?)(?: of)?(?: [a-z]+)? {_THINGS}\b|"
+    r"\b(?:halves|doubles|triples|quadruples) (?:the|its|their) (?:\w+ )?(?:time|latency|memory|cost|size)\b|"
+    r"\b(?:half|a third|a quarter) of (?:the|its|all) (?:\w+ )?(?:time|latency|memory|cost|requests|rows|statements)\b",
     re.IGNORECASE,
 )
 
