@@ -131,7 +131,10 @@ def test_a_wrong_script_says_where(text: str, said: str) -> None:
         script(text)
 
 
-def test_a_script_is_served_by_a_process_of_its_own_until_it_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_script_is_served_by_a_process_of_its_own_until_it_is_interrupted(
+    tmp_path: Path, end: signal.Signals
+) -> None:
     file = tmp_path / "demo.yaml"
     file.write_text("- say: done\n")
     command = [sys.executable, "-m", "perfcrew.testing", str(file), "openai"]
@@ -145,7 +148,7 @@ def test_a_script_is_served_by_a_process_of_its_own_until_it_is_interrupted(tmp_
             with urllib.request.urlopen(asked, timeout=10) as reply:
                 assert "done" in reply.read().decode()
         finally:
-            serving.send_signal(signal.SIGINT)
+            serving.send_signal(end)
         assert serving.wait(10) == 0
     assert told["PERFCREW_MODEL_DEEP"] == "openai:scripted-openai"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -67,6 +68,8 @@ def _model(name: str, dies_after: int | None) -> ScriptedModel:
 
 
 def _serve(found: dict[str, str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job begins with interrupts ignored
+        signal.signal(number, signal.default_int_handler)
     for name, value in found.items():
         print(f"export {name}={shlex.quote(value)}", flush=True)
     threading.Event().wait()
