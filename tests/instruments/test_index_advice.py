@@ -181,6 +181,7 @@ def test_the_insert_is_timed_and_not_what_it_takes_to_compose_it(
     assert asked and 0 < written.insert_ms < sum(asked)
 
 
+@pytest.mark.alone
 def test_an_index_whose_writes_cost_more_is_not_advised(clone: TestClone) -> None:
     insert = Asked("INSERT INTO events VALUES (%s, %s, %s, %s)", [[1, 2, "view", "2026-01-01"]], 1e6)
     made = advise(clone, [WORKLOAD[2], insert])
@@ -350,9 +351,9 @@ def test_candidates_take_so_much_room_and_no_more(monkeypatch: pytest.MonkeyPatc
     if clone.engine == "sqlite":
         pytest.skip("SQLite's clone is a file")
     monkeypatch.setattr(index_advice, "FREE_BYTES", 0)
-    monkeypatch.setattr(index_advice, "MOST_SIZE", 0.1)
+    monkeypatch.setattr(index_advice, "MOST_SIZE", 0.01)
     made = advise(clone, WORKLOAD[:3])
-    assert "others came first, which take 0.1 times the table's size" in {r.reason for r in made.advice.refused}
+    assert "others came first, which take 0.01 times the table's size" in {r.reason for r in made.advice.refused}
 
 
 JOINED = """
@@ -507,6 +508,8 @@ SHOP: dict[str, tuple[str, Any, tuple[str, ...] | None]] = {
 
 @pytest.mark.parametrize(("statement", "parameters", "columns"), SHOP.values(), ids=SHOP.keys())
 def test_the_bookshop(bookshop: TestClone, statement: str, parameters: Any, columns: tuple[str, ...] | None) -> None:
+    """Whether something smaller than the table is read whole, which saves a quarter of the time, is no matter here."""
     trial = tried(bookshop, statement, parameters)
-    found = trial.columns if isinstance(trial, IndexTrial) else None
+    helps = isinstance(trial, IndexTrial) and trial.after_median_ms < 0.6 * trial.before_median_ms
+    found = trial.columns if isinstance(trial, IndexTrial) and helps else None
     assert (found[: len(columns)] if found and columns else found) == columns

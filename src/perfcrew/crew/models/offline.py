@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _LOCAL_NAMES = ("", "localhost", "localhost.localdomain", "ip6-localhost")
-_TRACING = tuple(f"{owner}_TRACING{version}" for owner in ("LANGSMITH", "LANGCHAIN") for version in ("", "_V2"))
+_TRACING = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2")
 _enforced = False
 
 
@@ -44,6 +44,7 @@ def enforce() -> None:
 def _silence_tracing() -> None:
     import os
 
+    os.environ.pop("LANGCHAIN_TRACING", None)  # its oldest switch: where it stands, LangChain refuses every call
     if any(os.environ.get(name) for name in _TRACING):
         import langsmith
 
