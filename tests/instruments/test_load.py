@@ -265,6 +265,7 @@ async def test_two_servers_are_asked_in_turn_as_abba(server: Server, other: Serv
     assert [r.asked_count for r in results] == [6, 6] and not any(r.restless for r in results)
 
 
+@pytest.mark.alone
 async def test_what_a_server_does_after_its_answer_is_waited_for(server: Server, other: Server, driver: Driver) -> None:
     """Two milliseconds of work after each answer; without the waiting nearly every request meets them."""
     aims, requests = (Aim(server.base_url), Aim(server.base_url)), server.plan("/works-on?seconds=0.002").requests
