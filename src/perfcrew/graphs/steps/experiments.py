@@ -55,6 +55,7 @@ async def _stacked(context: Context, lab: Lab) -> None:
             title=trial.title,
             files=files,
             settings=trial.settings,
+            ttl_s=trial.ttl_s,
         )
         lab.write(fix)
         await lab.install(fix)
@@ -157,6 +158,7 @@ def _written_down(
         base_commit=lab.base_commit,
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
+        ttl_s=change.ttl_s if change else 0.0,
         trade_offs=change.trade_offs if change else (),
     )
     blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}

@@ -76,6 +76,8 @@ class Lab:
     change: Tree
     base_commit: str
     drivers: tuple[Driver, Driver]
+    _old_s: float = 0.0
+    """How old answers may be by what was kept: caches of two instances are not of the same age."""
     _mask: Mask | None = None
     _suite: Tested | None = None
 
@@ -119,8 +121,8 @@ class Lab:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
             self.best.migrated, self._mask = self.change.migrated, None
-        if fix.ttl_s:
-            self._mask = None  # what is kept for a while may differ from now on; else what may is as it was
+        if fix.ttl_s:  # what is kept for a while may differ from now on; else what may is as it was
+            self._old_s, self._mask = max(self._old_s, fix.ttl_s), None
         for tree in (self.best, self.change):
             commit = tree.worktree.commit(message, fix.files)
             tree.worktree.reset()  # without what tests and the application left in it
@@ -214,7 +216,8 @@ class Lab:
                 alone, _ = await let_in_nowhere(base, plans), await let_in_nowhere(change, plans)
                 if alone:
                     return [TrialStep(name="answers", passed=False, said=alone)]
-            same = await compare_all(base, change, plans, mask, Wanted(declared_s=min(fix.ttl_s, _LONGEST_TTL_S)))
+            declared_s = min(max(fix.ttl_s, self._old_s), _LONGEST_TTL_S)
+            same = await compare_all(base, change, plans, mask, Wanted(declared_s=declared_s))
         against = same.against(endpoint, exact=fix.exact)
         footprint = [r for r in against if r in same.footprint.refusals]
         others = _said([r for r in against if r not in footprint]) or same.unseen(endpoint)
