@@ -29,10 +29,20 @@ def trial(first: float = 1.0, later: float = 20.0, rows: int = 50_000) -> PageTr
     )
 
 
+NEWEST = """
+def listing(session):
+    return session.scalars(select(Book).limit(20)).all()  # page
+"""
+
+
 def paged(
-    app: App, tried: PageTrial | None = None, offsets: Sequence[tuple[int, float]] = ((0, 1.0),), text: str = TEXT
+    app: App,
+    tried: PageTrial | None = None,
+    offsets: Sequence[tuple[int, float]] = ((0, 1.0),),
+    text: str = TEXT,
+    code: str = SOURCE,
 ) -> Scene:
-    app.write("listing.py", SOURCE)
+    app.write("listing.py", code)
     frames = [app.frame("listing.py", "# page", "listing")]
     shots = [
         Shot().sql(text, (20, offset), frames, ms=ms, rows=20, perfcrew__db__parameters=json.dumps([20, offset]))
@@ -50,6 +60,15 @@ FOUND = {
     "far later": Found(lambda app: paged(app, trial(later=200)), "listing.py", "# page", "high"),
     "as the traced requests show": Found(
         lambda app: paged(app, offsets=((0, 1.0), (40, 1.1), (40_000, 30.0))), "listing.py", "# page", "medium"
+    ),
+    "with an offset that was sent, whatever the code says": Found(
+        lambda app: paged(app, trial(), offsets=((20, 1.0),), code=NEWEST), "listing.py", "# page", "medium"
+    ),
+    "by a slice": Found(
+        lambda app: paged(app, trial(), code=NEWEST.replace(".limit(20)", "[start:start + 20]")),
+        "listing.py",
+        "# page",
+        "medium",
     ),
     "with the offset in the text": Found(
         lambda app: paged(app, trial(), text="SELECT id FROM book ORDER BY id LIMIT 20 OFFSET 0"),
@@ -70,6 +89,7 @@ SILENT: dict[str, Silent] = {
     "traced pages that are as quick": lambda app: paged(app, offsets=((0, 5.0), (40_000, 6.0))),
     "traced pages that are near": lambda app: paged(app, offsets=((0, 1.0), (40, 30.0))),
     "no OFFSET": lambda app: paged(app, trial(), text="SELECT book.id FROM book ORDER BY book.id LIMIT $1"),
+    "an offset of 0 that SQLAlchemy adds for SQLite": lambda app: paged(app, trial(), code=NEWEST),
     "nothing was traced": scene,
 }
 

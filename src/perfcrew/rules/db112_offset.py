@@ -4,7 +4,8 @@ What it costs: the database reads and throws away every row before the page; the
 Seen as: on a clone, a page far behind takes at least `min_ratio` times as long as the first, and `min_ms` more, in a
 result of at least `min_rows`; or, where the traced requests asked for several pages, those with the largest offset do.
 Not this: a small result, later pages that are as quick as the first, a page that no index serves from the first one on
-(DB103), a LIMIT without an OFFSET.
+(DB103), a LIMIT without an OFFSET; the OFFSET of 0 that SQLAlchemy sends SQLite with each LIMIT, where no file that
+leads there speaks of pages.
 Instead: page by the last key of the page before (`WHERE (created, id) > (…) ORDER BY created, id LIMIT …`), with an
 index in that order.
 Confidence: 0.9 where it was timed on a clone, 0.8 where only the traced requests show it.
@@ -23,16 +24,19 @@ from perfcrew.core.findings import Finding, Hypothesis
 from perfcrew.core.prose import Cited, Prose, cite
 from perfcrew.core.scene import Scene, Seen, Traced
 from perfcrew.core.sql import is_read, shape, with_marks
-from perfcrew.core.trace import Span
-from perfcrew.rules import statements
+from perfcrew.core.trace import Span, Trace
+from perfcrew.rules import source, statements
 from perfcrew.rules.costs import fraction, latency_ms, latency_share, level, middle, observed, scores, typical
 from perfcrew.rules.limits import Limits
+from perfcrew.rules.places import own
 from perfcrew.rules.recipes import BY_KEY, flavour
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB112"
 _MARK = "\x00"
 _OFFSET = re.compile(rf"\bOFFSET\s+(?:{_MARK}(?P<mark>\d+){_MARK}|(?P<number>\d+))", re.IGNORECASE)
+
+_PAGING = re.compile(r"offset|paginat|\[[^\]\n]+:[^\]\n]+\]", re.IGNORECASE)
 
 
 class _Growth(NamedTuple):
@@ -53,11 +57,26 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     found = []
     for seen in statements.seen(scene, traced):
         text = seen.group.text
-        if re.search(r"\bOFFSET\b", text, re.IGNORECASE) and is_read(text):
+        if re.search(r"\bOFFSET\b", text, re.IGNORECASE) and is_read(text) and _pages(scene, traced, seen):
             grown = _on_the_clone(scene, seen, limits) or _as_traced(traced, seen, limits)
             if grown:
                 found.append(_finding(scene, traced, seen, grown, limits))
     return found
+
+
+def _pages(scene: Scene, traced: Traced, seen: statements.Seen) -> bool:
+    """Whether the application chooses the offset: one was sent, or a file on the way there speaks of it."""
+    if any(_offset(span) for trace in typical(traced) for span in _sent(trace, seen)):
+        return True
+    frames = [frame for span in seen.group.spans for frame in span.stack]
+    if any("paginat" in f"{frame.file} {frame.function}".lower() for frame in frames):
+        return True
+    files = [source.read(file) for file in {frame.file for frame in own(scene.root, frames)}]
+    return not files or any(file is None or _PAGING.search(file.text) for file in files)
+
+
+def _sent(trace: Trace, seen: statements.Seen) -> list[Span]:
+    return [span for span in statements.sent(trace) if shape(statements.text_of(span)) == seen.group.shape]
 
 
 def _on_the_clone(scene: Scene, seen: statements.Seen, limits: Limits) -> _Growth | None:
@@ -90,8 +109,8 @@ def _as_traced(traced: Traced, seen: statements.Seen, limits: Limits) -> _Growth
     """The pages that the requests asked for, by their offset: the first ones beside those furthest behind."""
     by_offset: dict[int, list[float]] = {}
     for trace in typical(traced):
-        for span in statements.sent(trace):
-            offset = _offset(span) if shape(statements.text_of(span)) == seen.group.shape else None
+        for span in _sent(trace, seen):
+            offset = _offset(span)
             if offset is not None:
                 by_offset.setdefault(offset, []).append(span.duration_ms)
     if len(by_offset) < 2 or max(by_offset) < limits.min_rows:
