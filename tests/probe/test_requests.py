@@ -85,6 +85,15 @@ def test_a_sync_endpoint_in_a_thread_keeps_trace_and_line(fast: Server) -> None:
     assert span["attributes"]["db.response.returned_rows"] == 7
 
 
+def test_what_a_request_hands_to_a_pool_of_threads_is_its_own(fast: Server) -> None:
+    """And the threads, which live on, keep nothing of it."""
+    for trace in ("2b" * 16, "3b" * 16):
+        fast.get("/v1/pool", trace=trace)
+        spans = statements(fast, trace)
+        assert lines(fast, spans) == [fast.records.line("sync")] * 2
+        assert len({span["parent"] for span in spans}) == 1
+
+
 def test_a_streamed_answer_ends_with_its_body(fast: Server) -> None:
     fast.get("/v1/stream", trace="e" * 32)
     (span,) = fast.records.of("server", "e" * 32)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -80,6 +81,12 @@ def sync() -> int:
     rows = connection.execute("select id from book").fetchall()  # mark: sync
     connection.close()
     return len(rows)
+
+
+@router.get("/pool")
+def pool() -> list[int]:
+    with ThreadPoolExecutor(max_workers=2) as workers:
+        return [found.result() for found in [workers.submit(sync), workers.submit(sync)]]
 
 
 @router.get("/block")
