@@ -26,6 +26,8 @@ from perfcrew.stats.decide import FEWEST
 from tests.instruments.clone_fixtures import clone as clone
 from tests.instruments.database_clones import TestClone
 
+pytestmark = pytest.mark.alone
+"""Which index is worth it is a measurement."""
 BOOKSHOP = Path(__file__).parents[2] / "examples" / "bookshop"
 
 HELPED: dict[str, tuple[str, Any, tuple[str, ...]]] = {
@@ -181,7 +183,6 @@ def test_the_insert_is_timed_and_not_what_it_takes_to_compose_it(
     assert asked and 0 < written.insert_ms < sum(asked)
 
 
-@pytest.mark.alone
 def test_an_index_whose_writes_cost_more_is_not_advised(clone: TestClone) -> None:
     insert = Asked("INSERT INTO events VALUES (%s, %s, %s, %s)", [[1, 2, "view", "2026-01-01"]], 1e6)
     made = advise(clone, [WORKLOAD[2], insert])
