@@ -121,7 +121,8 @@ class Comparison(Noun):
 
 
 _MOVED = 1.25
-"""A start is timed without its wait for a core, a first request with it: they agree to a quarter."""
+"""A start is timed without its wait for a core, a first request with it. The quarter is chosen, not measured: one run of
+the demo had 902 ms against 820 saved."""
 
 
 def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
@@ -129,7 +130,6 @@ def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
     start = next((e for c in found for e in c.effects if e.metric == "startup"), None)
     if effect.metric != "latency.cold" or start is None or start.verdict != "improved":
         return False
-    if None in (start.a, start.b, effect.a, effect.b):
+    if start.a is None or start.b is None or effect.a is None or effect.b is None:
         return False
-    saved: float = start.a - start.b  # type: ignore[operator]
-    return effect.b - effect.a <= _MOVED * saved  # type: ignore[operator]
+    return effect.b - effect.a <= _MOVED * (start.a - start.b)
