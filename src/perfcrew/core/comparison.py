@@ -121,8 +121,8 @@ class Comparison(Noun):
 
 
 _MOVED = 1.25
-"""A start is timed without its wait for a core, a first request with it. The quarter is chosen, not measured: one run of
-the demo had 902 ms against 820 saved."""
+"""A start is timed without its wait for a core, a first request with it. The quarter is chosen, not measured: one run
+of the demo had 902 ms against 820 saved."""
 
 
 def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
