@@ -215,6 +215,17 @@ def test_when_the_time_is_over_no_further_step_is_begun(clone: TestClone) -> Non
     assert clone.indexes() == before
 
 
+def test_pairs_of_the_same_two_plans_serve_every_comparison(clone: TestClone) -> None:
+    asked = [Asked(*HELPED["equality and order"][:1], [HELPED["equality and order"][1]])]
+    with session(clone) as db, index_advice.standing(db, asked) as times:
+        one = next(i for i, b in enumerate(times.built) if i in times.used(frozenset([i])))
+        first = times.compare(NOTHING, frozenset([one]), time.monotonic() + 60)
+        sampled = len(first.totals)
+        times.sample = lambda *_, **__: pytest.fail("it was measured once more")  # type: ignore[method-assign]
+        again = times.compare(NOTHING, frozenset([one]), time.monotonic() + 60)
+    assert sampled >= FEWEST and again.totals == first.totals and again.verdict == first.verdict == "improved"
+
+
 def test_a_database_that_goes_away_in_the_middle(monkeypatch: pytest.MonkeyPatch, clone: TestClone) -> None:
     if clone.engine == "sqlite":
         pytest.skip("a file does not go away")

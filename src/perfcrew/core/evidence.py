@@ -641,7 +641,8 @@ class Instance(Noun):
 
 
 class Timing(Noun):
-    """How long a run took, or what `resume` did of it, and how much of that an instance of the target was there."""
+    """How long a run took, or what `resume` did of it, and how much of that an instance of the target was there, or a
+    clone of its data was measured."""
 
     kind: Literal["timing"] = "timing"
     total_ms: float

@@ -213,7 +213,7 @@ class Context:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Count the block as time in which at least one instance is there."""
+        """Count the block as time in which at least one instance is there, or a clone of the data is measured."""
         self._counted(1)
         try:
             yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -28,9 +28,11 @@ MOST_PAIRS = 20
 DEMAND = Demand(margin=0.02, error=0.01)
 """Twelve pairs decide where there is little noise."""
 _QUICK_MS = 200.0
-"""Slower statements are run once a block, and not to warm up."""
+"""Slower statements are run once a block, and not to warm up; quicker ones again for about as long as that."""
 _RUNS = 5
 _FAR = 2.0
+_SLIGHT = 0.001
+"""Of the workload at its best: a statement that is less than that moves no choice."""
 _CHEAP_S = 3.0
 """Where pairs took less than this in all, more of them are worth their while."""
 _SEED = 20260117
@@ -99,6 +101,8 @@ class Times:
         self.db, self.queries, self.built, self.facts = db, queries, built, facts
         self._known: dict[tuple[int, str], float] = {}
         self._plans: dict[tuple[int, On], Planned] = {}
+        self._pairs: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
+        """Blocks in turns, by statement and its two plans."""
         self._near = [frozenset(i for i, b in enumerate(built) if b.spec.plain_table in q.tables) for q in queries]
         self._lot = random.Random(_SEED)
 
@@ -127,16 +131,24 @@ class Times:
         return [self._plans[key] for key in keys]
 
     def look_again(self) -> None:
-        """Time every plan once more but those that are far from their statement's best; the lower time is kept.
+        """Time again every plan that may decide; the lower time is kept.
 
-        What disturbs a machine makes things slower, never faster.
+        That leaves out those far from their statement's best, those that take long enough for a moment's noise not to
+        count, and statements that are next to nothing of the workload. What disturbs a machine makes things slower,
+        never faster.
         """
         best = {i: min(ms for (j, _), ms in self._known.items() if j == i) for i, _ in self._known}
-        one_of = {(i, planned.signature): on for (i, on), planned in self._plans.items()}
-        for (i, signature), known in list(self._known.items()):
-            if known < _FAR * best[i]:
-                with self.only(one_of[i, signature]):
-                    self._known[i, signature] = min(known, self.sample(i, runs=_RUNS))
+        slight_ms = _SLIGHT * sum(self.queries[i].sent * ms for i, ms in best.items())
+        by_set: dict[On, dict[tuple[int, str], float]] = {}
+        for (i, on), planned in self._plans.items():
+            known = self._known.get((i, planned.signature))
+            if known is None or known >= min(_QUICK_MS, _FAR * best[i]) or self.queries[i].sent * known < slight_ms:
+                continue
+            if not any((i, planned.signature) in group for group in by_set.values()):
+                by_set.setdefault(on, {})[i, planned.signature] = known
+        for on, group in by_set.items():
+            with self.only(on):
+                self._known |= {key: min(ms, self.sample(key[0], runs=_RUNS)) for key, ms in group.items()}
 
     def settle(self) -> None:
         """Undo what rolled-back writes left behind."""
@@ -157,9 +169,12 @@ class Times:
         with self.db.without([b.index for i, b in enumerate(self.built) if i not in on]):
             yield
 
-    def compare(self, a: On, b: On, until: float, queries: Iterable[int] | None = None) -> Compared:
-        """Blocks of both in pairs until there is a verdict on their sum; some pairs even where the time is over."""
-        chosen = list(self.changed(a, b) if queries is None else queries)
+    def compare(self, a: On, b: On, until: float) -> Compared:
+        """Blocks of both in pairs until there is a verdict on their sum; some pairs even where the time is over.
+
+        Pairs of a statement's same two plans serve every comparison that they belong to.
+        """
+        chosen = self.changed(a, b)
         found = Compared({i: [] for i in chosen}, {i: [] for i in chosen})
         ratios: list[float] = []
         while chosen and not self._decided(found, ratios) and (len(ratios) < FEWEST or time.monotonic() < until):
@@ -177,16 +192,24 @@ class Times:
         return len(ratios) >= FEWEST and judge(ratios, DEMAND).verdict in ("improved", "regressed", "equivalent")
 
     def _pair(self, found: Compared, a: On, b: On) -> float:
-        sides = [(a, found.before_ms), (b, found.after_ms)]
-        if self._lot.random() < 0.5:
-            sides.reverse()
-        for on, kept in sides:
+        before, after = self.plans(a), self.plans(b)
+        keys = {i: (i, before[i].signature, after[i].signature) for i in found.before_ms}
+        pairs = {i: self._pairs.setdefault(key, []) for i, key in keys.items()}
+        self._measured([i for i, had in pairs.items() if len(had) == found.pairs], pairs, a, b)
+        for i, had in pairs.items():
+            for side, ms in zip((found.before_ms, found.after_ms), had[found.pairs], strict=True):
+                side[i].append(ms)
+        found.totals.append((self._last(found.before_ms), self._last(found.after_ms)))
+        return _log_ratio(*found.totals[-1])
+
+    def _measured(self, missing: Sequence[int], pairs: Mapping[int, list[tuple[float, float]]], a: On, b: On) -> None:
+        """One more block of each side, in turns."""
+        took: dict[On, list[float]] = {}
+        for on in [] if not missing else [a, b] if self._lot.random() < 0.5 else [b, a]:
             with self.only(on):
-                for i in kept:
-                    kept[i].append(self.sample(i, runs=1))
-        before, after = (self._last(side) for side in (found.before_ms, found.after_ms))
-        found.totals.append((before, after))
-        return _log_ratio(before, after)
+                took[on] = [self.sample(i, runs=1) for i in missing]
+        for place, i in enumerate(missing):
+            pairs[i].append((took[a][place], took[b][place]))
 
     def _last(self, side: Mapping[int, Sequence[float]]) -> float:
         return sum(self.queries[i].sent * ms[-1] for i, ms in side.items())
@@ -215,7 +238,8 @@ class Times:
         first_ms = self.db.run_ms(bound)
         if first_ms > _QUICK_MS:
             return first_ms
-        return median(self.db.run_ms(bound) for _ in range(max(runs, 7 if first_ms < 1 else 3 if first_ms < 5 else 1)))
+        wanted = max(runs, 7 if first_ms < 1 else 3 if first_ms < 5 else 1)
+        return median(self.db.run_ms(bound) for _ in range(min(wanted, math.ceil(_QUICK_MS / first_ms))))
 
 
 def _log_ratio(before_ms: float, after_ms: float) -> float:

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -74,7 +75,9 @@ async def plans(context: Context, asked: Sequence[Plan] | None = None) -> None:
     keys = None if asked is None else {plan.endpoint.key for plan in asked}
     traced, late = [s for s in application.scenes if s.traced and (keys is None or s.endpoint.key in keys)], []
     found: list[_Explained] = []
-    try:
+    with ExitStack() as held:
+        held.callback(clone.drop)
+        held.enter_context(context.measuring())
         for scene in progress.over(traced, lambda s: s.endpoint.key):
             for text, cost in _costly(scene, LEAST_MS if keys is None else 0.0):
                 if time.monotonic() > progress.until:
@@ -83,8 +86,6 @@ async def plans(context: Context, asked: Sequence[Plan] | None = None) -> None:
                 found += await asyncio.to_thread(_explained, context, clone, scene.endpoint.key, text, cost)
         await asyncio.to_thread(_advised, context, clone, traced, found, progress.until)
         await asyncio.to_thread(_used, context, clone)
-    finally:
-        clone.drop()
     if late:
         out_of_time(context, "plans", late, len(traced))
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from perfcrew.core.errors import PerfcrewError
@@ -50,7 +51,9 @@ async def vectors(context: Context) -> None:
     clone, progress = await context.data.clone("vectors"), context.progress("vectors")
     progress.until = context.budget.until("vectors")
     late, done = [], dict[str, VectorSearch | str]()
-    try:
+    with ExitStack() as held:
+        held.callback(clone.drop)
+        held.enter_context(context.measuring())
         for number, search in enumerate(found):
             left_s = (progress.until - time.monotonic()) / (len(found) - number)
             if left_s <= 0 and search.text not in done:
@@ -58,8 +61,6 @@ async def vectors(context: Context) -> None:
                 continue
             progress.note(search.scene.endpoint.key, number, len(found))
             await asyncio.to_thread(_swept, context, clone, search, min(left_s, LONGEST_S), done)
-    finally:
-        clone.drop()
     if late:
         out_of_time(context, "vectors", late, len(found))
 
