@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from perfcrew.core.web import Plan
@@ -55,7 +56,8 @@ class Asked:
     side: Started
     plan: Plan
     driver: Driver
-    cold_ms: float = 0.0
+    cold_ms: float | None = None
+    """Of the first answer, less its wait for a core, as a start is timed too. None where there was none."""
     cpu_ms: float = 0.0
     """A request, as the mean over all that were asked: rare dear ones count."""
     latency_ms: float | None = None
@@ -69,13 +71,28 @@ class Asked:
     restless: bool = False
     """It works on after its answers."""
 
-    async def warm(self, count: int, cold: bool = True) -> None:
+    async def warm(self, count: int) -> None:
+        """The first request, timed apart, and then the others in turn."""
+        running, places = self.side.running, [i % len(self.plan.requests) for i in range(count)]
+        waited_ms, worked_ms = cpu_clock.waited_ms(running), cpu_clock.cpu_ms(running)
+        first = await self._sent(places[:1])
+        waited_ms, worked_ms = cpu_clock.waited_ms(running) - waited_ms, cpu_clock.cpu_ms(running) - worked_ms
+        for took_ms in first.samples_ms:  # several threads may have waited at the same time, and worked
+            self.cold_ms = max(took_ms - max(waited_ms, 0.0), min(worked_ms, took_ms))
+        if places[1:]:
+            await self._sent(places[1:])
+
+    async def _sent(self, order: Sequence[int]) -> LoadResult:
         result = await closed_loop(
-            self.side.aim, self.plan.requests, expected=self.plan.fingerprints, driver=self.driver, count=count
+            self.side.aim,
+            self.plan.requests,
+            expected=self.plan.fingerprints,
+            order=order,
+            driver=self.driver,
+            count=len(order),
         )
         self._count(result)
-        if cold and result.samples_ms:
-            self.cold_ms = result.samples_ms[0]
+        return result
 
     def took(self, result: LoadResult, cpu_ms: float, latency_ms: float | None) -> None:
         """What its requests took in turn with the other's; `cpu_ms` of all of them together."""
@@ -108,9 +125,9 @@ class Asked:
             "cpu": self.cpu_ms,
             "latency": self.latency_ms,
             "latency.mean": self.mean_ms,
-            "latency.cold": self.cold_ms,
             "error.rate": sum(self.errors.values()) / (self.asked + sum(self.errors.values())),
             "response.bytes": self.sent_bytes / self.asked,
+            **({} if self.cold_ms is None else {"latency.cold": self.cold_ms}),
             **({} if self.p95_ms is None else {"latency.p95": self.p95_ms}),
             **self.extra,
         }

@@ -43,13 +43,23 @@ def clock_of(pid: int) -> int:
 
 def threads_cpu_s(pid: int) -> dict[int, float]:
     """Processor time of each living thread in seconds, by the kernel's number; empty where it is not told."""
-    found = {}
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            found[int(task.name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
-        except (OSError, ValueError, IndexError):
-            continue  # it ended meanwhile, or the kernel keeps no such figures
-    return found
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return {int(file.parent.name): worked_s for file in files if (worked_s := _schedstat(file)[0])}
+
+
+def _schedstat(file: Path) -> tuple[float, float]:
+    """Seconds of work and of waiting for a core; none of a thread that ended meanwhile, or where nothing is kept."""
+    try:
+        worked, waited = file.read_text().split()[:2]
+        return int(worked) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):
+        return 0.0, 0.0
+
+
+def waited_ms(running: HasProcesses) -> float:
+    """For how long the living threads of the tree have stood ready without a core; 0 where the kernel does not tell."""
+    files = (f for process in running.processes() for f in Path(f"/proc/{process.pid}/task").glob("*/schedstat"))
+    return sum(_schedstat(file)[1] for file in files) * 1e3
 
 
 def wants_core(pid: int) -> bool:
