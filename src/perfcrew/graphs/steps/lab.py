@@ -216,8 +216,7 @@ class Lab:
                 alone, _ = await let_in_nowhere(base, plans), await let_in_nowhere(change, plans)
                 if alone:
                     return [TrialStep(name="answers", passed=False, said=alone)]
-            declared_s = min(max(fix.ttl_s, self._old_s), _LONGEST_TTL_S)
-            same = await compare_all(base, change, plans, mask, Wanted(declared_s=declared_s))
+            same = await compare_all(base, change, plans, mask, Wanted(declared_s=self.declared_s(fix)))
         against = same.against(endpoint, exact=fix.exact)
         footprint = [r for r in against if r in same.footprint.refusals]
         others = _said([r for r in against if r not in footprint]) or same.unseen(endpoint)
@@ -225,6 +224,10 @@ class Lab:
             TrialStep(name="answers", passed=not others, said=others or same.told(exact=fix.exact)),
             TrialStep(name="footprint", passed=not footprint, said=_said(footprint) or same.left()),
         ]
+
+    def declared_s(self, fix: Fix) -> float:
+        """How old an answer of either side may be: by this change, and by all that were kept before it."""
+        return min(max(fix.ttl_s, self._old_s), _LONGEST_TTL_S)
 
     async def _learned(self, plans: tuple[Plan, ...]) -> Mask:
         if self._mask is None:
