@@ -114,7 +114,7 @@ async def test_each_test_is_told_apart(run, how: str) -> None:
     assert found.exit == 1
 
 
-async def test_unittest_is_told_apart_too_and_single_tests_can_be_run_again(run) -> None:
+async def test_unittest_is_told_apart_too(run) -> None:
     text = _TESTS.replace("import pytest, unittest", "import unittest").replace(
         "@pytest", "@(lambda *a, **k: lambda f: f)#"
     )
@@ -127,13 +127,6 @@ async def test_unittest_is_told_apart_too_and_single_tests_can_be_run_again(run)
         f"{name}.test_one": "passed",
         f"{name}.test_parts": "failed",
     }
-    again = await run(UNITTEST, {}, only=[f"{name}.test_one"])
-    assert dict(again.cases.ended) == {f"{name}.test_one": "passed"}
-
-
-async def test_single_tests_of_pytest_can_be_run_again(run) -> None:
-    found = await run(PYTEST, {"tests/test_a.py": _TESTS}, only=["tests/test_a.py::test_of[a b]"])
-    assert dict(found.cases.ended) == {"tests/test_a.py::test_of[a b]": "passed"}
 
 
 NOT_RUN: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
@@ -233,25 +226,66 @@ def test_what_is_worse(case: str) -> None:
     assert bool(why) == bool(said)
 
 
-FLAKY: dict[str, tuple[SuiteTested, SuiteTested, bool]] = {
-    "fails again there, passes here": (_tested(a="passed"), _tested(a="failed"), True),
-    "passes there": (_tested(a="passed"), _tested(a="passed"), False),
-    "fails here too": (_tested(a="failed"), _tested(a="failed"), False),
-    "did not run again": (_tested(a="passed"), _tested(ran=False), True),
+BASE = _tested(a="passed", b="passed", c="passed", old="failed")
+ONCE = _tested(a="failed", b="passed", c="passed", old="failed")
+FLAKY: dict[str, tuple[SuiteTested, SuiteTested | None, tuple[str, ...], tuple[str, ...]]] = {
+    # the change's second run, the base's, what counts, what is flaky
+    "fails again there, passes here": (ONCE, BASE, ("a",), ()),
+    "passes there": (BASE, None, (), ("a",)),
+    "another one fails there": (_tested(a="passed", b="failed", c="passed", old="failed"), None, (), ("a", "b")),
+    "another one fails there too": (_tested(a="failed", b="error", c="passed", old="failed"), BASE, ("a",), ("b",)),
+    "fails here too": (ONCE, ONCE, (), ("a",)),
+    "skipped there": (_tested(a="skipped", b="passed", c="passed", old="failed"), BASE, ("a",), ()),
+    "did not run again": (_tested(ran=False), BASE, ("a",), ()),
+    "it passed there in a run that was broken off": (_tested(ran=False, a="passed"), BASE, ("a",), ()),
+    "nothing is known of the base any more": (ONCE, _tested(ran=False), ("a",), ()),
+    "the base was broken off where it failed": (ONCE, _tested(ran=False, a="failed"), ("a",), ()),
+    "it is not in the base's second run": (ONCE, _tested(b="passed"), ("a",), ()),
 }
 
 
 @pytest.mark.parametrize("case", FLAKY)
-async def test_a_failure_is_run_again_before_it_counts(case: str) -> None:
-    base_again, change_again, counts = FLAKY[case]
+async def test_a_failure_counts_where_two_whole_runs_agree(case: str) -> None:
+    change_again, base_again, failing, flaky = FLAKY[case]
 
-    async def here(names: Sequence[str]) -> SuiteTested:
-        assert list(names) == ["a"]
+    async def here() -> SuiteTested:
+        assert base_again is not None, "the base is asked only for what failed twice"
         return base_again
 
-    async def there(names: Sequence[str]) -> SuiteTested:
-        assert list(names) == ["a"]
+    async def there() -> SuiteTested:
         return change_again
 
-    found = await confirmed(_tested(a="passed", b="failed"), _tested(a="failed", b="failed"), here, there)
-    assert (found.failing, found.flaky) == ((("a",), ()) if counts else ((), ("a",)))
+    found = await confirmed(BASE, ONCE, here, there)
+    assert (found.failing, found.flaky) == (failing, flaky)
+
+
+_SHOP = """
+PRICES = {1: 10}
+def read(id): return PRICES[id]
+def change(id, price): PRICES[id] = price
+def reset(): PRICES[1] = 10
+"""
+_CACHED = _SHOP.replace("def read", "import functools\n@functools.cache\ndef read")
+_SHOP_TESTS = """
+import pytest, shop
+@pytest.fixture(autouse=True)
+def fresh(): shop.reset()
+def test_changed():
+    shop.change(1, 20)
+    assert shop.read(1) == 20
+def test_as_it_was(): assert shop.read(1) == 10
+"""
+
+
+async def test_what_only_one_test_leaves_to_the_next_counts(run) -> None:
+    """Alone, in a process of its own, each of them passes."""
+    files = {"tests/test_shop.py": _SHOP_TESTS, "tests/shop.py": _SHOP}
+    before = await run(PYTEST, files)
+    after = await run(PYTEST, {"tests/shop.py": _CACHED})
+
+    async def here() -> SuiteTested:
+        return before
+
+    found = await confirmed(before, after, here, lambda: run(PYTEST, {}))
+    assert before.run.passed_count == 2
+    assert (found.failing, found.flaky) == (("tests/test_shop.py::test_as_it_was",), ())

@@ -176,18 +176,18 @@ class Lab:
         found = await confirmed(
             before,
             after,
-            lambda names: self._run_suite(self.best, "before", names),
-            lambda names: self._run_suite(self.change, "after", names),
+            lambda: self._run_suite(self.best, "before"),
+            lambda: self._run_suite(self.change, "after"),
         )
         why = found.why
         if not why and not found.flaky:
             self._suite = after
         known = f", {len(before.run.failed)} fail before and after" if before.run.failed else ""
-        known += f", {', '.join(found.flaky[:3])} failed once and not again" if found.flaky else ""
+        known += f", {', '.join(found.flaky[:3])} did not end alike each time" if found.flaky else ""
         said = why or f"{after.run.passed_count} passed{known}"
         return [TrialStep(name="tests", passed=not why, said=said)]
 
-    async def _run_suite(self, tree: Tree, when: str, only: Sequence[str] = ()) -> Tested:
+    async def _run_suite(self, tree: Tree, when: str) -> Tested:
         data = await self._fresh(tree)("suite")
         try:
             return await run_suite(
@@ -196,7 +196,6 @@ class Lab:
                 registry=self.context.registry,
                 commit=when,
                 timeout_s=self.settings.suite_s,
-                only=only,
                 environment=tree.environment,
                 data=data,
             )
