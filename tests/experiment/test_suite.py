@@ -195,6 +195,23 @@ def test_a_suite_that_did_not_end_is_not_an_absent_one(
     assert SuiteTested(SuiteRun(ran=ran, command=(), duration_s=duration_s), None, exit_).absent == absent
 
 
+@pytest.mark.parametrize(
+    ("name", "run_", "why"),
+    [
+        ("it ran", _tested(a="passed"), ""),
+        ("some fail", _tested(a="passed", b="failed"), ""),
+        ("as it was marked to", _tested(a="expected"), ""),
+        ("the command", _tested(0), ""),
+        ("no suite", _tested(ran=False), "not run"),
+        ("all fail", _tested(a="failed", b="error"), "nothing of it passes"),
+        ("all are skipped", _tested(a="skipped"), "nothing of it passes"),
+        ("the command fails", _tested(1), "nothing of it passes"),
+    ],
+)
+def test_which_suite_can_speak_against_a_change(name: str, run_: SuiteTested, why: str) -> None:
+    assert why in run_.vouches_not and bool(why) == bool(run_.vouches_not)
+
+
 WORSE = {
     "nothing": (_tested(a="passed"), _tested(a="passed"), ""),
     "a known failure": (_tested(a="passed", b="failed"), _tested(a="passed", b="failed"), ""),

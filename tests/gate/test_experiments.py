@@ -27,6 +27,8 @@ STEPS = tuple(
     for name in ("apply", "tests", "answers", "footprint", "measure")
 )
 
+UNTESTED = tuple(s.model_copy(update={"passed": None}) if s.name == "tests" else s for s in STEPS)
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
@@ -78,6 +80,7 @@ def tried(ledger: Ledger, *effects: Effect, **changes: Any) -> Evidence:
         error_share=0.05,
         base_commit="f00",
     )
+    trial = trial.model_copy(update=changes.pop("promised", {}))
     late = changes.pop("late", False)
     together = changes.pop("together", True)
     unproven = changes.pop("unproven", ())
@@ -143,6 +146,7 @@ BAD: list[tuple[str, tuple[Effect, ...], dict[str, Any], str, str]] = [
     ("a failed step", GOOD, {"steps": (*STEPS[:1], TrialStep(name="tests", passed=False, said="1 failed"), *STEPS[2:])},
      "tests", "tests did not pass"),
     ("no tests", GOOD, {"steps": STEPS[:1]}, "tests", "without tests"),
+    ("no test ran", GOOD, {"steps": UNTESTED}, "tests", "though no test ran"),
     ("a regression", (*GOOD, effect("rss.peak", 1.5, "regressed")), {}, "regressions", "rss.peak"),
     ("a doubt", GOOD, {"unproven": ("latency.cold",)}, "regressions", "latency.cold of"),
     ("not as a whole", GOOD, {"together": False}, "regressions", "as a whole"),
@@ -155,6 +159,11 @@ def test_what_was_kept_wrongly_is_refused(
 ) -> None:
     tried(ledger, *effects, **changes)
     assert why in refused(ledger).get(name, "")
+
+
+def test_without_a_test_only_what_said_so_before_passes(ledger: Ledger) -> None:
+    tried(ledger, *GOOD, steps=UNTESTED, promised={"untested": True})
+    assert "tests" not in refused(ledger)
 
 
 def test_processor_time_that_is_little_of_what_a_request_takes_is_no_regression(ledger: Ledger) -> None:

@@ -50,6 +50,14 @@ class Tested:
         broken_off = self.run.duration_s > 0 and (self.exit is None or self.exit < 0)
         return not self.run.ran and not broken_off
 
+    @property
+    def vouches_not(self) -> str:
+        """Why it can't tell of a change: it did not run, or nothing of it passes as it is. Empty where it can."""
+        if not self.run.ran:
+            return f"not run: {self.run.said}"
+        passes = not self.run.failed if self.cases is None else bool(self.cases.passed)
+        return "" if passes else f"nothing of it passes before the change: {self.run.said}"
+
 
 @dataclass(frozen=True)
 class Worse:

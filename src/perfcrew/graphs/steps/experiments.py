@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import PerfcrewError
@@ -17,7 +18,7 @@ from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_w
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
 from perfcrew.graphs.steps import patches
-from perfcrew.graphs.steps.lab import STAGE, Lab, opened
+from perfcrew.graphs.steps.lab import NO_TEST, STAGE, Lab, opened
 from perfcrew.graphs.steps.patches import write_patches
 from perfcrew.graphs.steps.proposals import Next, kept, propose, upcoming, wanted
 from perfcrew.rules import fixes
@@ -106,7 +107,13 @@ async def _tried(
     found = await lab.compared(fix, coming.finding.endpoint, rules)
     ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
     steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
-    return ruled, found
+    return vouched(ruled, steps), found
+
+
+def vouched(ruled: Ruling, steps: Sequence[TrialStep]) -> Ruling:
+    """The ruling; of what is kept though no test ran it says so."""
+    untested = any(s.name == "tests" and s.passed is None for s in steps)
+    return replace(ruled, why=f"{ruled.why}; {NO_TEST}") if untested and ruled.decision == "keep" else ruled
 
 
 def _rules(policy: Experiments, budget_s: float, until: float, seed: int = 0) -> Rules:
@@ -159,6 +166,7 @@ def _written_down(
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
         ttl_s=change.ttl_s if change else 0.0,
+        untested=policy.untested,
         trade_offs=change.trade_offs if change else (),
     )
     blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}

@@ -11,11 +11,19 @@ from perfcrew.instruments.environment import measure_environment
 from perfcrew.target.clone import dropper
 from perfcrew.target.hints import redact
 
+UNTESTED = (
+    "no test suite was found, so no change can be kept: set [target] tests in perfcrew.toml, or `untested: true` under "
+    "`experiments` in the workflow"
+)
+
 
 async def frame(context: Context) -> None:
     """Detect the target and write down the frame and the environment."""
     context.progress("frame").note("finding out what the project is")
     context.registry.sweep(dropper(context.project))
+    trying = context.policy.experiments
+    if trying is not None and not trying.untested and not context.project.tests:
+        context.progress("frame").note(UNTESTED)  # now, and not after minutes of measuring
     if not context.has("frame"):
         context.put("frame", _framed(context, context.project), context.method("perfcrew detect"))
     if not context.has("environment"):

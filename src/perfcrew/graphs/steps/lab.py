@@ -35,6 +35,7 @@ from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
 STAGE = "experiments"
+NO_TEST = "no test of the project's vouches for this change"
 _BESIDE_S = 1.5
 """An instance of each side, for all endpoints that a change is not about."""
 _SLOW_MS = 500.0
@@ -169,9 +170,8 @@ class Lab:
         if self._suite is None:
             self._suite = await self._run_suite(self.best, "before")
         before = self._suite
-        if not before.run.ran:
-            passed = None if before.absent else False  # a suite that does not end tells nothing of the change
-            return [TrialStep(name="tests", passed=passed, said=f"not run: {before.run.said}")]
+        if before.vouches_not:
+            return [self._untested(before)]
         after = await self._run_suite(self.change, "after")
         found = await confirmed(
             before,
@@ -186,6 +186,15 @@ class Lab:
         known += f", {', '.join(found.flaky[:3])} did not end alike each time" if found.flaky else ""
         said = why or f"{after.run.passed_count} passed{known}"
         return [TrialStep(name="tests", passed=not why, said=said)]
+
+    def _untested(self, before: Tested) -> TrialStep:
+        """Where no test can speak against a change it is kept only if the workflow says so."""
+        if not before.run.ran and not before.absent:  # there is a suite, and what it says nobody knows
+            return TrialStep(name="tests", passed=False, said=before.vouches_not)
+        if self.settings.untested:
+            return TrialStep(name="tests", passed=None, said=f"{before.vouches_not}; {NO_TEST}")
+        allowed = "no change is kept without a test, unless the workflow has `untested: true` under `experiments`"
+        return TrialStep(name="tests", passed=False, said=f"{before.vouches_not}; {allowed}")
 
     async def _run_suite(self, tree: Tree, when: str) -> Tested:
         data = await self._fresh(tree)("suite")

@@ -1,0 +1,137 @@
+"""What is asked of a change in a real laboratory: the project's own tests and its data. Nothing is served in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from perfcrew.core.evidence import Run
+from perfcrew.core.experiments import TrialStep
+from perfcrew.core.patches import Fix
+from perfcrew.experiment.judging import Ruling
+from perfcrew.graphs.run import _context
+from perfcrew.graphs.steps.experiments import vouched
+from perfcrew.graphs.steps.frame import UNTESTED as UNTESTED_NOTE
+from perfcrew.graphs.steps.frame import frame
+from perfcrew.graphs.steps.lab import NO_TEST, Lab, opened
+from perfcrew.ledger import Ledger
+from perfcrew.target.leftovers import Registry
+from tests.experiment.repositories import commit, git
+
+CONFIG = """
+[target]
+app = "main:app"
+framework = "starlette"
+start = "python main.py"
+database_url = "sqlite:///shop.sqlite3"
+database_variable = "SHOP_DB"
+{tests}
+
+[target.environment]
+PYTEST_DISABLE_PLUGIN_AUTOLOAD = "1"
+
+[data]
+generate = false
+"""
+PYTEST = 'tests = "python -m pytest -q tests"'
+PASSES = {"tests/test_a.py": "def test_a(): pass\n"}
+FIX = Fix(finding="f", hypothesis="h", variant="v", title="Do it", files={"main.py": "ANSWER = 2\n"})
+Opened = Callable[..., AbstractAsyncContextManager[Lab]]
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Opened:
+    """Opens one on a small project under git, with these files and words of the configuration."""
+
+    @asynccontextmanager
+    async def opened_on(files: dict[str, str], tests: str = "", **policy: object) -> AsyncIterator[Lab]:
+        root, workspace = _project(tmp_path / "shop", files, tests), tmp_path / "workspace"
+        workspace.mkdir()
+        run = Run(id="20261121-120000-abcd", root=str(root), workflow="optimize", started_at=datetime.now(UTC))
+        with Ledger.open(root / ".perfcrew") as ledger:
+            ledger.begin(run)
+            registry = Registry(root / ".perfcrew" / "leftovers", run.id)
+            context = _context(ledger, run, registry, workspace, lambda event: None, None)
+            assert context.policy.experiments is not None
+            try:
+                async with opened(context, context.policy.experiments.model_copy(update=policy)) as lab:
+                    yield lab
+            finally:
+                context.close()
+
+    return opened_on
+
+
+def _project(root: Path, files: dict[str, str], tests: str) -> Path:
+    for name, text in {"main.py": "ANSWER = 1\n", "perfcrew.toml": CONFIG.format(tests=tests), **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    with sqlite3.connect(root / "shop.sqlite3") as db:
+        db.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL)")
+        db.executemany("INSERT INTO item (name, price) VALUES (?, ?)", [(f"item {n}", n) for n in range(30)])
+    git(root, "init", "-q", "-b", "main")
+    commit(root, "one")
+    return root
+
+
+async def suite_step(lab: Lab) -> TrialStep:
+    """What the step says of the project's own tests."""
+    assert lab.write(FIX) == ""
+    (step,) = await lab._tests(FIX, None)
+    return step
+
+
+UNTESTED = {
+    "no suite": ({}, "", "no test command was found"),
+    "nothing of it passes": ({"tests/test_a.py": "def test_a(): assert 0\n"}, PYTEST, "nothing of it passes"),
+}
+
+
+@pytest.mark.parametrize("case", UNTESTED)
+async def test_what_no_test_vouches_for_is_kept_only_where_the_workflow_allows_it(
+    case: str, laboratory: Opened
+) -> None:
+    files, tests, why = UNTESTED[case]
+    async with laboratory(files, tests) as lab:
+        refused = await suite_step(lab)
+        lab.settings = lab.settings.model_copy(update={"untested": True})
+        allowed = await suite_step(lab)
+    assert refused.passed is False and why in refused.said and "`untested: true`" in refused.said, refused
+    assert allowed.passed is None and why in allowed.said and NO_TEST in allowed.said, allowed
+
+
+@pytest.mark.parametrize(("passed", "told"), [(True, False), (None, True)])
+def test_the_reason_of_what_is_kept_says_that_no_test_vouches_for_it(passed: bool | None, told: bool) -> None:
+    steps = [TrialStep(name="tests", passed=passed, said=""), TrialStep(name="checks", passed=None, said="")]
+    ruled = vouched(Ruling("keep", "it is faster"), steps)
+    assert ruled.why == (f"it is faster; {NO_TEST}" if told else "it is faster")
+    assert vouched(Ruling("iterate", "it is not"), steps).why == "it is not"
+
+
+async def test_a_suite_that_passes_needs_no_leave(laboratory: Opened) -> None:
+    async with laboratory(PASSES, PYTEST) as lab:
+        step = await suite_step(lab)
+    assert (step.passed, step.said) == (True, "1 passed")
+
+
+async def test_a_suite_that_does_not_end_is_no_absent_one(laboratory: Opened) -> None:
+    slow = {"tests/test_a.py": "import time\ndef test_a(): time.sleep(60)\n"}
+    async with laboratory(slow, PYTEST, untested=True, suite_s=3.0) as lab:
+        step = await suite_step(lab)
+    assert step.passed is False and "did not end within" in step.said
+
+
+@pytest.mark.parametrize(("tests", "told"), [("", True), (PYTEST, False)])
+async def test_that_there_is_no_suite_is_told_before_anything_is_measured(
+    tests: str, told: bool, laboratory: Opened
+) -> None:
+    async with laboratory({}, tests) as lab:
+        notes: list[str] = []
+        lab.context.tell = lambda event: notes.append(event["what"])
+        await frame(lab.context)
+    assert (UNTESTED_NOTE in notes) == told
