@@ -166,6 +166,19 @@ def test_without_a_test_only_what_said_so_before_passes(ledger: Ledger) -> None:
     assert "tests" not in refused(ledger)
 
 
+@pytest.mark.parametrize(
+    ("pays", "exact", "refused_for"),
+    [(("rss.peak",), True, ""), ((), True, "rss.peak"), (("rss.peak",), False, "rss.peak")],
+)  # fmt: skip
+def test_a_count_that_the_trial_named_as_its_price_is_no_regression(
+    ledger: Ledger, pays: tuple[str, ...], exact: bool, refused_for: str
+) -> None:
+    price = effect("rss.peak", 2.0, "regressed").model_copy(update={"exact": exact})
+    tried(ledger, *GOOD, price, promised={"pays": pays})
+    said = refused(ledger).get("regressions", "")
+    assert refused_for in said and bool(refused_for) == bool(said)
+
+
 def test_processor_time_that_is_little_of_what_a_request_takes_is_no_regression(ledger: Ledger) -> None:
     tried(ledger, *GOOD, effect("cpu", 1.2, "regressed", a=0.5))
     assert "regressions" not in refused(ledger)

@@ -120,6 +120,11 @@ class Comparison(Noun):
         return next((e for e in self.effects if e.metric == metric), None)
 
 
+def paid(comparison: Comparison, effect: Effect, endpoint: str, pays: Sequence[str]) -> bool:
+    """Whether it is a count that a change of this endpoint was said to pay with before it was measured."""
+    return comparison.subject == endpoint and effect.exact and effect.metric in pays
+
+
 def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
     """Whether a first request is not proven to pay more than the start saved: work moved to where it is needed."""
     start = next((e for c in found for e in c.effects if e.metric == "startup"), None)

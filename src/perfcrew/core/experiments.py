@@ -49,6 +49,8 @@ class Trial(Noun):
     settings: dict[str, str] = {}
     ttl_s: float = 0.0
     """How old answers may be by it, at most; 0 where it keeps none."""
+    pays: tuple[str, ...] = ()
+    """Exact counts that may grow at its endpoint: the price that it names beforehand."""
     untested: bool = False
     """Whether it may be kept where no test of the project's can speak against it."""
     trade_offs: tuple[str, ...] = ()

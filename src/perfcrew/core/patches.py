@@ -31,6 +31,8 @@ class Fix(Noun):
     """For a cache: how long an answer may be old."""
     settles_requests: int = 0
     """For a bound: after so many requests what it bounds is full, and grows no more."""
+    pays: tuple[str, ...] = ()
+    """Exact counts that it pays with at its own endpoint, such as `cache.round_trips` for what a cache is asked."""
     trade_offs: tuple[str, ...] = ()
     rank: float = 0.0
     """Higher is tried earlier: the hypothesis' score, lowered for the riskier variants."""

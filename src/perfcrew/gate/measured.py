@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from perfcrew.core.comparison import Comparison, Effect, moved_from_start
+from perfcrew.core.comparison import Comparison, Effect, moved_from_start, paid
 from perfcrew.core.evidence import Evidence, Measurement
 from perfcrew.core.experiments import Kept, Outcome, Trial
 from perfcrew.core.report import CheckResult, Report
@@ -101,6 +101,11 @@ def check_tests(report: Report, held: Held, limits: Limits) -> CheckResult:
     return result("tests", reasons, "" if kept else _NOTHING_CHANGED)
 
 
+def _promised(trial: Trial | None, comparison: Comparison, effect: Effect) -> bool:
+    """Whether it is the price that the trial named beforehand, at its own endpoint."""
+    return trial is not None and paid(comparison, effect, trial.endpoint, trial.pays)
+
+
 def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult:
     """No metric of any endpoint became worse with a change that was kept, nor with all of them together."""
     kept = _kept(held)
@@ -112,6 +117,7 @@ def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult
         for c in found
         for effect in c.effects
         if effect.verdict == "regressed" and c.material(effect) and not moved_from_start(found, effect)
+        if not _promised(_trial(item, held), c, effect)
     ]
     reasons += [
         f"{item.id} was kept though {doubt} was not proven to be no worse"

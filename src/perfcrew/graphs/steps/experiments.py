@@ -105,7 +105,7 @@ async def _tried(
         return ruled, []
     rules = _rules(policy, policy.trial_s, until, seed=coming.number)
     found = await lab.compared(fix, coming.finding.endpoint, rules)
-    ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
+    ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0], fix.pays)
     steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
     return vouched(ruled, steps), found
 
@@ -155,7 +155,8 @@ def _written_down(
         evidence=coming.finding.evidence,
         success=f"{metric} improves, proven beyond chance, and by no less than what matters",
         failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse; "
-        "processor time only where it grows by more than the margin of what a request takes",
+        + (f"{', '.join(change.pays)} of its own endpoint is its price; " if change and change.pays else "")
+        + "processor time only where it grows by more than the margin of what a request takes",
         stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget; where "
         f"pairs are slow, after {_ENOUGH} of them or {STRETCH:g} times the budget, and not before "
         f"{TWICE * Rules.fewest} while there is time for experiments",
@@ -166,6 +167,7 @@ def _written_down(
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
         ttl_s=change.ttl_s if change else 0.0,
+        pays=change.pays if change else (),
         untested=policy.untested,
         trade_offs=change.trade_offs if change else (),
     )
@@ -214,11 +216,12 @@ async def _together(context: Context, policy: Experiments, lab: Lab, until: floa
         return
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = _rules(policy, policy.trial_s * 2, until)
-    aims: dict[str, tuple[str, ...]] = {}
+    aims, pays = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
+        pays[trial.endpoint] = (*pays.get(trial.endpoint, ()), *trial.pays)
     found = await lab.against_base(aims, rules)
-    against = against_whole(found)
+    against = against_whole(found, pays)
     branch = "" if against else f"perfcrew/{context.run}"
     patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
     if branch:  # what does not hold as a whole does not come into the user's repository
@@ -231,7 +234,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab, until: floa
         outcomes=tuple(outcomes),
         comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
         whole=not against,
-        why=against or seen_of_whole(found),
+        why=against or seen_of_whole(found, pays),
     )
     blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
     context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)

@@ -22,6 +22,7 @@ class Draft(NamedTuple):
     exact: bool = True
     ttl_s: float = 0.0
     settles_requests: int = 0
+    pays: Sequence[str] = ()
 
 
 def attempt(case: Case, suffix: str, *writers: Callable[[], Draft]) -> list[Fix | Declined]:
@@ -59,6 +60,7 @@ def _fix(case: Case, suffix: str, hypothesis: Hypothesis | None, draft: Draft) -
         exact=draft.exact,
         ttl_s=draft.ttl_s,
         settles_requests=draft.settles_requests,
+        pays=tuple(draft.pays),
         trade_offs=(*draft.trade_offs, *said),
         rank=max(0.0, (hypothesis.scores.total if hypothesis else 0) - draft.lower),
     )
