@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from perfcrew.core.errors import TargetFailed
 from perfcrew.core.evidence import Run
 from perfcrew.core.experiments import TrialStep
 from perfcrew.core.patches import Fix
@@ -18,7 +20,7 @@ from perfcrew.graphs.run import _context
 from perfcrew.graphs.steps.experiments import vouched
 from perfcrew.graphs.steps.frame import UNTESTED as UNTESTED_NOTE
 from perfcrew.graphs.steps.frame import frame
-from perfcrew.graphs.steps.lab import NO_TEST, Lab, opened
+from perfcrew.graphs.steps.lab import NO_TEST, Lab, Tree, opened
 from perfcrew.ledger import Ledger
 from perfcrew.target.leftovers import Registry
 from tests.experiment.repositories import commit, git
@@ -135,3 +137,56 @@ async def test_that_there_is_no_suite_is_told_before_anything_is_measured(
         lab.context.tell = lambda event: notes.append(event["what"])
         await frame(lab.context)
     assert (UNTESTED_NOTE in notes) == told
+
+
+def indexed(column: str) -> Fix:
+    """As it is written where the project has no tool for migrations."""
+    ddl = f"CREATE INDEX IF NOT EXISTS ix_item_{column} ON item ({column})"
+    return FIX.model_copy(update={"files": {f"migrations/ix_item_{column}.sql": f"{ddl};\n"}, "ddl": (ddl,)})
+
+
+async def indexes(lab: Lab, tree: Tree) -> set[str]:
+    """Of a fresh copy of a tree's data, those that a plan of each column's search uses."""
+    clone = await lab._fresh(tree)("look")
+    try:
+        with closing(clone.connect()) as db:
+            plans = [db.execute(f"EXPLAIN QUERY PLAN SELECT * FROM item WHERE {c} = 1").fetchone()[3] for c in COLUMNS]
+    finally:
+        clone.drop()
+    return {name for plan in plans for name in re.findall(r"ix_\w+", plan)}
+
+
+COLUMNS = ("name", "price")
+NAME, PRICE = {"ix_item_name"}, {"ix_item_price"}
+
+
+async def test_an_index_that_is_plain_sql_is_in_the_data_that_its_side_is_measured_on(laboratory: Opened) -> None:
+    async with laboratory({}) as lab:
+        price, name = indexed("price"), indexed("name")
+        assert lab.write(price) == ""
+        await lab.migrate(price)
+        assert (await indexes(lab, lab.best), await indexes(lab, lab.change)) == (set(), PRICE)
+        await lab.keep(price, "Index it")
+        assert lab.write(name) == ""
+        await lab.migrate(name)
+        assert (await indexes(lab, lab.best), await indexes(lab, lab.change)) == (PRICE, NAME | PRICE)
+        await lab.reset()
+        await lab.migrate(FIX)
+        assert (await indexes(lab, lab.best), await indexes(lab, lab.change)) == (PRICE, PRICE)
+        with closing(sqlite3.connect(lab.context.root / "shop.sqlite3")) as db:
+            assert db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index'").fetchone() == (0,)
+
+
+async def test_an_index_that_the_projects_own_tool_has_built_is_not_built_twice(laboratory: Opened) -> None:
+    tool = "import os, sqlite3\nfile = os.environ['SHOP_DB'].removeprefix('sqlite:///')\n"
+    tool += "sqlite3.connect(file).executescript(open('migrations/ix_item_price.sql').read())\n"
+    async with laboratory({"tool.py": tool}, 'migrate = "python tool.py"') as lab:
+        assert lab.write(indexed("price")) == ""
+        await lab.migrate(indexed("price"))
+        assert await indexes(lab, lab.change) == PRICE
+
+
+async def test_an_index_that_the_engine_refuses_is_the_changes_failure(laboratory: Opened) -> None:
+    async with laboratory({}) as lab:
+        with pytest.raises(TargetFailed, match=r"ix_item_colour can't be built on the clone: .*colour"):
+            await lab.migrate(indexed("colour"))

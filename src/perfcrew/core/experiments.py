@@ -47,6 +47,8 @@ class Trial(Noun):
     base_commit: str
     files: tuple[str, ...] = ()
     settings: dict[str, str] = {}
+    ddl: tuple[str, ...] = ()
+    """Statements that were run on the clones of its side, since the project has no tool for migrations."""
     ttl_s: float = 0.0
     """How old answers may be by it, at most; 0 where it keeps none."""
     pays: tuple[str, ...] = ()

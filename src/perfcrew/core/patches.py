@@ -23,6 +23,8 @@ class Fix(Noun):
     """Path relative to the repository's root → the whole new text; None removes the file."""
     settings: dict[str, str] = {}
     """Environment variables of the target: a configuration that is tried without a patch."""
+    ddl: tuple[str, ...] = ()
+    """Statements that its files hold and nothing of the project's runs: they are run on the clones of its side."""
     metrics: tuple[str, ...] = ("latency",)
     """Metrics that it is meant to improve, the first one first."""
     exact: bool = True

@@ -56,6 +56,7 @@ async def _stacked(context: Context, lab: Lab) -> None:
             title=trial.title,
             files=files,
             settings=trial.settings,
+            ddl=trial.ddl,
             ttl_s=trial.ttl_s,
         )
         lab.write(fix)
@@ -166,6 +167,7 @@ def _written_down(
         base_commit=lab.base_commit,
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
+        ddl=change.ddl if change else (),
         ttl_s=change.ttl_s if change else 0.0,
         pays=change.pays if change else (),
         untested=policy.untested,

@@ -55,6 +55,8 @@ class Tree:
     fresh: Fresh
     environment: dict[str, str] = field(default_factory=dict)
     migrated: Clone | None = None
+    ddl: tuple[str, ...] = ()
+    """Of the migrations that are plain SQL, which nothing of the project's runs."""
     installed: Path | None = None
     """An environment of its own, where a change altered the dependencies."""
 
@@ -103,6 +105,7 @@ class Lab:
         self.change.worktree.reset()
         self.change.installed = self.best.installed
         self.change.environment = dict(self.best.environment)
+        self.change.ddl = self.best.ddl
         if self.change.migrated is not None and self.change.migrated is not self.best.migrated:
             self.change.migrated.drop()
         self.change.migrated = self.best.migrated
@@ -117,7 +120,7 @@ class Lab:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(source.read_bytes())
         self.best.environment = dict(self.change.environment)
-        self.best.installed = self.change.installed
+        self.best.installed, self.best.ddl = self.change.installed, self.change.ddl
         if self.change.migrated is not self.best.migrated:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
@@ -154,8 +157,10 @@ class Lab:
         self.change.installed = to
 
     async def migrate(self, fix: Fix) -> None:
-        if any(_MIGRATION.search(name) for name in fix.files):
-            self.change.migrated = await self.context.data.migrated(self.change.project)
+        """Where it changes the schema, its tree gets data with that done, and all that was kept before."""
+        self.change.ddl = (*self.best.ddl, *fix.ddl)
+        if fix.ddl or any(_MIGRATION.search(name) for name in fix.files):
+            self.change.migrated = await self.context.data.migrated(self.change.project, self.change.ddl)
 
     async def _checks(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's type check and lint")
