@@ -13,11 +13,11 @@ import pytest
 
 from perfcrew.core.errors import TargetFailed
 from perfcrew.core.evidence import Run
-from perfcrew.core.experiments import TrialStep
+from perfcrew.core.experiments import Outcome, TrialStep
 from perfcrew.core.patches import Fix
 from perfcrew.experiment.judging import Ruling
 from perfcrew.graphs.run import _context
-from perfcrew.graphs.steps.experiments import vouched
+from perfcrew.graphs.steps.experiments import left_s, vouched
 from perfcrew.graphs.steps.frame import UNTESTED as UNTESTED_NOTE
 from perfcrew.graphs.steps.frame import frame
 from perfcrew.graphs.steps.lab import NO_TEST, Lab, Tree, opened
@@ -190,3 +190,14 @@ async def test_an_index_that_the_engine_refuses_is_the_changes_failure(laborator
     async with laboratory({}) as lab:
         with pytest.raises(TargetFailed, match=r"ix_item_colour can't be built on the clone: .*colour"):
             await lab.migrate(indexed("colour"))
+
+
+async def test_a_run_that_goes_on_has_what_is_left_of_the_time(laboratory: Opened) -> None:
+    async with laboratory({}, budget_s=600.0) as lab:
+        context, policy = lab.context, lab.settings
+        assert left_s(context, policy) == 600
+        for number, (decision, seconds) in enumerate([("keep", 250.5), ("discard", 100.0), ("iterate", 300.0)], 1):
+            body = {"trial": "E-x", "number": number, "finding": "f", "decision": decision, "why": "", "steps": ()}
+            outcome = Outcome.model_validate({**body, "seconds": seconds})
+            context.put(f"outcome/f/{number}", outcome, context.method("perfcrew experiment"))
+            assert left_s(context, policy) == 600 - sum((250.5, 100.0, 300.0)[:number])

@@ -84,6 +84,8 @@ class Outcome(Noun):
     trade_offs: tuple[str, ...] = ()
     commit: str | None = None
     """Of the kept change on the result branch."""
+    seconds: float = 0.0
+    """What it took of the time that all experiments have."""
 
 
 class SuiteRun(Noun):

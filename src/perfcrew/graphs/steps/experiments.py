@@ -39,11 +39,20 @@ async def experiments(context: Context) -> None:
     try:
         async with opened(context, policy) as lab:
             await _stacked(context, lab)
-            until = time.monotonic() + policy.budget_s
+            until = time.monotonic() + left_s(context, policy)
             await _all(context, policy, lab, until)
             await _together(context, policy, lab, until)
     except PerfcrewError as error:
         context.failed(STAGE, "trying changes", error)
+
+
+def left_s(context: Context, policy: Experiments) -> float:
+    """What is left of the time for experiments in a run that goes on: less what those took that have come to an end.
+
+    The one that was interrupted is tried anew, and counts with what it takes then; nobody knows what it had taken.
+    """
+    ended = (e.body for e in context.ledger.find(context.run, "outcome"))
+    return policy.budget_s - sum(body.seconds for body in ended if isinstance(body, Outcome))
 
 
 async def _stacked(context: Context, lab: Lab) -> None:
@@ -78,6 +87,7 @@ async def _all(context: Context, policy: Experiments, lab: Lab, until: float) ->
 
 async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next, until: float) -> None:
     """One experiment. Its criteria are written down before anything of the change runs."""
+    began = time.monotonic()
     fix = _fix(context, lab, coming)
     refused = fix.reason if isinstance(fix, Declined) else lab.write(fix)
     trial_id, trial = _written_down(context, policy, lab, coming, fix)
@@ -92,7 +102,7 @@ async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next, un
         if ruled.decision == "keep":
             commit = await lab.keep(fix, _message(trial, ruled.why))
     files = fix.files if isinstance(fix, Fix) and commit else {}
-    _outcome(context, coming, trial_id, ruled, steps, found, files, commit)
+    _outcome(context, coming, trial_id, ruled, steps, found, files, commit, time.monotonic() - began)
     if commit is None:
         await lab.reset()
 
@@ -187,6 +197,7 @@ def _outcome(
     found: Sequence[Comparison],
     files: dict[str, str | None],
     commit: str | None,
+    seconds: float,
 ) -> None:
     subject = coming.finding.endpoint or APPLICATION
     ordered = sorted(found, key=lambda c: c.subject != subject)
@@ -201,6 +212,7 @@ def _outcome(
         comparisons=tuple(ids),
         trade_offs=ruled.trade_offs,
         commit=commit,
+        seconds=round(seconds, 1),
     )
     blobs = {"files": json.dumps(files).encode()}
     context.put(f"outcome/{coming.key}", body, context.method("perfcrew experiment"), subject, blobs)
