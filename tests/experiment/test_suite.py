@@ -274,35 +274,3 @@ async def test_a_failure_counts_where_two_whole_runs_agree(case: str) -> None:
 
     found = await confirmed(BASE, ONCE, here, there)
     assert (found.failing, found.flaky) == (failing, flaky)
-
-
-_SHOP = """
-PRICES = {1: 10}
-def read(id): return PRICES[id]
-def change(id, price): PRICES[id] = price
-def reset(): PRICES[1] = 10
-"""
-_CACHED = _SHOP.replace("def read", "import functools\n@functools.cache\ndef read")
-_SHOP_TESTS = """
-import pytest, shop
-@pytest.fixture(autouse=True)
-def fresh(): shop.reset()
-def test_changed():
-    shop.change(1, 20)
-    assert shop.read(1) == 20
-def test_as_it_was(): assert shop.read(1) == 10
-"""
-
-
-async def test_what_only_one_test_leaves_to_the_next_counts(run) -> None:
-    """Alone, in a process of its own, each of them passes."""
-    files = {"tests/test_shop.py": _SHOP_TESTS, "tests/shop.py": _SHOP}
-    before = await run(PYTEST, files)
-    after = await run(PYTEST, {"tests/shop.py": _CACHED})
-
-    async def here() -> SuiteTested:
-        return before
-
-    found = await confirmed(before, after, here, lambda: run(PYTEST, {}))
-    assert before.run.passed_count == 2
-    assert (found.failing, found.flaky) == (("tests/test_shop.py::test_as_it_was",), ())

@@ -81,10 +81,10 @@ def _project(root: Path, files: dict[str, str], tests: str) -> Path:
     return root
 
 
-async def suite_step(lab: Lab) -> TrialStep:
+async def suite_step(lab: Lab, fix: Fix = FIX) -> TrialStep:
     """What the step says of the project's own tests."""
-    assert lab.write(FIX) == ""
-    (step,) = await lab._tests(FIX, None)
+    assert lab.write(fix) == ""
+    (step,) = await lab._tests(fix, None)
     return step
 
 
@@ -126,6 +126,41 @@ async def test_a_suite_that_does_not_end_is_no_absent_one(laboratory: Opened) ->
     async with laboratory(slow, PYTEST, untested=True, suite_s=3.0) as lab:
         step = await suite_step(lab)
     assert step.passed is False and "did not end within" in step.said
+
+
+SHOP = """
+PRICES = {1: 10}
+def read(id): return PRICES[id]
+def change(id, price): PRICES[id] = price
+def reset(): PRICES[1] = 10
+"""
+CACHED = SHOP.replace("def read", "import functools\n@functools.cache\ndef read")
+SHOP_TESTS = """
+import pytest, main as shop
+@pytest.fixture(autouse=True)
+def fresh(): shop.reset()
+def test_changed():
+    shop.change(1, 20)
+    assert shop.read(1) == 20
+def test_as_it_was(): assert shop.read(1) == 10
+"""
+
+
+async def test_what_only_one_test_leaves_to_the_next_speaks_against_a_change(laboratory: Opened) -> None:
+    """By a cache in the process. Alone, in a process of its own, each of the tests passes."""
+    files = {"tests/test_shop.py": SHOP_TESTS, "main.py": SHOP}
+    async with laboratory(files, PYTEST) as lab:
+        step = await suite_step(lab, FIX.model_copy(update={"files": {"main.py": CACHED}}))
+    assert step.passed is False and "passed before: tests/test_shop.py::test_as_it_was" in step.said, step
+
+
+async def test_what_fails_in_one_of_two_runs_is_told_and_does_not_count(laboratory: Opened, tmp_path: Path) -> None:
+    """By a test that fails whenever the change is asked for the first time."""
+    once = f"from pathlib import Path\nseen = Path({str(tmp_path / 'seen')!r})\n"
+    test = once + "import main\ndef test_a(): assert main.ANSWER == 1 or seen.exists() or seen.touch()\n"
+    async with laboratory({"tests/test_a.py": test + "def test_b(): pass\n"}, PYTEST) as lab:
+        step = await suite_step(lab)
+    assert (step.passed, step.said) == (True, "1 passed, tests/test_a.py::test_a did not end alike each time")
 
 
 @pytest.mark.parametrize(("tests", "told"), [("", True), (PYTEST, False)])
