@@ -51,6 +51,8 @@ class Trial(Noun):
     """Statements that were run on the clones of its side, since the project has no tool for migrations."""
     ttl_s: float = 0.0
     """How old answers may be by it, at most; 0 where it keeps none."""
+    settles_requests: int = 0
+    """After so many requests what it bounds is full; 0 where it bounds nothing."""
     pays: tuple[str, ...] = ()
     """Exact counts that may grow at its endpoint: the price that it names beforehand."""
     untested: bool = False

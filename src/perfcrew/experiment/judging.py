@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from perfcrew.core.comparison import Comparison, Effect, moved_from_start, paid
 from perfcrew.core.experiments import Decision
+from perfcrew.experiment.servers import APPLICATION
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ Pays = Mapping[str, Sequence[str]]
 """By endpoint, the counts that the changes of it were said to pay with."""
 
 
-def against_whole(found: Sequence[Comparison], pays: Pays | None = None) -> str:
-    """Why all that was kept does not hold as a whole, empty where it does."""
+def against_whole(found: Sequence[Comparison], aims: Mapping[str, Sequence[str]], pays: Pays | None = None) -> str:
+    """Why all that was kept does not hold as a whole, empty where it does. `aims`: by subject, the metrics aimed at."""
     pays = pays or {}
     refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
     if refused or not found:
@@ -73,7 +74,11 @@ def against_whole(found: Sequence[Comparison], pays: Pays | None = None) -> str:
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)]
     unpaid = [(c, e) for c, e in regressed if not paid(c, e, c.subject, pays.get(c.subject, ()))]
     worse = [f"{e.metric} of {c.subject}" for c, e in unpaid if not moved_from_start(found, e)]
-    return f"a regression of {', '.join(worse[:4])}" if worse else ""
+    if worse:
+        return f"a regression of {', '.join(worse[:4])}"
+    aimed = [aimed_at(found, subject, metric) for subject, metrics in aims.items() for metric in metrics]
+    gained = any(e is not None and e.verdict == "improved" for e in aimed)
+    return "" if gained else "nothing that was aimed at improved as a whole"
 
 
 def seen_of_whole(found: Sequence[Comparison], pays: Pays | None = None) -> str:
@@ -87,9 +92,9 @@ def seen_of_whole(found: Sequence[Comparison], pays: Pays | None = None) -> str:
 
 
 def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:
-    """The effect on the metric aimed at: of the endpoint, or of the application as a whole."""
-    of_endpoint = [e for c in found if c.subject == endpoint for e in c.effects if e.metric == metric]
-    return next(iter([*of_endpoint, *(e for c in found for e in c.effects if e.metric == metric)]), None)
+    """The effect on the metric aimed at: of the endpoint, or else of the application as a whole."""
+    effects = (c.effect(metric) for subject in (endpoint, APPLICATION) for c in found if c.subject == subject)
+    return next((e for e in effects if e is not None), None)
 
 
 def change(effect: Effect | None) -> str:

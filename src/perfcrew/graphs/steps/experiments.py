@@ -12,7 +12,7 @@ from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment.apply import message, publish, save_patch
+from perfcrew.experiment.apply import diff, message, publish, save_patch
 from perfcrew.experiment.engine import STRETCH, TWICE, Rules
 from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_whole
 from perfcrew.graphs import scenes
@@ -179,6 +179,7 @@ def _written_down(
         settings=change.settings if change else {},
         ddl=change.ddl if change else (),
         ttl_s=change.ttl_s if change else 0.0,
+        settles_requests=change.settles_requests if change else 0,
         pays=change.pays if change else (),
         untested=policy.untested,
         trade_offs=change.trade_offs if change else (),
@@ -225,20 +226,24 @@ def _compared(context: Context, slot: str, comparison: Comparison) -> str:
 
 async def _together(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
     """Gains don't add up: all that was kept is measured against the base once more, as a whole."""
-    stacked = kept(context)
+    stacked, file = kept(context), context.out / "optimize.patch"
+    file.unlink(missing_ok=True)  # a folder may hold that of an earlier run
     if not stacked:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = _rules(policy, policy.trial_s * 2, until)
     aims, pays = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
+    settles: dict[str, int] = {}
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
         pays[trial.endpoint] = (*pays.get(trial.endpoint, ()), *trial.pays)
-    found = await lab.against_base(aims, rules)
-    against = against_whole(found, pays)
+        settles[trial.endpoint] = max(settles.get(trial.endpoint, 0), trial.settles_requests)
+    found = await lab.against_base(aims, settles, rules)
+    against = against_whole(found, aims, pays)
     branch = "" if against else f"perfcrew/{context.run}"
-    patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
-    if branch:  # what does not hold as a whole does not come into the user's repository
+    patch = diff(lab.best.worktree, lab.base_commit)
+    if branch:  # what does not hold as a whole does not come to the user, neither as a branch nor as a file
+        save_patch(patch, file)
         publish(context.root, lab.best.worktree, branch, context.registry)
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
     body = Kept(
