@@ -127,20 +127,34 @@ async def compare_work(sides: Sides, plans: Sequence[Plan], workspace: Path, reg
     TargetFailed where a side does not start, or A no longer listens.
     """
     began, lab = time.monotonic(), _Lab(sides, workspace, registry)
-    data = await _data(sides)
+    apart = await _apart(sides) if sides.makes_own else ()
     tell("learning from two instances of A what may differ in its answers")
-    mask = await lab.learned(plans, is_made_twice=bool(data.apart))
+    mask = await lab.learned(plans, is_made_twice=bool(apart))
     tell("comparing what A and B answer")
     seen = await lab.compared(plans, mask)
+    data = Data(seen.a_rows, seen.b_rows, apart)
     passed = f"what both answer was compared before measuring, in {time.monotonic() - began:.1f} s beside the budget"
     notes = (passed, *data.notes())
     subjects = frozenset(plan.endpoint.key for plan in plans)
     return Work(subjects, seen.differing, seen.unknown, notes, data.little())
 
 
+async def _apart(sides: Sides) -> tuple[str, ...]:
+    """The tables in which the data that each side made differ."""
+    with ExitStack() as stack:
+        clones = []
+        for host in (sides.a, sides.b):
+            clones.append(await host.fresh(f"data-{host.name}"))
+            stack.callback(clones[-1].drop)
+        a, b = [await asyncio.to_thread(snapshot, clone, Mask()) for clone in clones]
+    return tuple(one.table for one in table_differences(a, b, Mask()))
+
+
 class _Seen(NamedTuple):
     differing: dict[str, str]
     unknown: dict[str, str]
+    a_rows: dict[str, int]
+    b_rows: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -153,17 +167,20 @@ class _Lab:
         async with AsyncExitStack() as stack:
             again = await stack.enter_async_context(self.sides.again()) if is_made_twice else self.sides.a
             starting = (self.started(self.sides.a, "learn-one"), self.started(again, "learn-two"))
-            return await answers.learn_answers(*await entered(stack, *starting), plans, LIMITS)
+            one, two = await entered(stack, *starting)
+            return await answers.learn_answers(one, two, plans, LIMITS)
 
     async def compared(self, plans: Sequence[Plan], mask: Mask) -> _Seen:
         """Reads first: what is written would be read otherwise."""
         async with AsyncExitStack() as stack:
             starting = (self.started(self.sides.a, "answers-a"), self.started(self.sides.b, "answers-b"))
             a, b = await entered(stack, *starting)
+            rows = [await asyncio.to_thread(_rows_of, side.clone) for side in (a, b)]
             found = await answers.compare(a, b, plans, mask, LIMITS)
             refusals = [*found.refusals, *[one async for one in compare_writes(a, b, plans, mask)]]
         differing = {one.subject: one.why for one in reversed(refusals)}
-        return _Seen(differing, {key: why for key, why in found.uncompared.items() if key not in differing})
+        unknown = {key: why for key, why in found.uncompared.items() if key not in differing}
+        return _Seen(differing, unknown, *rows)
 
     @asynccontextmanager
     async def started(self, host: Host, name: str) -> AsyncIterator[Instance]:
@@ -208,18 +225,5 @@ def _rows(tables: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {rows:,}" for name, rows in largest) or "none"
 
 
-async def _data(sides: Sides) -> Data:
-    with ExitStack() as stack:
-        clones = []
-        for host in (sides.a, sides.b):
-            clones.append(await host.fresh(f"rows-{host.name}"))
-            stack.callback(clones[-1].drop)
-        return await asyncio.to_thread(_counted, *clones, sides.makes_own)
-
-
-def _counted(a: Clone, b: Clone, makes_own: bool) -> Data:
-    ones, others = ({name: rows for name, rows in c.tables().items() if not is_framework_table(name)} for c in (a, b))
-    if not makes_own:
-        return Data(ones, others)
-    apart = table_differences(snapshot(a, Mask()), snapshot(b, Mask()), Mask())
-    return Data(ones, others, tuple(one.table for one in apart))
+def _rows_of(clone: Clone) -> dict[str, int]:
+    return {name: rows for name, rows in clone.tables().items() if not is_framework_table(name)}
