@@ -1,4 +1,4 @@
-"""A small library on SQLite. CHANGE names what it answers otherwise: fewer, order, text, shape, status, late.
+"""A small library on SQLite. CHANGE names what it answers otherwise: fewer, order, text, shape, status.
 
 Whatever it answers holds the time and a random id. Called with `seed`, it fills its database with titles by lot; a
 second word is the number of rows.
@@ -26,11 +26,15 @@ def listing():
 
 
 def ordered():
-    return {"books": books()[::-1] if "order" in CHANGE else books()}
+    return {"books": books()[::-1] if "order" in CHANGE else books(), **({"new": 1} if "shape" in CHANGE else {})}
+
+
+def first():
+    return books()[0]
 
 
 def clock():
-    return {"day": time.strftime("%A"), **({"new": 1} if "shape" in CHANGE else {})}
+    return {"day": time.strftime("%A")}
 
 
 def page():
@@ -38,7 +42,7 @@ def page():
     return f"<html><h1>{'Our' if 'text' in CHANGE else 'The'} library</h1><ul>{told}</ul><i>{uuid.uuid4()}</i></html>"
 
 
-PAGES = {"/books": listing, "/ordered": ordered, "/clock": clock, "/page": page}
+PAGES = {"/books": listing, "/ordered": ordered, "/first": first, "/clock": clock, "/page": page}
 
 
 async def app(scope, receive, send):
@@ -49,8 +53,6 @@ async def app(scope, receive, send):
             if message["type"] == "lifespan.shutdown":
                 return
     made = PAGES.get(scope["path"], dict)()
-    if "late" in CHANGE and scope["path"] == "/books":
-        time.sleep(0.5)
     kind, body = "text/html", made
     if isinstance(made, dict):
         kind, body = "application/json", json.dumps({**made, "at": time.time(), "trace": uuid.uuid4().hex})
