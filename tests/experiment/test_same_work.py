@@ -198,6 +198,14 @@ async def test_addresses_that_answer_themselves_otherwise_are_not_known_to_diffe
     assert not work.differing and "status" in work.unknown[SUBJECT]
 
 
+async def test_an_address_that_nobody_serves_is_no_verdict(tmp_path: Path) -> None:
+    async with serving(answering()) as gone:
+        pass
+    async with serving(answering()) as a:
+        found = (await compared(tmp_path, urls=(a, gone)))[SUBJECT]
+    assert found.verdict is None and f"could not be measured: {gone} gives no answer: no connection" in found.refused
+
+
 async def test_a_comparison_of_addresses_is_refused_or_measured_as_asked_for(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         sides = answering(), answering(ids=range(10))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from perfcrew.core.comparison import Comparison, Side
-from perfcrew.core.errors import UsageError
+from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.web import Request
 from perfcrew.experiment.answers import WHOLE
 from perfcrew.experiment.asking import ENCODINGS, USUAL, Replies
@@ -91,17 +91,23 @@ async def compare_urls(wish: Wish, tell: Tell) -> list[Comparison]:
     for url in wish.urls:
         _origin(url)
     a, b = (Side(label=s, what=url) for s, url in zip("AB", wish.urls, strict=True))
-    work = await compare_answers(wish.urls[0], wish.urls[1], tell)
-    refused = work.refusals(wish.answers_may_differ)
     async with Driver() as driver:
         sampler = Urls(*wish.urls, driver=driver)
+        try:
+            work = await compare_answers(wish.urls[0], wish.urls[1], tell)
+        except Unmeasurable as error:
+            return [no_verdict(sampler, SUBJECT, a, b, wish.rules, f"a side could not be measured: {error}")]
+        refused = work.refusals(wish.answers_may_differ)
         found = [no_verdict(sampler, subject, a, b, wish.rules, why) for subject, why in refused.items()]
         found = found or await compare(sampler, a, b, wish.rules, tell)
     return work.told(found, wish.answers_may_differ)
 
 
 async def compare_answers(a: str, b: str, tell: Tell, pause_s: float = USUAL.pause_s) -> Work:
-    """Whether both answer the same status and body; what differs is looked at again after a pause."""
+    """Whether both answer the same status and body; what differs is looked at again after a pause.
+
+    Unmeasurable where one gives no answer.
+    """
     tell("comparing what both addresses answer")
     began = time.monotonic()
     async with Client(_origin(a), timeout_s=_TIMEOUT_S) as one, Client(_origin(b), timeout_s=_TIMEOUT_S) as other:
@@ -111,6 +117,9 @@ async def compare_answers(a: str, b: str, tell: Tell, pause_s: float = USUAL.pau
             await asyncio.sleep(pause_s)
             seen += await _twice(one, other, _request(a), _request(b))
             apart = _apart(seen)
+    for url, answer in zip((a, b), seen[-1], strict=True):
+        if answer.error:
+            raise Unmeasurable(f"{url} gives no answer: {answer.error}")
     notes = (
         f"what both answer was compared before measuring, in {time.monotonic() - began:.1f} s beside the budget",
         "the servers are not restarted: that two starts of one server differ is not seen; nor is processor time",
