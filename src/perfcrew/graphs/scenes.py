@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from perfcrew.core.advice import IndexAdvice, IndexUsage
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
     CacheServer,
@@ -50,7 +51,7 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
         project=frame.project,
         scenes=scenes,
         startup=startup,
-        caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
+        caches=_bodies(ledger.find(run_id, "cache server", GENERAL), CacheServer),
         environment=environment.id if environment else None,
         advice=advice,
         index_usage=_last(_bodies(ledger.find(run_id, "index usage"), IndexUsage)),
