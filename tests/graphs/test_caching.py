@@ -58,6 +58,10 @@ def test_the_server_is_looked_at_after_both_stages(review: Ended, place: Place) 
         assert {g.pattern for g in body.groups} == {"ranking", "person:{n}:{email}"}
         assert body.refused == {}
         assert body.hits_count > 0
+    told = review.report.cache
+    assert told is not None and told.hit_ratio.figures
+    assert [look.after for look in told.looks] == ["traced requests", "workload"]
+    assert review.report.verdict is not None and review.report.verdict.passed
 
 
 def test_uses_are_told_by_pattern(review: Ended, place: Place) -> None:

@@ -31,6 +31,7 @@ from perfcrew.ledger import Ledger
 from perfcrew.report import experiments as tried
 from perfcrew.report import state as told
 from perfcrew.report.book import Book, figure, number, quote, reading
+from perfcrew.report.cache import cache
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
 from perfcrew.report.sections import sections
@@ -73,6 +74,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         workload=_workload(book),
         load=told.load(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
+        cache=cache(book),
         findings=found,
         experiments=tried.experiments(book),
         declined=tried.declined(book),

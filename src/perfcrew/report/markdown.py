@@ -10,6 +10,7 @@ from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import GOES_ON, JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.core.units import show
 from perfcrew.core.vectors import VectorSetting
+from perfcrew.report.markdown_cache import cache_lines
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
@@ -69,6 +70,7 @@ def _head(report: Report) -> list[str]:
         *_workload(report),
         *_life(report),
         *_frontiers(report),
+        *cache_lines(report.cache),
         *(["## Each finding in full", ""] if report.findings else []),
     ]
 
