@@ -18,6 +18,7 @@ from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
 from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
+from perfcrew.core.pooling import ConnectionNeed
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
@@ -208,6 +209,8 @@ class Connections(Noun):
     """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
     pool_overflow_count: float | None = None
     """Those that it opens beyond."""
+    held_ms: float | None = None
+    """Time in which they are held, that of several at once added up; waiting for a pool is not part of it."""
 
 
 class Crowd(Noun):
@@ -687,6 +690,7 @@ Body = Annotated[
     | Published
     | IndexAdvice
     | IndexUsage
+    | ConnectionNeed
     | Comparison
     | Proposals
     | Trial

@@ -30,7 +30,7 @@ V = TypeVar("V")
 _KINDS: dict[str, tuple[str, ...]] = {
     "traces": ("traces",),
     "scaling": ("scaling",),
-    "plans": ("plan", "index advice", "index usage"),
+    "plans": ("plan", "index advice", "index usage", "connection need"),
     "vectors": ("vectors",),
     "py-spy": ("profile",),
     "memory": ("memory",),
