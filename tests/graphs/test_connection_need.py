@@ -33,9 +33,8 @@ def traced(made: Context) -> None:
     item = made.ledger.find(RUN, "traces", "GET /authors")[0]
     assert isinstance(item.body, Traces)
     body = item.body.model_copy(update={"connections": used(42.0)})
-    made.ledger.put(
-        RUN, "traces/with a pool", body, TRACING, "GET /authors", {"traces": made.ledger.blob(item.blobs["traces"])}
-    )
+    blobs = {"traces": made.ledger.blob(item.blobs["traces"])}
+    made.ledger.put(RUN, "traces/with a pool", body, TRACING, "GET /authors", blobs)
 
 
 def test_it_is_kept_once_and_every_scene_has_it(server: TestClone, tmp_path: Path) -> None:

@@ -26,9 +26,8 @@ def server() -> Iterator[TestClone]:
 @pytest.mark.postgres
 def test_what_the_server_gives(server: TestClone) -> None:
     with server.connect() as db:
-        most, kept = (
-            int(db.execute(f"SHOW {n}").fetchone()[0]) for n in ("max_connections", "superuser_reserved_connections")
-        )
+        names = ("max_connections", "superuser_reserved_connections")
+        most, kept = (int(str(db.execute(f"SHOW {name}").fetchone()[0])) for name in names)
     allowed = limits("postgresql", server.connect)
     assert (allowed.most, allowed.role, allowed.refused) == (most, None, "")
     assert allowed.reserved is not None and allowed.reserved >= kept

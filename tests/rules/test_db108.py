@@ -126,7 +126,7 @@ NEEDS = {
     "much, over four processes": ((400, 100, 1, BIG, Said(4, "Procfile")), (53, 17, "97 / 4 = 24 at most")),
     "more than the server gives": ((2000, 100, 1, BIG, Said(4, "Procfile")), (229, 24, "put a proxy (PgBouncer)")),
     "a login with a bound of its own": ((400, 100, 1, Limits(100, 3, 20), Said(4, "Dockerfile")), (53, 5, "gives 20")),
-    "more processes than connections": ((20, 50, 1, Limits(10, 3), Said(9, "Procfile")), (3, 1, "for each of 9")),
+    "more processes than connections": ((20, 50, 1, Limits(10, 3), Said(9, "Procfile")), (3, 1, "each of 9 processes")),
     "one request holds several": ((20, 50, 5, BIG, Said(2, "Procfile")), (3, 5, "holds 5 at the same time")),
     "processes not known": ((400, 100, 1, BIG, None), (53, 53, "processes: not known")),
     "the server did not tell": ((400, 100, 1, Limits(refused="gone"), Said(4, "x")), (53, 17, "not known: gone")),

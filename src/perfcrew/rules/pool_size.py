@@ -84,7 +84,11 @@ def _bounds(body: ConnectionNeed) -> list[str]:
     if body.workers_count is None:
         return [*said, f"processes: not known, so a pool of {body.pool_count} is for one; divide by them"]
     bound = f", {body.usable_count} / {body.workers_count} = {body.bound_count} at most" if body.bound_count else ""
-    each = f"a pool of {body.pool_count} for each of {body.workers_count} processes ({body.workers_said}){bound}"
+    part = (body.busy_count or 0.0) / body.workers_count
+    each = (
+        f"each of {body.workers_count} processes ({body.workers_said}) has its part and its own bursts: {part:.3g} + "
+        f"2 × √{part:.3g} = {part + 2 * math.sqrt(part):.3g}{bound}, so a pool of {body.pool_count}"
+    )
     several = f"; one request holds {body.at_once_count} at the same time" if body.at_once_count > 1 else ""
     proxy = "more are needed than the server gives: put a proxy (PgBouncer) between, or hold them for a shorter time"
     wanting = body.usable_count is not None and (body.needed_count or 0) > body.usable_count
