@@ -28,6 +28,7 @@ NOT_SHOWN = {
     "proposals": "the plan of the experiments, not a measurement",
     "instance": "what measurements combine",
     "timing": "of perfcrew itself",
+    "out of reach": "thresholds of the rules, not a measurement",
     "published": "of a report",
     "lookup": "what a model asked for itself",
     "exchange": "what was sent to a model",

@@ -590,6 +590,25 @@ class TtlCurve(Noun):
     """Index of the smallest time to live that meets the target; None where none does."""
 
 
+class Reach(Noun):
+    """The rows that a table must have before a rule can judge."""
+
+    rule: str
+    least_rows: int
+
+
+class OutOfReach(Noun):
+    """Rules that found nothing, and could not have: no table that was measured is large enough."""
+
+    kind: Literal["out of reach"] = "out of reach"
+    rules: tuple[Reach, ...]
+    table: str
+    """The largest one."""
+    largest_rows: int
+    data: str
+    """Evidence id of the rows that were there."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -681,6 +700,7 @@ Body = Annotated[
     | Payload
     | CacheServer
     | TtlCurve
+    | OutOfReach
     | Log
     | Failure
     | NotMeasured

@@ -389,6 +389,8 @@ class Report(Noun):
     data: tuple[DataUse, ...]
     assumptions: tuple[Quote, ...]
     method: tuple[MethodRow, ...]
+    unjudged: Prose = NOTHING
+    """Rules that no table was large enough for; empty where all could judge."""
     reproduce: tuple[str, ...]
     environments: tuple[EnvironmentRow, ...]
     specialists: tuple[SpecialistStatus, ...]

@@ -211,7 +211,8 @@ def _method(report: Report) -> list[str]:
     rows = [[m.kind, escape(m.tool), escape(m.version), f"`{m.evidence}`"] for m in report.method]
     hosts = [line for row in report.environments for line in (f"Environment `{row.evidence}`: {machine(row)}.", "")]
     again = ["To repeat the whole:", "", *fenced(shlex.join(report.reproduce)), ""]
-    return ["## Method", "", *again, *hosts, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
+    few = [inline(report.unjudged), ""] if report.unjudged.text else []
+    return ["## Method", "", *again, *hosts, *few, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
 
 
 def _crew(report: Report) -> list[str]:
