@@ -106,6 +106,36 @@ class RequestLife(Noun):
     notes: tuple[Quote, ...] = ()
 
 
+class CacheRow(Noun):
+    """A row of a cache's tables: its cells in the order of the columns of `core.cache_table`."""
+
+    names: tuple[Quote, ...] = ()
+    cells: tuple[Prose, ...]
+
+
+class CacheLook(Noun):
+    """The target's own cache server after a stage of the run."""
+
+    evidence: str
+    after: str
+    version: Quote
+    policy: Quote
+    server: CacheRow
+    groups: tuple[CacheRow, ...]
+    """Keys by pattern, of a sample."""
+    slow: tuple[CacheRow, ...]
+    refused: tuple[Quote, ...] = ()
+    """What could not be read, and why."""
+    said: Prose = NOTHING
+
+
+class CacheUse(Noun):
+    """What was seen of the cache server. `hit_ratio` is that of the workload, after its warm-up."""
+
+    hit_ratio: Prose = NOTHING
+    looks: tuple[CacheLook, ...]
+
+
 class JudgedTarget(Noun):
     """One target held against one subject."""
 
@@ -349,6 +379,8 @@ class Report(Noun):
     workload: Prose
     load: tuple[LoadState, ...]
     life: tuple[RequestLife, ...]
+    cache: CacheUse | None = None
+    """None where the target has none, or none was looked at."""
     findings: tuple[FindingSection, ...]
     experiments: tuple[ExperimentSection, ...] = ()
     declined: tuple[DeclinedChange, ...] = ()
@@ -357,6 +389,8 @@ class Report(Noun):
     data: tuple[DataUse, ...]
     assumptions: tuple[Quote, ...]
     method: tuple[MethodRow, ...]
+    unjudged: Prose = NOTHING
+    """Rules that no table was large enough for; empty where all could judge."""
     reproduce: tuple[str, ...]
     environments: tuple[EnvironmentRow, ...]
     specialists: tuple[SpecialistStatus, ...]

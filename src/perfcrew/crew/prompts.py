@@ -16,10 +16,11 @@ from perfcrew.core.evidence import Evidence, Judgement
 from perfcrew.core.findings import Finding
 from perfcrew.core.targets import Profile
 from perfcrew.crew.answers import NarratorAnswer, PatchAnswer, form
-from perfcrew.crew.cards import Card
+from perfcrew.crew.cards import LEDGER, Card
 from perfcrew.crew.dossier import dossier
 from perfcrew.crew.fence import fence
 from perfcrew.crew.thinking import Prompt
+from perfcrew.instruments.manifests import manifest
 
 _NARRATOR_TOKENS = 10_000
 
@@ -50,10 +51,11 @@ def question(
     costliest: Sequence[str] = (),
     project: Path | None = None,
 ) -> Prompt:
-    """What a model is asked on behalf of a card: protocol and form, then charter, targets, evidence, question."""
+    """What a model is asked on behalf of a card: protocol and form, then the charter and all that belongs to it."""
     template = "reviewer" if card.name == "reviewer" else "specialist"
     values = {
         "card": card,
+        "instruments": [manifest(tool, project) for tool in card.tools if tool != LEDGER],
         "profile": profile,
         "judgements": [{"target": j.target, "subject": fence(j.subject), "outcome": j.outcome} for j in judgements],
         **_exhibits(evidence, costliest, card.budget.evidence),

@@ -45,17 +45,17 @@ def mix(plans: Sequence[Plan], shares: Mapping[str, float], length: int | None =
     The order is one turn of the mix, or `length` requests of it. Endpoints without a share have what is left in equal
     parts. Raises Unmeasurable where nothing has a share.
     """
-    weights = _weights(plans, shares)
+    parts = weights(plans, shares)
     starts, requests, expected = {}, list[Request](), list[Fingerprint]()
     for plan in plans:
         starts[plan.endpoint.key] = len(requests)
         requests += plan.requests
         expected += plan.fingerprints
     complete = len(expected) == len(requests)
-    order, turns, credit = list[int](), dict.fromkeys(weights, 0), dict.fromkeys(weights, 0.0)
+    order, turns, credit = list[int](), dict.fromkeys(parts, 0), dict.fromkeys(parts, 0.0)
     sizes = {p.endpoint.key: len(p.requests) for p in plans}
     for _ in range(max(CYCLE, len(requests)) if length is None else length):
-        for key, weight in weights.items():
+        for key, weight in parts.items():
             credit[key] += weight
         key = max(credit, key=lambda k: credit[k])
         credit[key] -= 1.0
@@ -64,7 +64,7 @@ def mix(plans: Sequence[Plan], shares: Mapping[str, float], length: int | None =
     return Mix(tuple(requests), tuple(expected) if complete else (), tuple(order))
 
 
-def _weights(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, float]:
+def weights(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, float]:
     keys = [p.endpoint.key for p in plans if p.requests]
     given = {key: shares[key] for key in keys if key in shares}
     rest = max(0.0, 1.0 - sum(given.values()))
