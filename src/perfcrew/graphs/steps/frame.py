@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from perfcrew.core.evidence import Frame
-from perfcrew.core.project import Project
+from perfcrew.core.project import Project, Workload
 from perfcrew.graphs.context import Context
 from perfcrew.instruments.environment import measure_environment
 from perfcrew.target.clone import dropper
@@ -40,10 +40,20 @@ def _assumptions(project: Project, context: Context) -> list[str]:
     found = [f"{d.key}: {d.value} ({d.why}, from {d.source})" for d in project.detected if d.key not in _PLAIN]
     if project.workload.peak_rps is None:
         found.append("the expected peak is not given: half of the measured capacity is taken for it")
-    if not project.workload.shares:
-        found.append("the shares of the endpoints are not given: each endpoint counts the same")
+    found += _shares(project.workload)
     found.append(f"the targets are those of the profile {context.settings.profile.name}")
     return found
+
+
+def _shares(workload: Workload) -> list[str]:
+    if workload.shares:
+        return []
+    if workload.access_log:
+        return [
+            "the shares of the endpoints are not given: they are as often asked as the access log has them, which has "
+            "reads alone; where it has none of those measured, each counts the same"
+        ]
+    return ["the shares of the endpoints are not given: each endpoint counts the same"]
 
 
 _PLAIN = ("environment", "tests", "frontend", "python", "name")

@@ -32,11 +32,11 @@ async def redis(context: Context) -> None:
     application, project = scenes.application(context.ledger, context.run), context.project
     rate = project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    record = Record(project.workload.shares, rate, assumed=project.workload.peak_rps is None)
+    record = Record(context.shares, rate, assumed=project.workload.peak_rps is None)
     curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
-            method = context.method("perfcrew cache model", rate_per_s=rate, shares=project.workload.shares)
+            method = context.method("perfcrew cache model", rate_per_s=rate, shares=context.shares)
             context.put(f"ttl/{number}", body, method, endpoint)
 
 

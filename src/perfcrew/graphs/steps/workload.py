@@ -35,7 +35,7 @@ async def workload(context: Context) -> None:
                         instance.running,
                         context.plans,
                         instance.aim,
-                        shares=context.project.workload.shares,
+                        shares=context.shares,
                         peak_rps=peak,
                         steps=steps,
                         seconds=measuring.workload_seconds,
@@ -49,6 +49,6 @@ async def workload(context: Context) -> None:
     progress.note("", measuring.runs, measuring.runs)
     redis.hit_ratio(context, counted)
     for number, one in enumerate(combine_workload(runs)):
-        method = context.method("perfcrew load", load=one.measurement.load, shares=context.project.workload.shares)
+        method = context.method("perfcrew load", load=one.measurement.load, shares=context.shares)
         blobs = {"histogram": one.histogram} if one.histogram is not None else {}
         context.put(f"workload/{number}", one.measurement, method, blobs=blobs)
