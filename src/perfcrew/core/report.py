@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -17,7 +17,7 @@ from perfcrew.core.base import Noun
 from perfcrew.core.charts import Charts
 from perfcrew.core.columns import GENERAL
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Environment, Frame, unit_of
+from perfcrew.core.evidence import Environment, Frame, Measurement, Startup, field, unit_of
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.prose import Prose, Ref
 from perfcrew.core.targets import Outcome, Target
@@ -406,6 +406,32 @@ def meets(target: Target, value: float) -> bool:
     if target.operator in ("<", "<="):
         return value < target.bound or (target.operator == "<=" and value == target.bound)
     return value > target.bound or (target.operator == ">=" and value == target.bound)
+
+
+SAMPLED = ("p50", "p95", "p99", "mean")
+"""Statistics that stand for more than what was seen, and so are within an interval, where there were enough samples."""
+FEWEST_OF_A_MEDIAN = 6
+"""Samples below which a median has no interval of 95 %."""
+
+
+def outcome_of(target: Target, body: Any, path: str) -> Outcome:
+    """What the number at that path of the evidence comes to; a figure that nothing bounds is not simply met."""
+    if not meets(target, field(body, path)):
+        return "missed"
+    return "met" if _is_bounded(target, body) else "met without bound"
+
+
+def _is_bounded(target: Target, body: Any) -> bool:
+    if isinstance(body, Startup):
+        return len(body.start_ms) >= FEWEST_OF_A_MEDIAN
+    if target.statistic not in SAMPLED or not isinstance(body, Measurement):
+        return True
+    return getattr(body.statistics[target.statistic], end_towards_bound(target, met=True)) is not None
+
+
+def end_towards_bound(target: Target, *, met: bool) -> Literal["low", "high"]:
+    """The end of an interval that decides whether the figure holds: the worse one of what is met, else the better."""
+    return "high" if target.operator.startswith("<") == met else "low"
 
 
 def unit_at(body: Any, path: str) -> str:

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import GENERAL, start_field
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Survey, field
+from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Survey
 from perfcrew.core.founded import unfounded
 from perfcrew.core.prose import Ref
-from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, meets
+from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, outcome_of
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
 
@@ -84,7 +84,7 @@ def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
     if judged.ref != answer:
         yield f"{judged.ref.evidence} is no measurement of it"
         return
-    outcome = "met" if meets(target, field(held.get(answer.evidence).body, answer.field)) else "missed"
+    outcome = outcome_of(target, held.get(answer.evidence).body, answer.field)
     if judged.outcome != outcome:
         yield f"is said to be {judged.outcome}, and is {outcome}"
     first = judged.shown.figures[0].refs if judged.shown.figures else ()

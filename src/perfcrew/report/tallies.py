@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from perfcrew.core.findings import LEVELS
 from perfcrew.core.report import EnvironmentRow, JudgedTarget, Report
+from perfcrew.core.targets import Outcome
 
 
 def verdict_words(report: Report) -> str:
@@ -53,7 +55,7 @@ def grouped(targets: Sequence[JudgedTarget]) -> list[tuple[str, list[JudgedTarge
 
 def outcomes(targets: Sequence[JudgedTarget]) -> str:
     """`met 7, missed 1`: how many of each outcome there are."""
-    counts = [(o, sum(t.outcome == o for t in targets)) for o in ("met", "missed", "not measured")]
+    counts = [(o, sum(t.outcome == o for t in targets)) for o in get_args(Outcome)]
     return ", ".join(f"{outcome} {n}" for outcome, n in counts if n)
 
 
@@ -67,5 +69,5 @@ def machine(row: EnvironmentRow) -> str:
 
 def worst_first(judged: Sequence[JudgedTarget]) -> list[JudgedTarget]:
     """Missed ones before those that were not measured, and those that were met at the end."""
-    order = ("missed", "not measured", "met")
+    order = ("missed", "not measured", "met without bound", "met")
     return sorted(judged, key=lambda j: order.index(j.outcome))

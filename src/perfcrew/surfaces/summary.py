@@ -9,6 +9,7 @@ from rich.text import Text
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.report import GOES_ON, Report
 from perfcrew.graphs.run import Outcome
+from perfcrew.report.tallies import outcomes
 
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -23,6 +24,8 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
     else:
         console.print("Nothing found.")
     console.print(_counted(report, outcome.seconds), style="dim")
+    if report.targets:
+        console.print(f"Targets: {outcomes(report.targets)}.", style="dim")
     _models(report, console)
     _verdict(report, console)
     for name in ("report.html", "report.md", "report.json", "report.sarif"):
