@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,8 +17,9 @@ from pydantic import JsonValue
 from perfcrew.core.base import Noun
 from perfcrew.core.charts import Charts
 from perfcrew.core.columns import GENERAL
+from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Environment, Frame, Measurement, Startup, field, unit_of
+from perfcrew.core.evidence import Environment, Evidence, Frame, Measurement, Startup, field, unit_of
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.prose import Prose, Ref
 from perfcrew.core.targets import Outcome, Target
@@ -106,6 +108,15 @@ class RequestLife(Noun):
     notes: tuple[Quote, ...] = ()
 
 
+class KeptTarget(Noun):
+    """A target held against the side with all that was kept, as it was compared with the base."""
+
+    outcome: Outcome
+    ref: Ref | None = None
+    shown: Prose
+    """The value with what was kept, and beside it the base's in the same comparison."""
+
+
 class JudgedTarget(Noun):
     """One target held against one subject."""
 
@@ -116,6 +127,8 @@ class JudgedTarget(Noun):
     shown: Prose
     """The measured value, and whether its interval reaches over the bound."""
     bound: Prose
+    kept: KeptTarget | None = None
+    """The same with all that was kept; None where nothing was."""
 
 
 class Step(Noun):
@@ -195,7 +208,9 @@ class ExperimentSection(Noun):
     metrics: tuple[ChangedMetric, ...]
     """All that changed, and those of the endpoint and the application."""
     unchanged: Prose
-    """How many further metrics were compared."""
+    """What is said of the others."""
+    beside: tuple[ChangedMetric, ...] = ()
+    """The others that were compared: no change was seen in them."""
     diff: str
     trade_offs: tuple[Quote, ...] = ()
     settings: dict[str, str] = {}
@@ -216,6 +231,9 @@ class KeptSection(Noun):
     whole: bool
     why: Quote
     metrics: tuple[ChangedMetric, ...]
+    """All that changed, and those of the application."""
+    beside: tuple[ChangedMetric, ...] = ()
+    """The others that were compared: no change was seen in them."""
     patch: str
 
 
@@ -418,15 +436,33 @@ def outcome_of(target: Target, body: Any, path: str) -> Outcome:
     """What the number at that path of the evidence comes to; a figure that nothing bounds is not simply met."""
     if not meets(target, field(body, path)):
         return "missed"
-    return "met" if _is_bounded(target, body) else "met without bound"
+    return "met" if _is_bounded(target, body, path) else "met without bound"
 
 
-def _is_bounded(target: Target, body: Any) -> bool:
+def _is_bounded(target: Target, body: Any, path: str) -> bool:
+    if isinstance(body, Comparison):
+        effect = body.effects[int(path.split(".")[1])]
+        return effect.exact or effect.pairs_count >= FEWEST_OF_A_MEDIAN
     if isinstance(body, Startup):
         return len(body.start_ms) >= FEWEST_OF_A_MEDIAN
     if target.statistic not in SAMPLED or not isinstance(body, Measurement):
         return True
     return getattr(body.statistics[target.statistic], end_towards_bound(target, met=True)) is not None
+
+
+def with_kept(compared: Iterable[Evidence], target: Target, subject: str) -> Ref | None:
+    """The number of side B that answers a target, in the comparisons of all that was kept with the base."""
+    metric = _COMPARED.get(target.statistic, "-").format(target.metric)
+    for item in compared:
+        if isinstance(item.body, Comparison) and item.body.subject == subject and not item.body.refused:
+            for n, effect in enumerate(item.body.effects):
+                if (effect.metric, effect.unit) == (metric, target.unit) and effect.b is not None:
+                    return Ref(evidence=item.id, field=f"effects.{n}.b")
+    return None
+
+
+_COMPARED = {"p50": "{}", "value": "{}", "p95": "{}.p95", "mean": "{}.mean"}
+"""What a comparison calls a statistic of a metric. It has neither p99 nor the largest."""
 
 
 def end_towards_bound(target: Target, *, met: bool) -> Literal["low", "high"]:

@@ -13,7 +13,7 @@ from perfcrew.core.vectors import VectorSetting
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first, worst_kept
 
 LINES = 700
 """A reader's patience: DOCTRINE B."""
@@ -117,7 +117,8 @@ def _quoted(quote: Quote | None) -> str:
 
 
 def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
-    heads = ["Target", "Bound", "Judged", "Worst", "Measured by"]
+    kept = ["With what was kept"] if any(t.kept for t in targets) else []
+    heads = ["Target", "Bound", "Judged", "Worst", *kept, "Measured by"]
     rows = [_target(name, judged) for name, judged in grouped(targets)]
     none = ["The profile sets no targets.", ""]
     return ["## Targets", "", *(table(heads, rows, _ROWS) if rows else none)]
@@ -127,7 +128,14 @@ def _target(name: str, judged: Sequence[JudgedTarget]) -> list[str]:
     worst = worst_first(judged)[0]
     bound = f"{worst.target.operator} {inline(worst.bound)}"
     shown = f"`{worst.subject}`: {inline(worst.shown)}"
-    return [escape(name), bound, outcomes(judged), shown, escape(worst.target.measured_by)]
+    return [escape(name), bound, outcomes(judged), shown, *_with_kept(judged), escape(worst.target.measured_by)]
+
+
+def _with_kept(judged: Sequence[JudgedTarget]) -> list[str]:
+    """The cell of what was kept, where something was."""
+    again, worst = outcomes([j.kept for j in judged if j.kept]), worst_kept(judged)
+    figure = f"; `{worst.subject}`: {inline(worst.kept.shown)}" if worst and worst.kept else ""
+    return [again + figure] if again else []
 
 
 def _workload(report: Report) -> list[str]:

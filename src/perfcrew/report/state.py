@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY, is_load_step, start_field
 from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces
+from perfcrew.core.experiments import Kept
 from perfcrew.core.prose import Prose, write
 from perfcrew.core.report import (
     EndpointState,
     JudgedTarget,
+    KeptTarget,
     LoadState,
     Reading,
     RequestLife,
@@ -18,8 +20,9 @@ from perfcrew.core.report import (
     end_towards_bound,
     meets,
     outcome_of,
+    with_kept,
 )
-from perfcrew.core.targets import Target
+from perfcrew.core.targets import Outcome, Target
 from perfcrew.report.book import Book, figure, measured, number, quote, readings, ref
 
 
@@ -97,12 +100,12 @@ def unmeasured(book: Book) -> tuple[Unmeasured, ...]:
 
 
 def targets(book: Book) -> tuple[JudgedTarget, ...]:
-    """Each target of the profile, held against each subject that it applies to."""
+    """Each target of the profile, held against each subject that it applies to, and again with what was kept."""
     frame = book.first("frame")
     if frame is None or not isinstance(frame.body, Frame):
         return ()
     return tuple(
-        judged
+        _again(book, judged)
         for n, target in enumerate(frame.body.profile.targets)
         for judged in _judge(book, target, figure(number(frame, f"profile.targets.{n}.bound")))
     )
@@ -141,6 +144,29 @@ def _judged(item: Evidence, path: str, target: Target, bound: Prose) -> JudgedTa
         shown=_shown(item, path, target),
         bound=bound,
     )
+
+
+def _again(book: Book, judged: JudgedTarget) -> JudgedTarget:
+    """With all that was kept, by the comparison with the base."""
+    kept = book.first("kept")
+    if kept is None or not isinstance(kept.body, Kept):
+        return judged
+    compared = [e for e in map(book.get, kept.body.comparisons) if e is not None]
+    at = with_kept(compared, judged.target, judged.subject)
+    item = book.get(at.evidence) if at else None
+    if at is None or item is None:
+        nothing = KeptTarget(outcome="not measured", shown=Prose(text="not measured"))
+        return judged.model_copy(update={"kept": nothing})
+    outcome = outcome_of(judged.target, item.body, at.field)
+    shown = _kept_shown(item, at.field, judged.target, outcome)
+    return judged.model_copy(update={"kept": KeptTarget(outcome=outcome, ref=at, shown=shown)})
+
+
+def _kept_shown(item: Evidence, path: str, target: Target, outcome: Outcome) -> Prose:
+    after, before = number(item, path), number(item, path.removesuffix("b") + "a")
+    side = _SIDES[end_towards_bound(target, met=True)]
+    open_ = f", with no {side} bound" if outcome == "met without bound" else ""
+    return write(f"{{after}}{open_}, against {{before}} of the base in the same comparison", after=after, before=before)
 
 
 def _shown(item: Evidence, path: str, target: Target) -> Prose:

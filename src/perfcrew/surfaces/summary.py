@@ -9,7 +9,7 @@ from rich.text import Text
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.report import GOES_ON, Report
 from perfcrew.graphs.run import Outcome
-from perfcrew.report.tallies import outcomes
+from perfcrew.report.tallies import held
 
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -25,7 +25,7 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
         console.print("Nothing found.")
     console.print(_counted(report, outcome.seconds), style="dim")
     if report.targets:
-        console.print(f"Targets: {outcomes(report.targets)}.", style="dim")
+        console.print(f"Targets: {held(report.targets)}.", style="dim")
     _models(report, console)
     _verdict(report, console)
     for name in ("report.html", "report.md", "report.json", "report.sarif"):
