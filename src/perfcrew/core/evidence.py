@@ -68,6 +68,10 @@ class Frame(Noun):
     project: Project
     profile: Profile
     primary_metric: str
+    context: str = ""
+    """The user's words on what it is for; empty where nothing was said."""
+    constraints: tuple[str, ...] = ()
+    """What must hold, in the user's words."""
     scope: Literal["all", "changed", "endpoint"]
     base: str | None = None
     assumptions: tuple[str, ...] = ()

@@ -340,6 +340,17 @@ class TargetSummary(Noun):
     dirty: bool | None
 
 
+class Purpose(Noun):
+    """What the effort is for, in the user's words."""
+
+    context: Quote | None = None
+    constraints: tuple[Quote, ...] = ()
+
+    @property
+    def said(self) -> bool:
+        return bool(self.context or self.constraints)
+
+
 class Versions(Noun):
     perfcrew: str
     schema_version: int = SCHEMA_VERSION
@@ -355,6 +366,7 @@ class Report(Noun):
     created_at: datetime
     versions: Versions
     target: TargetSummary
+    purpose: Purpose = Purpose()
     verdict: GateResult | None = None
     summary: Prose
     narrative: Prose = NOTHING

@@ -18,6 +18,7 @@ from perfcrew.core.report import (
     FailureRow,
     FindingSection,
     MethodRow,
+    Purpose,
     Quote,
     Report,
     SpecialistStatus,
@@ -64,6 +65,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         created_at=_created(book),
         versions=Versions(perfcrew=__version__),
         target=_target(book, frame),
+        purpose=_purpose(book, frame),
         summary=_summary(book, state, found),
         narrative=paragraph(book, words, SUMMARY),
         narrator=words.reasoner if words else "",
@@ -132,6 +134,16 @@ def _target(book: Book, frame: Frame) -> TargetSummary:
         primary_metric=frame.primary_metric,
         commit=host.commit if host else None,
         dirty=host.dirty if host else None,
+    )
+
+
+def _purpose(book: Book, frame: Frame) -> Purpose:
+    item = book.first("frame")
+    if item is None:
+        return Purpose()
+    return Purpose(
+        context=quote(item, "context") if frame.context else None,
+        constraints=tuple(quote(item, f"constraints.{n}") for n in range(len(frame.constraints))),
     )
 
 

@@ -56,6 +56,7 @@ def _head(report: Report) -> list[str]:
     return [
         _line_of_facts(report),
         "",
+        *_purpose(report),
         "## Summary",
         "",
         inline(report.summary),
@@ -78,8 +79,16 @@ def _line_of_facts(report: Report) -> str:
     facts = [f"`{report.run}`", f"{escape(target.framework)} on {escape(target.engine)}"]
     if target.commit:
         facts.append(f"commit `{target.commit}`" + (" with uncommitted changes" if target.dirty else ""))
-    facts += [f"profile `{target.profile}`", f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
+    facts += [f"profile `{target.profile}`, primary metric `{target.primary_metric}`"]
+    facts += [f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
     return " · ".join([*facts, f"perfcrew {report.versions.perfcrew}"])
+
+
+def _purpose(report: Report) -> list[str]:
+    """What the user said that it is for."""
+    said, must = _quoted(report.purpose.context), [_quoted(one) for one in report.purpose.constraints]
+    first = [f"What it is for, in the user's words: {said}", ""] if said else []
+    return first + ([f"What must hold: {'; '.join(must)}", ""] if must else [])
 
 
 def _state(report: Report) -> list[str]:

@@ -27,6 +27,11 @@ _HEAD = """\
 # and {free_port} for a second port that it opens; in [target.environment] too.
 """
 _TAIL = """
+# [frame]
+# primary_metric = "latency"
+# context = "what it is for: who waits for what, and what changed lately"
+# constraints = ["no new service", "answers stay as they are"]
+
 # [[ignore]]
 # rule = "DB101"
 # file = "src/shop/legacy.py"
