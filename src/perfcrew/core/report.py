@@ -98,6 +98,17 @@ class StageRow(Noun):
     share: Prose
 
 
+Ready = Literal["ready", "not ready", "not judged"]
+
+
+class Readiness(Noun):
+    """Whether the application bears the load that it is expected to; `peak` is the evidence of what that is."""
+
+    outcome: Ready
+    peak: str
+    said: Prose
+
+
 class RequestLife(Noun):
     """Where the time of one traced request goes. Without instrumentation there are no stages, and it says so."""
 
@@ -378,6 +389,8 @@ class Report(Noun):
     targets: tuple[JudgedTarget, ...]
     workload: Prose
     load: tuple[LoadState, ...]
+    readiness: Readiness | None = None
+    """None where the mix was not borne."""
     life: tuple[RequestLife, ...]
     findings: tuple[FindingSection, ...]
     experiments: tuple[ExperimentSection, ...] = ()

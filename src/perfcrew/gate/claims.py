@@ -11,6 +11,7 @@ from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Su
 from perfcrew.core.experiments import Kept
 from perfcrew.core.founded import unfounded
 from perfcrew.core.prose import Ref
+from perfcrew.core.readiness import decide
 from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, outcome_of, with_kept
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
@@ -61,7 +62,21 @@ def check_targets(report: Report, held: Held, limits: Limits) -> CheckResult:
     for judged in report.targets:
         wrong = (*_misjudged(judged, held), *_misjudged_again(judged, held))
         reasons += [f"target {judged.target.name!r} of {judged.subject}: {r}" for r in wrong]
-    return result("targets", reasons)
+    return result("targets", [*reasons, *_misjudged_readiness(report, held)])
+
+
+def _misjudged_readiness(report: Report, held: Held) -> Iterator[str]:
+    """Ready or not is decided again, and told by the numbers that decide it."""
+    decision, stated = decide(list(held.items.values())), report.readiness
+    if decision is None or stated is None:
+        if decision is not None or stated is not None:
+            yield "whether it is ready for the peak is " + ("not told" if decision else "told, and no mix was borne")
+        return
+    if stated.outcome != decision.outcome:
+        yield f"it is said to be {stated.outcome} for the peak, and is {decision.outcome}: {decision.why}"
+    cited = {ref.evidence for figure in stated.said.figures for ref in figure.refs}
+    needed = [decision.peak, *([decision.latency] if decision.outcome == "ready" and decision.latency else [])]
+    yield from (f"the readiness does not cite {e.id}" for e in needed if e.id not in cited)
 
 
 def _measured(held: Held) -> set[str]:

@@ -34,6 +34,7 @@ from perfcrew.report import state as told
 from perfcrew.report.book import Book, figure, number, quote, reading
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
+from perfcrew.report.readiness import readiness
 from perfcrew.report.sections import sections
 from perfcrew.report.thought import SUMMARY, narrated, paragraph, spent, thought, written
 from perfcrew.report.wording import code, number_of, where
@@ -74,6 +75,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         targets=targets,
         workload=_workload(book),
         load=told.load(book),
+        readiness=readiness(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
         findings=found,
         experiments=tried.experiments(book),
@@ -201,7 +203,7 @@ def _costliest(book: Book, found: tuple[FindingSection, ...]) -> Prose:
 def _workload(book: Book) -> Prose:
     item, frame = book.first("frame"), _frame(book)
     said = [Prose(text="Each endpoint was asked by itself on freshly started instances, first cold and then warm.")]
-    if item and frame.profile.users is not None:
+    if item and frame.profile.users is not None and not book.of("peak"):
         said.append(write("The profile expects {users} users.", users=number(item, "profile.users")))
     if not told.load(book):
         said.append(Prose(text="The mix of endpoints under multiples of the expected peak was not measured."))

@@ -154,7 +154,9 @@ def _workload(report: Report) -> list[str]:
         for s in report.load
     ]
     drawn = table(heads, rows, 24) if rows else []
-    return ["## Workload and load", "", inline(report.workload), "", *drawn]
+    ready = report.readiness
+    verdict = [f"**For the expected peak: {ready.outcome}.** {inline(ready.said)}", ""] if ready else []
+    return ["## Workload and load", "", inline(report.workload), "", *verdict, *drawn]
 
 
 def _life(report: Report) -> list[str]:

@@ -26,6 +26,7 @@ def counted(report: Report) -> list[str]:
         f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
         f"Targets: {held(report.targets) or 'none set'}",
+        *([f"For the expected peak: {report.readiness.outcome}"] if report.readiness else []),
         tried(report),
     ]
 

@@ -26,6 +26,9 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
     console.print(_counted(report, outcome.seconds), style="dim")
     if report.targets:
         console.print(f"Targets: {held(report.targets)}.", style="dim")
+    if report.readiness:
+        said = f"For the expected peak: {report.readiness.outcome}. {report.readiness.said.text}"
+        console.print(Text(said), style="dim", soft_wrap=True)
     _models(report, console)
     _verdict(report, console)
     for name in ("report.html", "report.md", "report.json", "report.sarif"):

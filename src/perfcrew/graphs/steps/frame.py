@@ -11,6 +11,7 @@ from perfcrew.core.metrics import METRICS
 from perfcrew.core.project import Project, Workload
 from perfcrew.core.targets import Profile
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps.capacity import ASSUMED_EACH_S
 from perfcrew.instruments.environment import measure_environment
 from perfcrew.target.clone import dropper
 from perfcrew.target.config import FILE
@@ -60,13 +61,25 @@ def _framed(context: Context, project: Project, metric: str) -> Frame:
 def _assumptions(project: Project, context: Context, metric: str) -> list[str]:
     """What nobody said, and was therefore taken for granted."""
     found = [f"{d.key}: {d.value} ({d.why}, from {d.source})" for d in project.detected if d.key not in _PLAIN]
-    if project.workload.peak_rps is None:
-        found.append("the expected peak is not given: half of the measured capacity is taken for it")
+    found += peak_assumptions(project.workload, context.settings.profile)
     found += _shares(project.workload)
     if context.config.frame.primary_metric is None:
         found.append(f"the primary metric is not given: it is {metric}, that of the profile's first target")
     found.append(f"the targets are those of the profile {context.settings.profile.name}")
     return found
+
+
+def peak_assumptions(workload: Workload, profile: Profile) -> list[str]:
+    """Where the expected peak is from, unless it is given."""
+    if workload.peak_rps:
+        return []
+    users, of = (workload.users, "") if workload.users else (profile.users, f" of the profile {profile.name}")
+    half = "half of the measured capacity is taken for it"
+    if not users:
+        return [f"the expected peak is not given: {half}"]
+    each = f"{workload.request_every_s or ASSUMED_EACH_S:g} s" + ("" if workload.request_every_s else ", as assumed")
+    by = f"the expected peak is that of {users} users{of}, each with a request every {each}"
+    return [f"{by}; where only a part of the endpoints is reviewed, {half}"]
 
 
 def _shares(workload: Workload) -> list[str]:
