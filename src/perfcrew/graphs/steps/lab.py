@@ -259,16 +259,16 @@ class Lab:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
         aims = {endpoint or APPLICATION: fix.metrics}
         found = await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
-        plan = next((p for p in self.context.plans if p.endpoint.key == endpoint), None)
-        if not fix.settles_requests or plan is None:
-            return found
-        return counted.beside(found, {plan.endpoint.key: (await self._grown(plan, fix.settles_requests),)})
+        return counted.beside(found, await self._grown(self.best, self.change, {endpoint or "": fix.settles_requests}))
 
-    async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
+    async def against_base(
+        self, aims: Mapping[str, tuple[str, ...]], settles: Mapping[str, int], rules: Rules
+    ) -> list[Comparison]:
         """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
             keys = frozenset(p.endpoint.key for p in self.context.plans)
-            return await self._compare(base, self.best, keys, aims, rules)
+            found = await self._compare(base, self.best, keys, aims, rules)
+            return counted.beside(found, await self._grown(base, self.best, settles))
 
     async def _compare(
         self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
@@ -306,11 +306,15 @@ class Lab:
                 read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
-    async def _grown(self, plan: Plan, settles_requests: int) -> Effect:
-        """What requests leave behind on both sides, once what the change bounds is full."""
+    async def _grown(self, a: Tree, b: Tree, settles: Mapping[str, int]) -> dict[str, tuple[Effect, ...]]:
+        """What requests leave behind on both sides, by endpoint, once what a change bounds is full: after so many."""
+        wanted = [(p, settles[p.endpoint.key]) for p in self.context.plans if settles.get(p.endpoint.key)]
+        return {plan.endpoint.key: (await self._grown_by(a, b, plan, settled),) for plan, settled in wanted}
+
+    async def _grown_by(self, a: Tree, b: Tree, plan: Plan, settles_requests: int) -> Effect:
         self.context.progress(STAGE).note(f"filling what has a bound now: {settles_requests} requests to both")
         read: list[list[Reading]] = []
-        for name, tree in (("grown-a", self.best), ("grown-b", self.change)):
+        for name, tree in (("grown-a", a), ("grown-b", b)):
             async with self._started(name, tree, counted.HEAP) as instance:
                 read.append(await counted.growths(instance, plan, settles_requests, self.drivers[0]))
         return counted.grown(read[0], read[1])
