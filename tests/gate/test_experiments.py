@@ -227,6 +227,25 @@ def test_the_documents_say_nothing_of_what_was_kept_where_nothing_was(ledger: Le
         assert "what was kept" not in text.lower()
 
 
+def test_what_does_not_hold_as_a_whole_meets_no_target(ledger: Ledger) -> None:
+    put = tried(ledger, *GOOD, TAIL, together=False)
+    assert isinstance(put.body, Outcome)
+    whole = Kept(
+        base_commit="f00",
+        head_commit="f01",
+        branch="",
+        outcomes=(put.id,),
+        comparisons=put.body.comparisons,
+        whole=False,
+        why="a regression of cpu",
+    )
+    ledger.put(RUN, "kept", whole, METHOD, "application", {"patch": b""})
+    report = compose(ledger, RUN)
+    assert {t.kept for t in report.targets} == {None}
+    assert "With what was kept" not in html.render(report) + markdown.render(report)
+    assert "targets" not in refused(ledger)
+
+
 def _edited(kept: KeptTarget, **changes: Any) -> KeptTarget:
     return kept.model_copy(update=changes)
 

@@ -139,7 +139,7 @@ class JudgedTarget(Noun):
     """The measured value, and whether its interval reaches over the bound."""
     bound: Prose
     kept: KeptTarget | None = None
-    """The same with all that was kept; None where nothing was."""
+    """The same with all that was kept; None where nothing was, or it does not hold as a whole."""
 
 
 class Step(Noun):

@@ -111,7 +111,7 @@ def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
 
 def _misjudged_again(judged: JudgedTarget, held: Held) -> Iterator[str]:
     """With what was kept, by the comparison of it with the base."""
-    kept, whole = judged.kept, [e.body for e in held.of("kept") if isinstance(e.body, Kept)]
+    kept, whole = judged.kept, [e.body for e in held.of("kept") if isinstance(e.body, Kept) and e.body.whole]
     if kept is None or not whole:
         if (kept is None) == bool(whole):
             yield "is not judged with what was kept" if whole else "is judged with what was kept, and nothing was"

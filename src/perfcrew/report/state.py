@@ -147,9 +147,9 @@ def _judged(item: Evidence, path: str, target: Target, bound: Prose) -> JudgedTa
 
 
 def _again(book: Book, judged: JudgedTarget) -> JudgedTarget:
-    """With all that was kept, by the comparison with the base."""
+    """With all that was kept, by the comparison with the base; as it is where nothing was, or it does not hold."""
     kept = book.first("kept")
-    if kept is None or not isinstance(kept.body, Kept):
+    if kept is None or not isinstance(kept.body, Kept) or not kept.body.whole:
         return judged
     compared = [e for e in map(book.get, kept.body.comparisons) if e is not None]
     at = with_kept(compared, judged.target, judged.subject)
