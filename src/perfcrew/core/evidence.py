@@ -69,6 +69,10 @@ class Frame(Noun):
     project: Project
     profile: Profile
     primary_metric: str
+    context: str = ""
+    """The user's words on what it is for; empty where nothing was said."""
+    constraints: tuple[str, ...] = ()
+    """What must hold, in the user's words."""
     scope: Literal["all", "changed", "endpoint"]
     base: str | None = None
     assumptions: tuple[str, ...] = ()
@@ -566,6 +570,33 @@ class TtlPoint(Noun):
     peak_bytes: int
 
 
+class Peak(Noun):
+    """The load that the application is expected to bear, where that is from, and what its mix could reach."""
+
+    kind: Literal["peak"] = "peak"
+    expected_per_s: float
+    source: Literal["given", "users", "profile", "capacity"]
+    """As the user gave it; by the users, the user's or the profile's; or a part of the capacity."""
+    users: int | None = None
+    each_s: float | None = None
+    """From one request of a user to the next."""
+    each_assumed: bool = False
+    """Whether nobody said how often users ask."""
+    capacity_per_s: float | None = None
+    """By the throughput of each endpoint alone and its share; None where it was not measured."""
+    headroom_ratio: float | None = None
+    """Capacity over the expected peak."""
+    whole: bool
+    """Whether the mix is of all endpoints, and not of those alone that a review was about."""
+    left_out: tuple[float, ...] = ()
+    """Steps that were not asked for, since they are far beyond the capacity."""
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the rate rests on what nobody said."""
+        return self.source in ("profile", "capacity") or self.each_assumed
+
+
 class TtlCurve(Noun):
     """Hit ratio and staleness of one group of reads against their time to live, predicted from the workload's mix."""
 
@@ -581,7 +612,7 @@ class TtlCurve(Noun):
     rate_per_s: float | None = None
     """Of all requests together."""
     assumed_rate: bool = False
-    """Whether nobody named a peak, and the rate is a part of the capacity as measured."""
+    """Whether nobody named the peak: it is the profile's users', or a part of the capacity as measured."""
     deletes: bool = False
     """Whether the application deletes what it wrote before: then the model does."""
     target_share: float
@@ -701,6 +732,7 @@ Body = Annotated[
     | CacheServer
     | TtlCurve
     | OutOfReach
+    | Peak
     | Log
     | Failure
     | NotMeasured

@@ -211,6 +211,7 @@ def _question(context: Context, card: Card, seen: Sequence[Finding]) -> Prompt:
         seen,
         [p.endpoint.key for p in costly],
         context.root,
+        context.frame,
     )
 
 

@@ -139,7 +139,7 @@ def ttl_advice(scene: Scene, group: str) -> Advice:
 def _assumed(body: TtlCurve) -> str:
     if body.rate_per_s is None or not body.assumed_rate:
         return ""
-    return "It takes {rate}, a part of the capacity as measured: `peak_rps` was not given."
+    return "It takes {rate}, which is an assumption: `peak_rps` was not given."
 
 
 def _aged(body: TtlCurve, known: bool) -> str:
