@@ -1,5 +1,7 @@
 """What a request sends, counted on both sides: statements, rows, cache round trips, calls. Exact where a clock is not.
 
+So is what who has the answer already is sent again, where a change is meant to spare that.
+
 Counted apart from the timed pairs, on an instance of each side with the probe, since the probe costs time.
 """
 
@@ -16,6 +18,7 @@ from perfcrew.experiment.engine import Pair, Reading, Watched, effect_of
 from perfcrew.instruments.life import median_counts
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.memory import fill, growth
+from perfcrew.instruments.revisit import count_conditional_bytes
 from perfcrew.instruments.traces import Sends, run_traced
 
 PARTS = ("spans",)
@@ -30,6 +33,7 @@ _FIELDS = {
     "http.calls": "http_count",
     "model.calls": "model_count",
 }
+RESENT = Watched("conditional.bytes", METRICS["conditional.bytes"].unit, "guard", exact=True)
 _GROWTH = Watched("heap.growth", METRICS["heap.growth"].unit, "guard", exact=True)
 _WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in _FIELDS)
 
@@ -55,6 +59,12 @@ async def count(instance: Probed, plan: Plan) -> list[Reading]:
     return [Reading({name: float(getattr(counts, field)) for name, field in _FIELDS.items()}) for counts in each]
 
 
+async def revisits(instance: Probed, plan: Plan) -> list[Reading]:
+    """What a client is sent that has the answer already, several times; none where that can't be asked."""
+    each = [await count_conditional_bytes(instance.client, plan) for _ in range(_REPEATS)]
+    return [Reading({RESENT.name: sent_bytes}) for sent_bytes in each if sent_bytes is not None]
+
+
 async def growths(instance: Probed, plan: Plan, settles_requests: int, driver: Driver) -> list[Reading]:
     """Live objects that a request leaves behind once all that has a bound is full, in three rounds of requests."""
     assert instance.probe_dir is not None
@@ -68,6 +78,12 @@ async def growths(instance: Probed, plan: Plan, settles_requests: int, driver: D
 def grown(a: Sequence[Reading], b: Sequence[Reading]) -> Effect:
     """The effect on what requests leave behind."""
     return effect_of(_GROWTH, [Pair(one, other) for one, other in zip(a, b, strict=True)], None, refused="")
+
+
+def resent(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
+    """The effect on what is sent again; nothing where a side could not be asked."""
+    pairs = [Pair(one, other) for one, other in zip(a, b, strict=False)]
+    return (effect_of(RESENT, pairs, None, refused=""),) if pairs else ()
 
 
 def effects(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
