@@ -33,9 +33,9 @@ _FIELDS = {
     "http.calls": "http_count",
     "model.calls": "model_count",
 }
-RESENT = Watched("conditional.bytes", METRICS["conditional.bytes"].unit, "guard", exact=True)
+RESENT = "conditional.bytes"
 _GROWTH = Watched("heap.growth", METRICS["heap.growth"].unit, "guard", exact=True)
-_WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in _FIELDS)
+_WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in (*_FIELDS, RESENT))
 
 
 class Probed(Protocol):
@@ -49,20 +49,21 @@ class Probed(Protocol):
     def aim(self) -> Aim: ...
 
 
-async def count(instance: Probed, plan: Plan) -> list[Reading]:
-    """A reading for each warm repeat of the plan's requests; none where the probe saw nothing."""
+async def count(instance: Probed, plan: Plan, aims: Sequence[str] = ()) -> list[Reading]:
+    """A reading for each warm repeat of the plan's requests; of the probe nothing where it saw nothing.
+
+    What is sent again to who has it already is asked where a change aims at it.
+    """
     assert instance.probe_dir is not None
     run = await run_traced(instance.client, plan, instance.probe_dir, repeats=_REPEATS)
-    if not run.body.instrumented:
-        return []
-    each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
-    return [Reading({name: float(getattr(counts, field)) for name, field in _FIELDS.items()}) for counts in each]
-
-
-async def revisits(instance: Probed, plan: Plan) -> list[Reading]:
-    """What a client is sent that has the answer already, several times; none where that can't be asked."""
-    each = [await count_conditional_bytes(instance.client, plan) for _ in range(_REPEATS)]
-    return [Reading({RESENT.name: sent_bytes}) for sent_bytes in each if sent_bytes is not None]
+    told: list[dict[str, float]] = [{} for _ in range(_REPEATS)]
+    if run.body.instrumented:
+        each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
+        told = [{name: float(getattr(counts, field)) for name, field in _FIELDS.items()} for counts in each]
+    for values in told if RESENT in aims else []:
+        sent_bytes = await count_conditional_bytes(instance.client, plan)
+        values |= {} if sent_bytes is None else {RESENT: sent_bytes}
+    return [Reading(values) for values in told if values]
 
 
 async def growths(instance: Probed, plan: Plan, settles_requests: int, driver: Driver) -> list[Reading]:
@@ -80,16 +81,10 @@ def grown(a: Sequence[Reading], b: Sequence[Reading]) -> Effect:
     return effect_of(_GROWTH, [Pair(one, other) for one, other in zip(a, b, strict=True)], None, refused="")
 
 
-def resent(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
-    """The effect on what is sent again; nothing where a side could not be asked."""
-    pairs = [Pair(one, other) for one, other in zip(a, b, strict=False)]
-    return (effect_of(RESENT, pairs, None, refused=""),) if pairs else ()
-
-
 def effects(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
     """The effects on whatever was counted at all. Counts that vary and overlap get no verdict."""
     pairs = [Pair(one, other) for one, other in zip(a, b, strict=False)]
-    seen = [w for w in _WATCHED if any(side.values[w.name] for pair in pairs for side in (pair.a, pair.b))]
+    seen = [w for w in _WATCHED if any(side.values.get(w.name) for pair in pairs for side in (pair.a, pair.b))]
     return tuple(effect_of(watched, pairs, None, refused="") for watched in seen)
 
 

@@ -295,18 +295,14 @@ class Lab:
         return counted.beside(found, await self._counted(a, b, aims))
 
     async def _counted(self, a: Tree, b: Tree, aims: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Effect, ...]]:
-        """What each endpoint sends, with the probe in both; and sends again to who has it, where a change aims at that."""
+        """What each endpoint sends, with the probe in an instance of both."""
         self.context.progress(STAGE).note("counting what the endpoints send")
-        again = {key for key, names in aims.items() if counted.RESENT.name in names}
-        sent: list[dict[str, list[Reading]]] = []
-        resent: list[dict[str, list[Reading]]] = []
+        read: list[dict[str, list[Reading]]] = []
         for name, tree in (("counted-a", a), ("counted-b", b)):
             async with self._started(name, tree, counted.PARTS) as instance:
                 plans = {p.endpoint.key: p for p in self.context.plans}
-                sent.append({key: await counted.count(instance, plan) for key, plan in plans.items()})
-                resent.append({key: await counted.revisits(instance, plans[key]) for key in again & plans.keys()})
-        found = {key: counted.effects(sent[0][key], sent[1][key]) for key in sent[0]}
-        return found | {key: (*found[key], *counted.resent(resent[0][key], resent[1][key])) for key in resent[0]}
+                read.append({key: await counted.count(instance, p, aims.get(key, ())) for key, p in plans.items()})
+        return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
     async def _grown(self, plan: Plan, settles_requests: int) -> Effect:
         """What requests leave behind on both sides, once what the change bounds is full."""
