@@ -30,11 +30,11 @@ async def measure_revisit(client: Client, request: Request, first: Answer) -> Re
     visits = _Visits(client, request, first)
     await visits.again()
     if visits.same and (known := conditions(first.headers)):
-        await visits.in_turn(asking(request, known))
+        await visits.in_turn(by_who_knows(request, known))
     return visits.told() if visits.full else None
 
 
-def asking(request: Request, known: dict[str, str]) -> Request:
+def by_who_knows(request: Request, known: dict[str, str]) -> Request:
     """The request of a client that kept an answer."""
     return request.model_copy(update={"headers": {**request.headers, **known}})
 
@@ -108,7 +108,7 @@ async def count_conditional_bytes(client: Sends, plan: Plan) -> float | None:
     for request in plan.requests:
         answer = await client.send(request)
         if answer.status == 200 and (known := conditions(answer.headers)):
-            answer = await client.send(asking(request, known))
+            answer = await client.send(by_who_knows(request, known))
         if answer.error is not None:
             return None
         sent_bytes += answer.sent_bytes
