@@ -35,4 +35,4 @@ def _draft(case: Case) -> Draft:
         reason = _BY_HAND.get(framework, f"no middleware for it is known for {framework}")
         raise Unwritable(reason)
     files = middleware.in_list(case, _MIDDLEWARE, _ABOVE)
-    return Draft("ConditionalGetMiddleware", "Answer who has the answer already with 304", files)
+    return Draft("ConditionalGetMiddleware", "Answer conditional requests", files)
