@@ -186,7 +186,8 @@ async def test_it_takes_no_longer_than_a_few_requests(client: Client) -> None:
 async def test_the_bytes_are_counted(client: Client) -> None:
     for path, sent_bytes in {"/plain": len(BODY), "/ignored": len(BODY), "/tagged": 0, "/dated": 0}.items():
         assert await count_conditional_bytes(client, await plan(client, path)) == sent_bytes
-    assert await count_conditional_bytes(client, await plan(client, "/tagged", "POST")) is None
+    for path, method in (("/tagged", "POST"), ("/refuses", "GET"), ("/gone", "GET"), ("/moved", "GET")):
+        assert await count_conditional_bytes(client, await plan(client, path, method)) is None
 
 
 async def test_a_target_that_is_gone_is_told_and_not_waited_for(url: str) -> None:

@@ -100,7 +100,7 @@ def _age_s(headers: dict[str, str]) -> float | None:
 async def count_conditional_bytes(client: Sends, plan: Plan) -> float | None:
     """What a client is sent, a request, that asks again for what it has; all of it where it has nothing to ask by.
 
-    None where it is no GET, or one is not answered.
+    None where it is no GET, or a request is not answered, or by neither the whole nor a 304.
     """
     if plan.endpoint.method != "GET" or not plan.requests:
         return None
@@ -109,7 +109,7 @@ async def count_conditional_bytes(client: Sends, plan: Plan) -> float | None:
         answer = await client.send(request)
         if answer.status == 200 and (known := conditions(answer.headers)):
             answer = await client.send(by_who_knows(request, known))
-        if answer.error is not None:
+        if answer.error is not None or answer.status not in (200, 304):
             return None
         sent_bytes += answer.sent_bytes
     return sent_bytes / len(plan.requests)
