@@ -59,6 +59,7 @@ SAME = effect("cpu", 0.0, "equivalent")
         ("a side died", [compared(BOOKS, verdict=None, refused="exit 9")], "discard", "exit 9"),
         ("no gain", [compared(BOOKS, effect("latency", 0.0, "equivalent"))], "iterate", "did not improve: equivalent"),
         ("not certain", [compared(BOOKS, effect("latency", -0.1, "inconclusive"))], "iterate", "inconclusive, -10.0 %"),
+        ("another endpoint's", [compared("GET /tags", FASTER)], "iterate", "not measured"),
         ("another metric", [compared(BOOKS, effect("cpu", -0.4, "improved"))], "iterate", "not measured"),
         ("worse elsewhere", [compared(BOOKS, FASTER), compared("GET /tags", effect("latency", 0.3, "regressed"))],
          "discard", "latency of GET /tags +30.0 %"),
@@ -100,11 +101,14 @@ def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
         ("as exactly as it is told", [started(-0.4), first(815.0)], "", "the first request of GET /duty pays"),
         ("more than the start saved", [started(-0.4), first(850.0)], "a regression of latency.cold of GET /duty", ""),
         ("the start saved nothing", [started(0.0, "equivalent"), first(50.0)], "a regression of latency.cold", ""),
-        ("not certain", [compared(BOOKS, SAME, verdict="inconclusive")], "", "not certain within the time: GET /books"),
+        ("not certain", [compared(BOOKS, FASTER, verdict="inconclusive")], "", "not certain within the time: GET /b"),
+        ("no gain is left", [compared(BOOKS, SAME)], "nothing that was aimed at improved as a whole", ""),
+        ("the gain of another", [compared("GET /tags", FASTER)], "nothing that was aimed at improved", ""),
     ],
 )
 def test_all_that_was_kept_holds_only_where_a_verdict_says_so(
     name: str, found: list[Comparison], against: str, seen: str
 ) -> None:
-    assert against_whole(found).startswith(against) and bool(against_whole(found)) == bool(against)
+    said = against_whole(found, {BOOKS: ("latency",), "application": ("startup",)})
+    assert said.startswith(against) and bool(said) == bool(against)
     assert against or seen in seen_of_whole(found)

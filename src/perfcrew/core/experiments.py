@@ -49,6 +49,8 @@ class Trial(Noun):
     settings: dict[str, str] = {}
     ttl_s: float = 0.0
     """How old answers may be by it, at most; 0 where it keeps none."""
+    settles_requests: int = 0
+    """After so many requests what it bounds is full; 0 where it bounds nothing."""
     trade_offs: tuple[str, ...] = ()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from perfcrew.core.comparison import Comparison, Effect, moved_from_start
 from perfcrew.core.experiments import Decision
+from perfcrew.experiment.servers import APPLICATION
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,18 @@ def _moved(comparison: Comparison, effect: Effect) -> str:
     return f"the first request of {comparison.subject} pays what the start no longer does ({change(effect)})"
 
 
-def against_whole(found: Sequence[Comparison]) -> str:
-    """Why all that was kept does not hold as a whole, empty where it does."""
+def against_whole(found: Sequence[Comparison], aims: Mapping[str, Sequence[str]]) -> str:
+    """Why all that was kept does not hold as a whole, empty where it does. `aims`: by subject, the metrics aimed at."""
     refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
     if refused or not found:
         return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)]
     worse = [f"{e.metric} of {c.subject}" for c, e in regressed if not moved_from_start(found, e)]
-    return f"a regression of {', '.join(worse[:4])}" if worse else ""
+    if worse:
+        return f"a regression of {', '.join(worse[:4])}"
+    aimed = [aimed_at(found, subject, metric) for subject, metrics in aims.items() for metric in metrics]
+    gained = any(e is not None and e.verdict == "improved" for e in aimed)
+    return "" if gained else "nothing that was aimed at improved as a whole"
 
 
 def seen_of_whole(found: Sequence[Comparison]) -> str:
@@ -71,9 +76,9 @@ def seen_of_whole(found: Sequence[Comparison]) -> str:
 
 
 def aimed_at(found: Sequence[Comparison], endpoint: str, metric: str) -> Effect | None:
-    """The effect on the metric aimed at: of the endpoint, or of the application as a whole."""
-    of_endpoint = [e for c in found if c.subject == endpoint for e in c.effects if e.metric == metric]
-    return next(iter([*of_endpoint, *(e for c in found for e in c.effects if e.metric == metric)]), None)
+    """The effect on the metric aimed at: of the endpoint, or else of the application as a whole."""
+    effects = (c.effect(metric) for subject in (endpoint, APPLICATION) for c in found if c.subject == subject)
+    return next((e for e in effects if e is not None), None)
 
 
 def change(effect: Effect | None) -> str:

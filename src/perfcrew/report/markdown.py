@@ -20,6 +20,8 @@ LINES = 700
 _RESERVED = 30
 """Lines that are kept free for the verdict, which is written last."""
 _ROWS = 40
+_NAMED = 2
+"""Endpoints of those that share a reason that are named."""
 _WAYS = 12
 _STATE = (*LATENCY, "throughput", "cpu", "rss_peak", "rss_average", "statements", "rows", "trips", "bytes")
 
@@ -89,6 +91,7 @@ def _state(report: Report) -> list[str]:
         "## State of the System",
         "",
         "Warm figures with their 95 % intervals, slowest endpoint first; cold is the first request after a start. "
+        "RSS is that of the whole target, which answered other endpoints before. "
         "Statements, rows, round trips and bytes are counted in traced requests, apart from the timed ones.",
         "",
         f"Start-up: {inline(report.startup.value)}" + _between(report.startup),
@@ -99,9 +102,18 @@ def _state(report: Report) -> list[str]:
 
 
 def _refusals(report: Report) -> list[str]:
-    refused = [(row.endpoint, cell) for row in report.state for cell in row.readings if cell.refused]
-    said = [f"- {column(cell.column).heading} of `{key}`: {_quoted(cell.refused)}" for key, cell in refused]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in report.state:
+        for cell in row.readings:
+            if cell.refused:
+                alike.setdefault((column(cell.column).heading, _quoted(cell.refused)), []).append(f"`{row.endpoint}`")
+    said = [f"- {heading} of {_some(keys)}: {why}" for (heading, why), keys in alike.items()]
     return ["Refused, since too few samples allow them:", "", *bounded(said, 8), ""] if said else []
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more endpoints" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more
 
 
 def _cell(cell: Reading) -> str:

@@ -11,7 +11,7 @@ from perfcrew.core.errors import PerfcrewError
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.crew.cards import Experiments
-from perfcrew.experiment.apply import message, publish, save_patch
+from perfcrew.experiment.apply import diff, message, publish, save_patch
 from perfcrew.experiment.engine import STRETCH, TWICE, Rules
 from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_whole
 from perfcrew.graphs import scenes
@@ -159,6 +159,7 @@ def _written_down(
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
         ttl_s=change.ttl_s if change else 0.0,
+        settles_requests=change.settles_requests if change else 0,
         trade_offs=change.trade_offs if change else (),
     )
     blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}
@@ -201,19 +202,23 @@ def _compared(context: Context, slot: str, comparison: Comparison) -> str:
 
 async def _together(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
     """Gains don't add up: all that was kept is measured against the base once more, as a whole."""
-    stacked = kept(context)
+    stacked, file = kept(context), context.out / "optimize.patch"
+    file.unlink(missing_ok=True)  # a folder may hold that of an earlier run
     if not stacked:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = _rules(policy, policy.trial_s * 2, until)
     aims: dict[str, tuple[str, ...]] = {}
+    settles: dict[str, int] = {}
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
-    found = await lab.against_base(aims, rules)
-    against = against_whole(found)
+        settles[trial.endpoint] = max(settles.get(trial.endpoint, 0), trial.settles_requests)
+    found = await lab.against_base(aims, settles, rules)
+    against = against_whole(found, aims)
     branch = "" if against else f"perfcrew/{context.run}"
-    patch = save_patch(lab.best.worktree, lab.base_commit, context.out / "optimize.patch")
-    if branch:  # what does not hold as a whole does not come into the user's repository
+    patch = diff(lab.best.worktree, lab.base_commit)
+    if branch:  # what does not hold as a whole does not come to the user, neither as a branch nor as a file
+        save_patch(patch, file)
         publish(context.root, lab.best.worktree, branch, context.registry)
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
     body = Kept(

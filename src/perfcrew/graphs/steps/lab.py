@@ -216,8 +216,7 @@ class Lab:
                 alone, _ = await let_in_nowhere(base, plans), await let_in_nowhere(change, plans)
                 if alone:
                     return [TrialStep(name="answers", passed=False, said=alone)]
-            declared_s = min(max(fix.ttl_s, self._old_s), _LONGEST_TTL_S)
-            same = await compare_all(base, change, plans, mask, Wanted(declared_s=declared_s))
+            same = await compare_all(base, change, plans, mask, Wanted(declared_s=self.declared_s(fix)))
         against = same.against(endpoint, exact=fix.exact)
         footprint = [r for r in against if r in same.footprint.refusals]
         others = _said([r for r in against if r not in footprint]) or same.unseen(endpoint)
@@ -225,6 +224,10 @@ class Lab:
             TrialStep(name="answers", passed=not others, said=others or same.told(exact=fix.exact)),
             TrialStep(name="footprint", passed=not footprint, said=_said(footprint) or same.left()),
         ]
+
+    def declared_s(self, fix: Fix) -> float:
+        """How old an answer of either side may be: by this change, and by all that were kept before it."""
+        return min(max(fix.ttl_s, self._old_s), _LONGEST_TTL_S)
 
     async def _learned(self, plans: tuple[Plan, ...]) -> Mask:
         if self._mask is None:
@@ -256,16 +259,16 @@ class Lab:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
         aims = {endpoint or APPLICATION: fix.metrics}
         found = await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
-        plan = next((p for p in self.context.plans if p.endpoint.key == endpoint), None)
-        if not fix.settles_requests or plan is None:
-            return found
-        return counted.beside(found, {plan.endpoint.key: (await self._grown(plan, fix.settles_requests),)})
+        return counted.beside(found, await self._grown(self.best, self.change, {endpoint or "": fix.settles_requests}))
 
-    async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
+    async def against_base(
+        self, aims: Mapping[str, tuple[str, ...]], settles: Mapping[str, int], rules: Rules
+    ) -> list[Comparison]:
         """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
             keys = frozenset(p.endpoint.key for p in self.context.plans)
-            return await self._compare(base, self.best, keys, aims, rules)
+            found = await self._compare(base, self.best, keys, aims, rules)
+            return counted.beside(found, await self._grown(base, self.best, settles))
 
     async def _compare(
         self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
@@ -304,11 +307,15 @@ class Lab:
                 read.append({key: await counted.count(instance, p, aims.get(key, ())) for key, p in plans.items()})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
-    async def _grown(self, plan: Plan, settles_requests: int) -> Effect:
-        """What requests leave behind on both sides, once what the change bounds is full."""
+    async def _grown(self, a: Tree, b: Tree, settles: Mapping[str, int]) -> dict[str, tuple[Effect, ...]]:
+        """What requests leave behind on both sides, by endpoint, once what a change bounds is full: after so many."""
+        wanted = [(p, settles[p.endpoint.key]) for p in self.context.plans if settles.get(p.endpoint.key)]
+        return {plan.endpoint.key: (await self._grown_by(a, b, plan, settled),) for plan, settled in wanted}
+
+    async def _grown_by(self, a: Tree, b: Tree, plan: Plan, settles_requests: int) -> Effect:
         self.context.progress(STAGE).note(f"filling what has a bound now: {settles_requests} requests to both")
         read: list[list[Reading]] = []
-        for name, tree in (("grown-a", self.best), ("grown-b", self.change)):
+        for name, tree in (("grown-a", a), ("grown-b", b)):
             async with self._started(name, tree, counted.HEAP) as instance:
                 read.append(await counted.growths(instance, plan, settles_requests, self.drivers[0]))
         return counted.grown(read[0], read[1])
