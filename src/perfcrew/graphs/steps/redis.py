@@ -34,7 +34,9 @@ async def redis(context: Context) -> None:
     application, project = scenes.application(context.ledger, context.run), context.project
     rate = project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    record = Record(project.workload.shares, rate, assumed=project.workload.peak_rps is None)
+    asked = project.workload
+    logged = bool(asked.access_log or asked.har)
+    record = Record(asked.shares, rate, assumed=asked.peak_rps is None, synthetic=not logged)
     curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
