@@ -4,8 +4,8 @@
 BIN := .venv/bin
 
 help:
-	@echo "make demo    set up, then review the bundled application (no key, no server, no question)"
-	@echo "make demo-fix  the same, then try each fix alone and keep what is proven (an hour or more)"
+	@echo "make demo    set up, review the bundled application, try two fixes on a copy (no key, no server, no question)"
+	@echo "make demo-fix  set up, then try each fix alone and keep what is proven (an hour or more)"
 	@echo "make demo-llm  set up, then the whole path with a language model that is a script (ARGS=--dies-half-way: it dies)"
 	@echo "make test    set up, then run the tests, lint, types and the import contract"
 	@echo "make check   lint, format, types, import contract"

@@ -8,7 +8,9 @@ import pytest
 
 from perfcrew import settings
 from perfcrew.core.errors import UsageError
+from perfcrew.core.evidence import Frame
 from perfcrew.core.findings import Finding
+from perfcrew.core.project import Project
 from perfcrew.core.prose import Prose
 from perfcrew.core.web import Place
 from perfcrew.crew import cards, prompts
@@ -133,3 +135,27 @@ def _with(**budget: int) -> str:
     card = cards.card("database")
     poor = card.model_copy(update={"budget": card.budget.model_copy(update=budget)})
     return prompts.question(poor, settings.profile("web-api"), [], list(LEDGER.values()), [], ["GET /books"]).question
+
+
+def framed(context: str = "", constraints: tuple[str, ...] = (), name: str = "database") -> str:
+    project = Project(root=Path(), name="x", framework="flask", python=Path(), workdir=Path(), start=("x",))
+    profile = settings.profile("web-api")
+    frame = Frame(
+        project=project, profile=profile, primary_metric="cpu", scope="all", context=context, constraints=constraints
+    )
+    return prompts.question(cards.card(name), profile, [], list(LEDGER.values()), [], [], None, frame).question
+
+
+@pytest.mark.parametrize("name", ["database", "reviewer"])
+def test_what_it_is_for_is_told_as_data(name: str) -> None:
+    text = framed("Editors wait.", ("no new service",), name)
+    assert "<data>\nEditors wait.\n</data>" in text
+    assert "- must hold: <data>no new service</data>" in text
+    assert "the primary metric is <data>cpu</data>" in text
+    assert framed(HOSTILE, (HOSTILE,), name).count("</data>") == text.count("</data>")
+
+
+def test_where_nobody_said_what_it_is_for_nothing_is_told() -> None:
+    assert "What the user says" not in framed()
+    assert "must hold" in framed(constraints=("no new service",))
+    assert framed(constraints=("x",)).count("<data>\n") == framed().count("<data>\n"), "no empty context"

@@ -59,6 +59,7 @@ SAME = effect("cpu", 0.0, "equivalent")
         ("a side died", [compared(BOOKS, verdict=None, refused="exit 9")], "discard", "exit 9"),
         ("no gain", [compared(BOOKS, effect("latency", 0.0, "equivalent"))], "iterate", "did not improve: equivalent"),
         ("not certain", [compared(BOOKS, effect("latency", -0.1, "inconclusive"))], "iterate", "inconclusive, -10.0 %"),
+        ("another endpoint's", [compared("GET /tags", FASTER)], "iterate", "not measured"),
         ("another metric", [compared(BOOKS, effect("cpu", -0.4, "improved"))], "iterate", "not measured"),
         ("worse elsewhere", [compared(BOOKS, FASTER), compared("GET /tags", effect("latency", 0.3, "regressed"))],
          "discard", "latency of GET /tags +30.0 %"),
@@ -77,6 +78,42 @@ SAME = effect("cpu", 0.0, "equivalent")
 def test_what_the_measurements_come_to(name: str, found: list[Comparison], decision: str, why: str) -> None:
     ruled = ruling(found, BOOKS, "latency")
     assert ruled.decision == decision and why in ruled.why, ruled
+
+
+TRIPS = Effect.model_validate({
+    "metric": "cache.round_trips", "unit": "count/request", "direction": "lower", "role": "guard",
+    "exact": True, "verdict": "regressed", "a": 0.0, "b": 2.0, "pairs_count": 3,
+    "a_samples": [0.0] * 3, "b_samples": [2.0] * 3,
+})  # fmt: skip
+PRICE = ("cache.round_trips",)
+AIMS = {BOOKS: ("latency",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "pays", "decision", "why"),
+    [
+        ("its price", [compared(BOOKS, FASTER, TRIPS)], PRICE, "keep", "cache.round_trips of GET /books (0 → 2)"),
+        ("nothing was said", [compared(BOOKS, FASTER, TRIPS)], (), "discard", "cache.round_trips of GET /books"),
+        ("another count was said", [compared(BOOKS, FASTER, TRIPS)], ("db.rows",), "discard", "cache.round_trips"),
+        ("elsewhere", [compared(BOOKS, FASTER), compared("GET /tags", TRIPS)], PRICE, "discard", "of GET /tags"),
+        ("for nothing", [compared(BOOKS, SAME, TRIPS)], PRICE, "iterate", "not measured"),
+        ("more than its price", [compared(BOOKS, FASTER, TRIPS, more_work(5.0))], PRICE, "discard", "cpu of GET"),
+        ("a time is no price", [compared(BOOKS, FASTER, more_work(5.0))], ("cpu",), "discard", "cpu of GET /books"),
+    ],
+)  # fmt: skip
+def test_what_a_change_said_to_pay_with_is_told_and_no_regression(
+    name: str, found: list[Comparison], pays: tuple[str, ...], decision: str, why: str
+) -> None:
+    ruled = ruling(found, BOOKS, "latency", pays)
+    assert ruled.decision == decision and why in ruled.why, ruled
+    assert any("pays with" in traded for traded in ruled.trade_offs) == (name == "its price")
+
+
+def test_as_a_whole_each_endpoint_pays_what_its_own_changes_said() -> None:
+    found = [compared(BOOKS, FASTER, TRIPS), compared("GET /tags", FASTER)]
+    assert against_whole(found, AIMS, {BOOKS: PRICE}) == "" and "pays with" in seen_of_whole(found, {BOOKS: PRICE})
+    for pays in ({}, {"GET /tags": PRICE}, {BOOKS: ("db.rows",)}):
+        assert against_whole(found, AIMS, pays) == "a regression of cache.round_trips of GET /books"
 
 
 def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
@@ -100,11 +137,14 @@ def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
         ("as exactly as it is told", [started(-0.4), first(815.0)], "", "the first request of GET /duty pays"),
         ("more than the start saved", [started(-0.4), first(850.0)], "a regression of latency.cold of GET /duty", ""),
         ("the start saved nothing", [started(0.0, "equivalent"), first(50.0)], "a regression of latency.cold", ""),
-        ("not certain", [compared(BOOKS, SAME, verdict="inconclusive")], "", "not certain within the time: GET /books"),
+        ("not certain", [compared(BOOKS, FASTER, verdict="inconclusive")], "", "not certain within the time: GET /b"),
+        ("no gain is left", [compared(BOOKS, SAME)], "nothing that was aimed at improved as a whole", ""),
+        ("the gain of another", [compared("GET /tags", FASTER)], "nothing that was aimed at improved", ""),
     ],
 )
 def test_all_that_was_kept_holds_only_where_a_verdict_says_so(
     name: str, found: list[Comparison], against: str, seen: str
 ) -> None:
-    assert against_whole(found).startswith(against) and bool(against_whole(found)) == bool(against)
+    said = against_whole(found, {BOOKS: ("latency",), "application": ("startup",)})
+    assert said.startswith(against) and bool(said) == bool(against)
     assert against or seen in seen_of_whole(found)

@@ -88,3 +88,13 @@ def test_a_cut_list_says_how_many_are_left() -> None:
 
 def test_a_fence_is_not_ended_by_what_it_holds() -> None:
     assert fenced("a\n```\nb")[0] == "````" and fenced("a\n```\nb")[-1] == "````"
+
+
+def test_what_is_refused_for_one_reason_is_told_once(report: Report) -> None:
+    why = Quote(text="21 samples do not carry it", ref=report.assumptions[0].ref)
+    row = report.state[0]
+    refusing = row.readings[0].model_copy(update={"column": "p99", "refused": why})
+    rows = [row.model_copy(update={"endpoint": f"GET /{name}", "readings": (refusing,)}) for name in "abcd"]
+    text = markdown.render(report.model_copy(update={"state": tuple(rows)}))
+    assert "- p99 of `GET /a`, `GET /b` and 2 more endpoints: “21 samples do not carry it”\n" in text
+    assert text.count("21 samples") == 1

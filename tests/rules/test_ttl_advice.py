@@ -34,6 +34,6 @@ def test_a_mix_that_nobody_recorded_is_told() -> None:
 
 
 def test_the_rate_is_told_where_nobody_named_it() -> None:
-    assert "It takes 12 /s, a part of the capacity" in said(rate_per_s=12.0, assumed_rate=True).text.text
+    assert "It takes 12 /s, which is an assumption" in said(rate_per_s=12.0, assumed_rate=True).text.text
     assert "capacity" not in said(rate_per_s=12.0).text.text
     assert "within that record" in said().text.text

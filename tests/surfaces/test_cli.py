@@ -22,6 +22,7 @@ REFUSED = {
     "an unknown command": (["revue"], "invalid choice"),
     "a folder that is not there": (["review", "/nowhere/at/all"], "no folder"),
     "two scopes at once": (["review", "{empty}", "--all", "--base", "main"], "exclude each other"),
+    "what is no finding": (["optimize", "--path", "{empty}", "--all", "DB101-typo"], "'DB101-typo' is no finding"),
     "a project that is none": (["review", "{empty}", "--all"], "perfcrew.toml"),
     "an unknown rule": (["rules", "XX999"], "known rules"),
     "a report that is not there": (["gate", "/nowhere/report.json"], "can't be read"),

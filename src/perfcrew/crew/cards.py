@@ -48,6 +48,8 @@ class Experiments(Noun):
     suite_s: float
     allow: tuple[str, ...] = ()
     """Globs of files that are off limits and may be changed all the same, such as `requirements.txt`."""
+    untested: bool = False
+    """Whether a change may be kept where the project has no tests that could speak against it."""
 
 
 class Policy(Noun):

@@ -130,14 +130,12 @@ def message(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def save_patch(tree: Worktree, base: str, path: Path) -> str:
-    """Write what the branch changes since `base` to a file, whole or not at all; gives it."""
-    patch = diff(tree, base)
+def save_patch(patch: str, path: Path) -> None:
+    """Write it to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     beside.write_bytes(patch.encode("utf-8", "surrogateescape"))
     os.replace(beside, path)
-    return patch
 
 
 def diff(tree: Worktree, base: str, head: str = "HEAD") -> str:

@@ -36,7 +36,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory",),
     "startup": ("startup",),
     "neighbour": ("neighbour",),
-    "load": ("measurement",),
+    "load": ("measurement", "peak"),
     "payload": ("payload",),
     "redis": ("cache server", "ttl curve"),
 }
@@ -211,6 +211,7 @@ def _question(context: Context, card: Card, seen: Sequence[Finding]) -> Prompt:
         seen,
         [p.endpoint.key for p in costly],
         context.root,
+        context.frame,
     )
 
 

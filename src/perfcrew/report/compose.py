@@ -18,6 +18,7 @@ from perfcrew.core.report import (
     FailureRow,
     FindingSection,
     MethodRow,
+    Purpose,
     Quote,
     Report,
     SpecialistStatus,
@@ -34,6 +35,7 @@ from perfcrew.report.book import Book, figure, number, quote, reading
 from perfcrew.report.cache import cache
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
+from perfcrew.report.readiness import readiness
 from perfcrew.report.sections import sections
 from perfcrew.report.thought import SUMMARY, narrated, paragraph, spent, thought, written
 from perfcrew.report.wording import code, number_of, where
@@ -65,6 +67,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         created_at=_created(book),
         versions=Versions(perfcrew=__version__),
         target=_target(book, frame),
+        purpose=_purpose(book, frame),
         summary=_summary(book, state, found),
         narrative=paragraph(book, words, SUMMARY),
         narrator=words.reasoner if words else "",
@@ -73,6 +76,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         targets=targets,
         workload=_workload(book),
         load=told.load(book),
+        readiness=readiness(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
         cache=cache(book),
         findings=found,
@@ -138,6 +142,16 @@ def _target(book: Book, frame: Frame) -> TargetSummary:
     )
 
 
+def _purpose(book: Book, frame: Frame) -> Purpose:
+    item = book.first("frame")
+    if item is None:
+        return Purpose()
+    return Purpose(
+        context=quote(item, "context") if frame.context else None,
+        constraints=tuple(quote(item, f"constraints.{n}") for n in range(len(frame.constraints))),
+    )
+
+
 def _again(book: Book, frame: Frame) -> tuple[str, ...]:
     if book.run.workflow == "optimize":
         return ("perfcrew", "optimize", "--path", book.run.root, *_scope(frame))
@@ -192,7 +206,7 @@ def _costliest(book: Book, found: tuple[FindingSection, ...]) -> Prose:
 def _workload(book: Book) -> Prose:
     item, frame = book.first("frame"), _frame(book)
     said = [Prose(text="Each endpoint was asked by itself on freshly started instances, first cold and then warm.")]
-    if item and frame.profile.users is not None:
+    if item and frame.profile.users is not None and not book.of("peak"):
         said.append(write("The profile expects {users} users.", users=number(item, "profile.users")))
     if not told.load(book):
         said.append(Prose(text="The mix of endpoints under multiples of the expected peak was not measured."))

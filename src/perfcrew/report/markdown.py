@@ -14,13 +14,15 @@ from perfcrew.report.markdown_cache import cache_lines
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first, worst_kept
 
 LINES = 700
 """A reader's patience: DOCTRINE B."""
 _RESERVED = 30
 """Lines that are kept free for the verdict, which is written last."""
 _ROWS = 40
+_NAMED = 2
+"""Endpoints of those that share a reason that are named."""
 _WAYS = 12
 _STATE = (*LATENCY, "throughput", "cpu", "rss_peak", "rss_average", "statements", "rows", "trips", "bytes")
 
@@ -57,6 +59,7 @@ def _head(report: Report) -> list[str]:
     return [
         _line_of_facts(report),
         "",
+        *_purpose(report),
         "## Summary",
         "",
         inline(report.summary),
@@ -80,8 +83,16 @@ def _line_of_facts(report: Report) -> str:
     facts = [f"`{report.run}`", f"{escape(target.framework)} on {escape(target.engine)}"]
     if target.commit:
         facts.append(f"commit `{target.commit}`" + (" with uncommitted changes" if target.dirty else ""))
-    facts += [f"profile `{target.profile}`", f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
+    facts += [f"profile `{target.profile}`, primary metric `{target.primary_metric}`"]
+    facts += [f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
     return " · ".join([*facts, f"perfcrew {report.versions.perfcrew}"])
+
+
+def _purpose(report: Report) -> list[str]:
+    """What the user said that it is for."""
+    said, must = _quoted(report.purpose.context), [_quoted(one) for one in report.purpose.constraints]
+    first = [f"What it is for, in the user's words: {said}", ""] if said else []
+    return first + ([f"What must hold: {'; '.join(must)}", ""] if must else [])
 
 
 def _state(report: Report) -> list[str]:
@@ -91,6 +102,7 @@ def _state(report: Report) -> list[str]:
         "## State of the System",
         "",
         "Warm figures with their 95 % intervals, slowest endpoint first; cold is the first request after a start. "
+        "RSS is that of the whole target, which answered other endpoints before. "
         "Statements, rows, round trips and bytes are counted in traced requests, apart from the timed ones.",
         "",
         f"Start-up: {inline(report.startup.value)}" + _between(report.startup),
@@ -101,9 +113,18 @@ def _state(report: Report) -> list[str]:
 
 
 def _refusals(report: Report) -> list[str]:
-    refused = [(row.endpoint, cell) for row in report.state for cell in row.readings if cell.refused]
-    said = [f"- {column(cell.column).heading} of `{key}`: {_quoted(cell.refused)}" for key, cell in refused]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in report.state:
+        for cell in row.readings:
+            if cell.refused:
+                alike.setdefault((column(cell.column).heading, _quoted(cell.refused)), []).append(f"`{row.endpoint}`")
+    said = [f"- {heading} of {_some(keys)}: {why}" for (heading, why), keys in alike.items()]
     return ["Refused, since too few samples allow them:", "", *bounded(said, 8), ""] if said else []
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more endpoints" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more
 
 
 def _cell(cell: Reading) -> str:
@@ -119,7 +140,8 @@ def _quoted(quote: Quote | None) -> str:
 
 
 def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
-    heads = ["Target", "Bound", "Judged", "Worst", "Measured by"]
+    kept = ["With what was kept"] if any(t.kept for t in targets) else []
+    heads = ["Target", "Bound", "Judged", "Worst", *kept, "Measured by"]
     rows = [_target(name, judged) for name, judged in grouped(targets)]
     none = ["The profile sets no targets.", ""]
     return ["## Targets", "", *(table(heads, rows, _ROWS) if rows else none)]
@@ -129,7 +151,14 @@ def _target(name: str, judged: Sequence[JudgedTarget]) -> list[str]:
     worst = worst_first(judged)[0]
     bound = f"{worst.target.operator} {inline(worst.bound)}"
     shown = f"`{worst.subject}`: {inline(worst.shown)}"
-    return [escape(name), bound, outcomes(judged), shown, escape(worst.target.measured_by)]
+    return [escape(name), bound, outcomes(judged), shown, *_with_kept(judged), escape(worst.target.measured_by)]
+
+
+def _with_kept(judged: Sequence[JudgedTarget]) -> list[str]:
+    """The cell of what was kept, where something was."""
+    again, worst = outcomes([j.kept for j in judged if j.kept]), worst_kept(judged)
+    figure = f"; `{worst.subject}`: {inline(worst.kept.shown)}" if worst and worst.kept else ""
+    return [again + figure] if again else []
 
 
 def _workload(report: Report) -> list[str]:
@@ -139,7 +168,9 @@ def _workload(report: Report) -> list[str]:
         for s in report.load
     ]
     drawn = table(heads, rows, 24) if rows else []
-    return ["## Workload and load", "", inline(report.workload), "", *drawn]
+    ready = report.readiness
+    verdict = [f"**For the expected peak: {ready.outcome}.** {inline(ready.said)}", ""] if ready else []
+    return ["## Workload and load", "", inline(report.workload), "", *verdict, *drawn]
 
 
 def _life(report: Report) -> list[str]:

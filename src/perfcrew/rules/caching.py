@@ -147,7 +147,7 @@ def _mixed(body: TtlCurve) -> str:
 def _assumed(body: TtlCurve) -> str:
     if body.rate_per_s is None or not body.assumed_rate:
         return ""
-    return "It takes {rate}, a part of the capacity as measured: `peak_rps` was not given."
+    return "It takes {rate}, which is an assumption: `peak_rps` was not given."
 
 
 def _aged(body: TtlCurve, known: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from perfcrew.graphs.run import Outcome, resume, review
 from perfcrew.surfaces.display import display
 from perfcrew.surfaces.summary import summary
 from perfcrew.target.signals import terminating
+
+_FINDING = re.compile(r"[A-Z]{2}\d{3}(-[0-9a-f]{1,8})?")
 
 
 def command(options: argparse.Namespace) -> int:
@@ -60,7 +63,10 @@ def _apply(root: Path, outcome: Outcome) -> None:
 
     patch = outcome.folder / "optimize.patch"
     if not patch.is_file():
-        print("nothing was kept, so nothing is applied", file=sys.stderr)
+        print("nothing was kept that holds as a whole, so nothing is applied", file=sys.stderr)
+        return
+    if not outcome.passed:
+        print(f"the gate failed, so nothing is applied; what was kept is in {patch}", file=sys.stderr)
         return
     files = apply_patch_file(root, patch)
     print(f"applied to {root}: {', '.join(files)}", file=sys.stderr)
@@ -118,6 +124,9 @@ def wanted(options: argparse.Namespace) -> Wanted:
     """The scope and the overrides, as the command line gives them."""
     if options.all + bool(options.base) + bool(options.endpoint) > 1:
         raise UsageError("--all, --base and --endpoint exclude each other", do="give one of them")
+    for id in getattr(options, "findings", ()):
+        if not _FINDING.fullmatch(id):
+            raise UsageError(f"{id!r} is no finding", do="give a rule's, DB101, or as reported, DB101-1a2b3c4d")
     scope = "all" if options.all else "endpoint" if options.endpoint else "changed"
     return Wanted(
         scope=scope,

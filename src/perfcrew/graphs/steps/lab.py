@@ -35,6 +35,7 @@ from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
 STAGE = "experiments"
+NO_TEST = "no test of the project's vouches for this change"
 _BESIDE_S = 1.5
 """An instance of each side, for all endpoints that a change is not about."""
 _SLOW_MS = 500.0
@@ -54,6 +55,8 @@ class Tree:
     fresh: Fresh
     environment: dict[str, str] = field(default_factory=dict)
     migrated: Clone | None = None
+    ddl: tuple[str, ...] = ()
+    """Of the migrations that are plain SQL, which nothing of the project's runs."""
     installed: Path | None = None
     """An environment of its own, where a change altered the dependencies."""
 
@@ -102,6 +105,7 @@ class Lab:
         self.change.worktree.reset()
         self.change.installed = self.best.installed
         self.change.environment = dict(self.best.environment)
+        self.change.ddl = self.best.ddl
         if self.change.migrated is not None and self.change.migrated is not self.best.migrated:
             self.change.migrated.drop()
         self.change.migrated = self.best.migrated
@@ -116,7 +120,7 @@ class Lab:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(source.read_bytes())
         self.best.environment = dict(self.change.environment)
-        self.best.installed = self.change.installed
+        self.best.installed, self.best.ddl = self.change.installed, self.change.ddl
         if self.change.migrated is not self.best.migrated:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
@@ -153,8 +157,10 @@ class Lab:
         self.change.installed = to
 
     async def migrate(self, fix: Fix) -> None:
-        if any(_MIGRATION.search(name) for name in fix.files):
-            self.change.migrated = await self.context.data.migrated(self.change.project)
+        """Where it changes the schema, its tree gets data with that done, and all that was kept before."""
+        self.change.ddl = (*self.best.ddl, *fix.ddl)
+        if fix.ddl or any(_MIGRATION.search(name) for name in fix.files):
+            self.change.migrated = await self.context.data.migrated(self.change.project, self.change.ddl)
 
     async def _checks(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's type check and lint")
@@ -169,25 +175,33 @@ class Lab:
         if self._suite is None:
             self._suite = await self._run_suite(self.best, "before")
         before = self._suite
-        if not before.run.ran:
-            passed = None if before.absent else False  # a suite that does not end tells nothing of the change
-            return [TrialStep(name="tests", passed=passed, said=f"not run: {before.run.said}")]
+        if before.vouches_not:
+            return [self._untested(before)]
         after = await self._run_suite(self.change, "after")
         found = await confirmed(
             before,
             after,
-            lambda names: self._run_suite(self.best, "before", names),
-            lambda names: self._run_suite(self.change, "after", names),
+            lambda: self._run_suite(self.best, "before"),
+            lambda: self._run_suite(self.change, "after"),
         )
         why = found.why
         if not why and not found.flaky:
             self._suite = after
         known = f", {len(before.run.failed)} fail before and after" if before.run.failed else ""
-        known += f", {', '.join(found.flaky[:3])} failed once and not again" if found.flaky else ""
+        known += f", {', '.join(found.flaky[:3])} did not end alike each time" if found.flaky else ""
         said = why or f"{after.run.passed_count} passed{known}"
         return [TrialStep(name="tests", passed=not why, said=said)]
 
-    async def _run_suite(self, tree: Tree, when: str, only: Sequence[str] = ()) -> Tested:
+    def _untested(self, before: Tested) -> TrialStep:
+        """Where no test can speak against a change it is kept only if the workflow says so."""
+        if not before.run.ran and not before.absent:  # there is a suite, and what it says nobody knows
+            return TrialStep(name="tests", passed=False, said=before.vouches_not)
+        if self.settings.untested:
+            return TrialStep(name="tests", passed=None, said=f"{before.vouches_not}; {NO_TEST}")
+        allowed = "no change is kept without a test, unless the workflow has `untested: true` under `experiments`"
+        return TrialStep(name="tests", passed=False, said=f"{before.vouches_not}; {allowed}")
+
+    async def _run_suite(self, tree: Tree, when: str) -> Tested:
         data = await self._fresh(tree)("suite")
         try:
             return await run_suite(
@@ -196,7 +210,6 @@ class Lab:
                 registry=self.context.registry,
                 commit=when,
                 timeout_s=self.settings.suite_s,
-                only=only,
                 environment=tree.environment,
                 data=data,
             )
@@ -259,16 +272,16 @@ class Lab:
         """The change against the best so far: the endpoint closely, the others and the application beside it."""
         aims = {endpoint or APPLICATION: fix.metrics}
         found = await self._compare(self.best, self.change, frozenset({endpoint} if endpoint else ()), aims, rules)
-        plan = next((p for p in self.context.plans if p.endpoint.key == endpoint), None)
-        if not fix.settles_requests or plan is None:
-            return found
-        return counted.beside(found, {plan.endpoint.key: (await self._grown(plan, fix.settles_requests),)})
+        return counted.beside(found, await self._grown(self.best, self.change, {endpoint or "": fix.settles_requests}))
 
-    async def against_base(self, aims: Mapping[str, tuple[str, ...]], rules: Rules) -> list[Comparison]:
+    async def against_base(
+        self, aims: Mapping[str, tuple[str, ...]], settles: Mapping[str, int], rules: Rules
+    ) -> list[Comparison]:
         """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
             keys = frozenset(p.endpoint.key for p in self.context.plans)
-            return await self._compare(base, self.best, keys, aims, rules)
+            found = await self._compare(base, self.best, keys, aims, rules)
+            return counted.beside(found, await self._grown(base, self.best, settles))
 
     async def _compare(
         self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
@@ -295,22 +308,27 @@ class Lab:
         progress = context.progress(STAGE)
         with context.measuring():
             found = await compare(sampler, *sides, rules, progress.note)
-        return counted.beside(found, await self._counted(a, b))
+        return counted.beside(found, await self._counted(a, b, aims))
 
-    async def _counted(self, a: Tree, b: Tree) -> dict[str, tuple[Effect, ...]]:
+    async def _counted(self, a: Tree, b: Tree, aims: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Effect, ...]]:
         """What each endpoint sends, with the probe in an instance of both."""
         self.context.progress(STAGE).note("counting what the endpoints send")
         read: list[dict[str, list[Reading]]] = []
         for name, tree in (("counted-a", a), ("counted-b", b)):
             async with self._started(name, tree, counted.PARTS) as instance:
-                read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
+                plans = {p.endpoint.key: p for p in self.context.plans}
+                read.append({key: await counted.count(instance, p, aims.get(key, ())) for key, p in plans.items()})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
-    async def _grown(self, plan: Plan, settles_requests: int) -> Effect:
-        """What requests leave behind on both sides, once what the change bounds is full."""
+    async def _grown(self, a: Tree, b: Tree, settles: Mapping[str, int]) -> dict[str, tuple[Effect, ...]]:
+        """What requests leave behind on both sides, by endpoint, once what a change bounds is full: after so many."""
+        wanted = [(p, settles[p.endpoint.key]) for p in self.context.plans if settles.get(p.endpoint.key)]
+        return {plan.endpoint.key: (await self._grown_by(a, b, plan, settled),) for plan, settled in wanted}
+
+    async def _grown_by(self, a: Tree, b: Tree, plan: Plan, settles_requests: int) -> Effect:
         self.context.progress(STAGE).note(f"filling what has a bound now: {settles_requests} requests to both")
         read: list[list[Reading]] = []
-        for name, tree in (("grown-a", self.best), ("grown-b", self.change)):
+        for name, tree in (("grown-a", a), ("grown-b", b)):
             async with self._started(name, tree, counted.HEAP) as instance:
                 read.append(await counted.growths(instance, plan, settles_requests, self.drivers[0]))
         return counted.grown(read[0], read[1])

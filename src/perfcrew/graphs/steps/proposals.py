@@ -36,7 +36,11 @@ class Next:
 def propose(context: Context) -> None:
     """Keep, for each finding that is open, what could be tried and what was declined."""
     application = scenes.application(context.ledger, context.run)
-    for finding in wanted(context):
+    there = wanted(context)
+    for id in context.wanted.findings:
+        if not any(f.id.startswith(id) for f in there):
+            context.failed("propose", f"a change for {id}", "this review has no open finding of that id")
+    for finding in there:
         slot = f"proposals/{finding.id}"
         if context.has(slot):
             continue

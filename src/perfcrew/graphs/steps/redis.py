@@ -12,7 +12,7 @@ from perfcrew.core.trace import Trace
 from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
-from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
+from perfcrew.graphs.steps.capacity import peak
 from perfcrew.graphs.steps.each import each
 from perfcrew.instruments.combine import share
 from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, forget, measure_redis
@@ -31,16 +31,16 @@ _FILLED_BY = ("traces", "workload")
 async def redis(context: Context) -> None:
     """The last of the instruments: a look of its own where no stage had one, then what times to live would give."""
     await _own_look(context)
-    application, project = scenes.application(context.ledger, context.run), context.project
-    rate = project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
+    application = scenes.application(context.ledger, context.run)
+    expected = peak(context)
+    rate = expected.expected_per_s if expected else 0.0
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    asked = project.workload
-    logged = bool(asked.access_log or asked.har)
-    record = Record(asked.shares, rate, assumed=asked.peak_rps is None, synthetic=not logged)
+    asked, assumed = context.project.workload, expected is None or expected.assumed
+    record = Record(context.shares, rate, assumed=assumed, synthetic=not (asked.access_log or asked.har))
     curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
-            method = context.method("perfcrew cache model", rate_per_s=rate, shares=project.workload.shares)
+            method = context.method("perfcrew cache model", rate_per_s=rate, shares=context.shares)
             context.put(f"ttl/{number}", body, method, endpoint)
 
 

@@ -118,7 +118,8 @@ def kept(case: Case) -> Draft:
         _in_redis(case, edits, spot, spot.function, what, writers, client, shape, seconds)
     title = f"Keep the answer of {spot.function.name} for {seconds} s in the cache that is shared"
     variant = "kept in Redis" if client else "kept in Django's cache"
-    return Draft(variant, title, {spot.file: edits.result()}, _risks(case, writers, django, seconds), ttl_s=seconds)
+    files, risks = {spot.file: edits.result()}, _risks(case, writers, django, seconds)
+    return Draft(variant, title, files, risks, ttl_s=seconds, pays=("cache.round_trips",))
 
 
 def _risks(case: Case, writers: list[Writer], django: bool, seconds: int) -> tuple[str, ...]:
