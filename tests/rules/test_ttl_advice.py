@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from perfcrew.core.evidence import TtlCurve
+from perfcrew.core.numerals import touching, uncited
 from perfcrew.core.scene import Seen
 from perfcrew.rules.caching import Advice, ttl_advice
 
@@ -23,6 +24,13 @@ def test_staleness_that_nobody_saw_is_not_none() -> None:
     assert said().table.count("not known") == 3 and " 0.0%" not in said().table
     assert "10 % would be older than a write, at most" in said(writes=3).text.text
     assert "older than a write." in said(writes=3, deletes=True).text.text
+
+
+def test_a_mix_that_nobody_recorded_is_told() -> None:
+    told = said(synthetic=True).text
+    assert "The mix is synthetic: it was replayed from requests of perfcrew's own" in told.text
+    assert uncited(told) == touching(told) == []
+    assert "synthetic" not in said().text.text
 
 
 def test_the_rate_is_told_where_nobody_named_it() -> None:

@@ -638,6 +638,8 @@ class TtlCurve(Noun):
     """Of all requests together."""
     assumed_rate: bool = False
     """Whether nobody named the peak: it is the profile's users', or a part of the capacity as measured."""
+    synthetic: bool = False
+    """Whether the requests are perfcrew's own mix, for want of an access log or a recording."""
     deletes: bool = False
     """Whether the application deletes what it wrote before: then the model does."""
     target_share: float

@@ -13,7 +13,7 @@ from perfcrew.instruments.plan_nodes import without_values
 
 KINDS = (
     *("measurement", "traces", "scaling", "plan", "profile", "memory", "startup", "neighbour", "payload", "data"),
-    *("vectors", "cache server", "ttl curve", "index advice", "index usage", "connection need"),
+    *("vectors", "cache server", "ttl curve", "index advice", "index usage", "connection need", "peak"),
     *("environment", "log", "failure", "not measured", "findings", "comparison", "trial", "outcome", "suite", "kept"),
 )
 """Kinds that are shown. What holds requests, variables and what was sent to a model is not."""

@@ -36,7 +36,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory",),
     "startup": ("startup",),
     "neighbour": ("neighbour",),
-    "load": ("measurement",),
+    "load": ("measurement", "peak"),
     "payload": ("payload",),
     "redis": ("cache server", "ttl curve"),
 }

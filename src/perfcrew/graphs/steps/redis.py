@@ -35,7 +35,8 @@ async def redis(context: Context) -> None:
     expected = peak(context)
     rate = expected.expected_per_s if expected else 0.0
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    record = Record(context.shares, rate, assumed=expected is None or expected.assumed)
+    asked, assumed = context.project.workload, expected is None or expected.assumed
+    record = Record(context.shares, rate, assumed=assumed, synthetic=not (asked.access_log or asked.har))
     curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
