@@ -120,6 +120,11 @@ class Comparison(Noun):
         return next((e for e in self.effects if e.metric == metric), None)
 
 
+def pooled(metric: str, statistic: str) -> str:
+    """The effect on a statistic of all requests of a side together."""
+    return f"{metric}.{statistic}.pooled"
+
+
 def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
     """Whether a first request is not proven to pay more than the start saved: work moved to where it is needed."""
     start = next((e for c in found for e in c.effects if e.metric == "startup"), None)
