@@ -15,6 +15,7 @@ from perfcrew.core.prose import Prose
 from perfcrew.core.web import Place
 from perfcrew.crew import cards, prompts
 from perfcrew.crew.thinking import Prompt
+from perfcrew.instruments import manifests
 
 from .test_rulebook import LEDGER
 
@@ -86,6 +87,17 @@ def test_every_card_is_asked_with_protocol_charter_targets_evidence_and_form(nam
     assert "E-books" in text
 
 
+@pytest.mark.parametrize("name", ["profiler", "database", "caching", "frontend", "inference"])
+def test_a_specialist_is_told_what_its_instruments_mean(name: str) -> None:
+    text = asked(name)
+    for tool in cards.card(name).tools:
+        assert f"`{tool}`: {manifests.manifest(tool).text.splitlines()[0]}" in text
+
+
+def test_the_reviewer_has_none() -> None:
+    assert "# What your instruments tell" not in asked("reviewer")
+
+
 def test_the_stable_part_comes_first_and_is_the_same_for_all_specialists() -> None:
     parts = {whole(name, text).system for name in ("database", "profiler") for text in ("One.", "Another.")}
     assert len(parts) == 1
@@ -106,7 +118,7 @@ def test_neither_in_the_other_prompts(made: Callable[..., Prompt]) -> None:
 
 
 def test_a_name_without_a_value_is_an_error() -> None:
-    with pytest.raises(UsageError, match=r"'profile' is undefined"):
+    with pytest.raises(UsageError, match=r"'instruments' is undefined"):
         prompts.render("specialist", {"card": cards.card("database")})
 
 

@@ -80,6 +80,42 @@ def test_what_the_measurements_come_to(name: str, found: list[Comparison], decis
     assert ruled.decision == decision and why in ruled.why, ruled
 
 
+TRIPS = Effect.model_validate({
+    "metric": "cache.round_trips", "unit": "count/request", "direction": "lower", "role": "guard",
+    "exact": True, "verdict": "regressed", "a": 0.0, "b": 2.0, "pairs_count": 3,
+    "a_samples": [0.0] * 3, "b_samples": [2.0] * 3,
+})  # fmt: skip
+PRICE = ("cache.round_trips",)
+AIMS = {BOOKS: ("latency",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "pays", "decision", "why"),
+    [
+        ("its price", [compared(BOOKS, FASTER, TRIPS)], PRICE, "keep", "cache.round_trips of GET /books (0 → 2)"),
+        ("nothing was said", [compared(BOOKS, FASTER, TRIPS)], (), "discard", "cache.round_trips of GET /books"),
+        ("another count was said", [compared(BOOKS, FASTER, TRIPS)], ("db.rows",), "discard", "cache.round_trips"),
+        ("elsewhere", [compared(BOOKS, FASTER), compared("GET /tags", TRIPS)], PRICE, "discard", "of GET /tags"),
+        ("for nothing", [compared(BOOKS, SAME, TRIPS)], PRICE, "iterate", "not measured"),
+        ("more than its price", [compared(BOOKS, FASTER, TRIPS, more_work(5.0))], PRICE, "discard", "cpu of GET"),
+        ("a time is no price", [compared(BOOKS, FASTER, more_work(5.0))], ("cpu",), "discard", "cpu of GET /books"),
+    ],
+)  # fmt: skip
+def test_what_a_change_said_to_pay_with_is_told_and_no_regression(
+    name: str, found: list[Comparison], pays: tuple[str, ...], decision: str, why: str
+) -> None:
+    ruled = ruling(found, BOOKS, "latency", pays)
+    assert ruled.decision == decision and why in ruled.why, ruled
+    assert any("pays with" in traded for traded in ruled.trade_offs) == (name == "its price")
+
+
+def test_as_a_whole_each_endpoint_pays_what_its_own_changes_said() -> None:
+    found = [compared(BOOKS, FASTER, TRIPS), compared("GET /tags", FASTER)]
+    assert against_whole(found, AIMS, {BOOKS: PRICE}) == "" and "pays with" in seen_of_whole(found, {BOOKS: PRICE})
+    for pays in ({}, {"GET /tags": PRICE}, {BOOKS: ("db.rows",)}):
+        assert against_whole(found, AIMS, pays) == "a regression of cache.round_trips of GET /books"
+
+
 def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
     open_ = FASTER.model_copy(update={"ratio": Ratio(value=0.6, low=2e-9, high=4.85e8, level=0.95)})
     assert (change(open_), change(FASTER)) == ("-40.0 % (no bound yet)", "-40.0 % (-40.6 to -39.4)")

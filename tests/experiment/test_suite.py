@@ -114,7 +114,7 @@ async def test_each_test_is_told_apart(run, how: str) -> None:
     assert found.exit == 1
 
 
-async def test_unittest_is_told_apart_too_and_single_tests_can_be_run_again(run) -> None:
+async def test_unittest_is_told_apart_too(run) -> None:
     text = _TESTS.replace("import pytest, unittest", "import unittest").replace(
         "@pytest", "@(lambda *a, **k: lambda f: f)#"
     )
@@ -127,13 +127,6 @@ async def test_unittest_is_told_apart_too_and_single_tests_can_be_run_again(run)
         f"{name}.test_one": "passed",
         f"{name}.test_parts": "failed",
     }
-    again = await run(UNITTEST, {}, only=[f"{name}.test_one"])
-    assert dict(again.cases.ended) == {f"{name}.test_one": "passed"}
-
-
-async def test_single_tests_of_pytest_can_be_run_again(run) -> None:
-    found = await run(PYTEST, {"tests/test_a.py": _TESTS}, only=["tests/test_a.py::test_of[a b]"])
-    assert dict(found.cases.ended) == {"tests/test_a.py::test_of[a b]": "passed"}
 
 
 NOT_RUN: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
@@ -202,6 +195,23 @@ def test_a_suite_that_did_not_end_is_not_an_absent_one(
     assert SuiteTested(SuiteRun(ran=ran, command=(), duration_s=duration_s), None, exit_).absent == absent
 
 
+@pytest.mark.parametrize(
+    ("name", "run_", "why"),
+    [
+        ("it ran", _tested(a="passed"), ""),
+        ("some fail", _tested(a="passed", b="failed"), ""),
+        ("as it was marked to", _tested(a="expected"), ""),
+        ("the command", _tested(0), ""),
+        ("no suite", _tested(ran=False), "not run"),
+        ("all fail", _tested(a="failed", b="error"), "nothing of it passes"),
+        ("all are skipped", _tested(a="skipped"), "nothing of it passes"),
+        ("the command fails", _tested(1), "nothing of it passes"),
+    ],
+)
+def test_which_suite_can_speak_against_a_change(name: str, run_: SuiteTested, why: str) -> None:
+    assert why in run_.vouches_not and bool(why) == bool(run_.vouches_not)
+
+
 WORSE = {
     "nothing": (_tested(a="passed"), _tested(a="passed"), ""),
     "a known failure": (_tested(a="passed", b="failed"), _tested(a="passed", b="failed"), ""),
@@ -233,25 +243,34 @@ def test_what_is_worse(case: str) -> None:
     assert bool(why) == bool(said)
 
 
-FLAKY: dict[str, tuple[SuiteTested, SuiteTested, bool]] = {
-    "fails again there, passes here": (_tested(a="passed"), _tested(a="failed"), True),
-    "passes there": (_tested(a="passed"), _tested(a="passed"), False),
-    "fails here too": (_tested(a="failed"), _tested(a="failed"), False),
-    "did not run again": (_tested(a="passed"), _tested(ran=False), True),
+BASE = _tested(a="passed", b="passed", c="passed", old="failed")
+ONCE = _tested(a="failed", b="passed", c="passed", old="failed")
+FLAKY: dict[str, tuple[SuiteTested, SuiteTested | None, tuple[str, ...], tuple[str, ...]]] = {
+    # the change's second run, the base's, what counts, what is flaky
+    "fails again there, passes here": (ONCE, BASE, ("a",), ()),
+    "passes there": (BASE, None, (), ("a",)),
+    "another one fails there": (_tested(a="passed", b="failed", c="passed", old="failed"), None, (), ("a", "b")),
+    "another one fails there too": (_tested(a="failed", b="error", c="passed", old="failed"), BASE, ("a",), ("b",)),
+    "fails here too": (ONCE, ONCE, (), ("a",)),
+    "skipped there": (_tested(a="skipped", b="passed", c="passed", old="failed"), BASE, ("a",), ()),
+    "did not run again": (_tested(ran=False), BASE, ("a",), ()),
+    "it passed there in a run that was broken off": (_tested(ran=False, a="passed"), BASE, ("a",), ()),
+    "nothing is known of the base any more": (ONCE, _tested(ran=False), ("a",), ()),
+    "the base was broken off where it failed": (ONCE, _tested(ran=False, a="failed"), ("a",), ()),
+    "it is not in the base's second run": (ONCE, _tested(b="passed"), ("a",), ()),
 }
 
 
 @pytest.mark.parametrize("case", FLAKY)
-async def test_a_failure_is_run_again_before_it_counts(case: str) -> None:
-    base_again, change_again, counts = FLAKY[case]
+async def test_a_failure_counts_where_two_whole_runs_agree(case: str) -> None:
+    change_again, base_again, failing, flaky = FLAKY[case]
 
-    async def here(names: Sequence[str]) -> SuiteTested:
-        assert list(names) == ["a"]
+    async def here() -> SuiteTested:
+        assert base_again is not None, "the base is asked only for what failed twice"
         return base_again
 
-    async def there(names: Sequence[str]) -> SuiteTested:
-        assert list(names) == ["a"]
+    async def there() -> SuiteTested:
         return change_again
 
-    found = await confirmed(_tested(a="passed", b="failed"), _tested(a="failed", b="failed"), here, there)
-    assert (found.failing, found.flaky) == ((("a",), ()) if counts else ((), ("a",)))
+    found = await confirmed(BASE, ONCE, here, there)
+    assert (found.failing, found.flaky) == (failing, flaky)

@@ -29,6 +29,8 @@ STEPS = tuple(
     for name in ("apply", "tests", "answers", "footprint", "measure")
 )
 
+UNTESTED = tuple(s.model_copy(update={"passed": None}) if s.name == "tests" else s for s in STEPS)
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
@@ -80,6 +82,7 @@ def tried(ledger: Ledger, *effects: Effect, **changes: Any) -> Evidence:
         error_share=0.05,
         base_commit="f00",
     )
+    trial = trial.model_copy(update=changes.pop("promised", {}))
     late = changes.pop("late", False)
     together = changes.pop("together", True)
     unproven = changes.pop("unproven", ())
@@ -145,6 +148,7 @@ BAD: list[tuple[str, tuple[Effect, ...], dict[str, Any], str, str]] = [
     ("a failed step", GOOD, {"steps": (*STEPS[:1], TrialStep(name="tests", passed=False, said="1 failed"), *STEPS[2:])},
      "tests", "tests did not pass"),
     ("no tests", GOOD, {"steps": STEPS[:1]}, "tests", "without tests"),
+    ("no test ran", GOOD, {"steps": UNTESTED}, "tests", "though no test ran"),
     ("a regression", (*GOOD, effect("rss.peak", 1.5, "regressed")), {}, "regressions", "rss.peak"),
     ("a doubt", GOOD, {"unproven": ("latency.cold",)}, "regressions", "latency.cold of"),
     ("not as a whole", GOOD, {"together": False}, "regressions", "as a whole"),
@@ -157,6 +161,24 @@ def test_what_was_kept_wrongly_is_refused(
 ) -> None:
     tried(ledger, *effects, **changes)
     assert why in refused(ledger).get(name, "")
+
+
+def test_without_a_test_only_what_said_so_before_passes(ledger: Ledger) -> None:
+    tried(ledger, *GOOD, steps=UNTESTED, promised={"untested": True})
+    assert "tests" not in refused(ledger)
+
+
+@pytest.mark.parametrize(
+    ("pays", "exact", "refused_for"),
+    [(("rss.peak",), True, ""), ((), True, "rss.peak"), (("rss.peak",), False, "rss.peak")],
+)  # fmt: skip
+def test_a_count_that_the_trial_named_as_its_price_is_no_regression(
+    ledger: Ledger, pays: tuple[str, ...], exact: bool, refused_for: str
+) -> None:
+    price = effect("rss.peak", 2.0, "regressed").model_copy(update={"exact": exact})
+    tried(ledger, *GOOD, price, promised={"pays": pays})
+    said = refused(ledger).get("regressions", "")
+    assert refused_for in said and bool(refused_for) == bool(said)
 
 
 def test_processor_time_that_is_little_of_what_a_request_takes_is_no_regression(ledger: Ledger) -> None:

@@ -65,6 +65,7 @@ def test_what_is_proven_is_kept_and_the_gate_passes(optimized: Optimized) -> Non
         kept = [e.body for e in ledger.find(run, "kept") if isinstance(e.body, Kept)]
     assert [o.decision for o in outcomes] == ["keep"]
     assert [s.name for s in outcomes[0].steps] == ["apply", "checks", "tests", "answers", "footprint", "measure"]
+    assert outcomes[0].seconds >= sum(s.seconds for s in outcomes[0].steps) > 0
     assert kept[0].whole and kept[0].branch == optimized.branch
     statements = {c.subject: e.b for c in compared for e in c.effects if e.metric == "db.statements"}
     assert statements == {"GET /items": 1}

@@ -18,6 +18,7 @@ from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
 from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
+from perfcrew.core.pooling import ConnectionNeed
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
@@ -212,6 +213,8 @@ class Connections(Noun):
     """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
     pool_overflow_count: float | None = None
     """Those that it opens beyond."""
+    held_ms: float | None = None
+    """Time in which they are held, that of several at once added up; waiting for a pool is not part of it."""
 
 
 class Crowd(Noun):
@@ -618,6 +621,25 @@ class TtlCurve(Noun):
     """Index of the smallest time to live that meets the target; None where none does."""
 
 
+class Reach(Noun):
+    """The rows that a table must have before a rule can judge."""
+
+    rule: str
+    least_rows: int
+
+
+class OutOfReach(Noun):
+    """Rules that found nothing, and could not have: no table that was measured is large enough."""
+
+    kind: Literal["out of reach"] = "out of reach"
+    rules: tuple[Reach, ...]
+    table: str
+    """The largest one."""
+    largest_rows: int
+    data: str
+    """Evidence id of the rows that were there."""
+
+
 class Log(Noun):
     """What the target printed; the whole is in the blob `log`."""
 
@@ -710,6 +732,7 @@ Body = Annotated[
     | CacheServer
     | TtlCurve
     | Peak
+    | OutOfReach
     | Log
     | Failure
     | NotMeasured
@@ -719,6 +742,7 @@ Body = Annotated[
     | Published
     | IndexAdvice
     | IndexUsage
+    | ConnectionNeed
     | Comparison
     | Proposals
     | Trial

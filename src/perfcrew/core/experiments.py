@@ -47,10 +47,16 @@ class Trial(Noun):
     base_commit: str
     files: tuple[str, ...] = ()
     settings: dict[str, str] = {}
+    ddl: tuple[str, ...] = ()
+    """Statements that were run on the clones of its side, since the project has no tool for migrations."""
     ttl_s: float = 0.0
     """How old answers may be by it, at most; 0 where it keeps none."""
     settles_requests: int = 0
     """After so many requests what it bounds is full; 0 where it bounds nothing."""
+    pays: tuple[str, ...] = ()
+    """Exact counts that may grow at its endpoint: the price that it names beforehand."""
+    untested: bool = False
+    """Whether it may be kept where no test of the project's can speak against it."""
     trade_offs: tuple[str, ...] = ()
 
 
@@ -80,6 +86,8 @@ class Outcome(Noun):
     trade_offs: tuple[str, ...] = ()
     commit: str | None = None
     """Of the kept change on the result branch."""
+    seconds: float = 0.0
+    """What it took of the time that all experiments have."""
 
 
 class SuiteRun(Noun):

@@ -9,7 +9,9 @@ from typing import Literal
 from perfcrew.core.base import Noun
 
 Using = Literal["btree", "gin", "hnsw", "ivfflat"]
-_NAMED = re.compile(r'\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?P<name>"(?:[^"]|"")+"|[^\s"]+)\s+ON\s', re.IGNORECASE)
+_NAMED = re.compile(
+    r'\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>"(?:[^"]|"")+"|[^\s"]+)\s+ON\s', re.IGNORECASE
+)
 _OPERATORS = {"gin_trgm_ops": "trgm", "text_pattern_ops": "pattern"}
 
 

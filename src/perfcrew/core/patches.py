@@ -23,6 +23,8 @@ class Fix(Noun):
     """Path relative to the repository's root → the whole new text; None removes the file."""
     settings: dict[str, str] = {}
     """Environment variables of the target: a configuration that is tried without a patch."""
+    ddl: tuple[str, ...] = ()
+    """Statements that its files hold and nothing of the project's runs: they are run on the clones of its side."""
     metrics: tuple[str, ...] = ("latency",)
     """Metrics that it is meant to improve, the first one first."""
     exact: bool = True
@@ -31,6 +33,8 @@ class Fix(Noun):
     """For a cache: how long an answer may be old."""
     settles_requests: int = 0
     """For a bound: after so many requests what it bounds is full, and grows no more."""
+    pays: tuple[str, ...] = ()
+    """Exact counts that it pays with at its own endpoint, such as `cache.round_trips` for what a cache is asked."""
     trade_offs: tuple[str, ...] = ()
     rank: float = 0.0
     """Higher is tried earlier: the hypothesis' score, lowered for the riskier variants."""

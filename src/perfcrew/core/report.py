@@ -119,6 +119,36 @@ class RequestLife(Noun):
     notes: tuple[Quote, ...] = ()
 
 
+class CacheRow(Noun):
+    """A row of a cache's tables: its cells in the order of the columns of `core.cache_table`."""
+
+    names: tuple[Quote, ...] = ()
+    cells: tuple[Prose, ...]
+
+
+class CacheLook(Noun):
+    """The target's own cache server after a stage of the run."""
+
+    evidence: str
+    after: str
+    version: Quote
+    policy: Quote
+    server: CacheRow
+    groups: tuple[CacheRow, ...]
+    """Keys by pattern, of a sample."""
+    slow: tuple[CacheRow, ...]
+    refused: tuple[Quote, ...] = ()
+    """What could not be read, and why."""
+    said: Prose = NOTHING
+
+
+class CacheUse(Noun):
+    """What was seen of the cache server. `hit_ratio` is that of the workload, after its warm-up."""
+
+    hit_ratio: Prose = NOTHING
+    looks: tuple[CacheLook, ...]
+
+
 class KeptTarget(Noun):
     """A target held against the side with all that was kept, as it was compared with the base."""
 
@@ -392,6 +422,8 @@ class Report(Noun):
     readiness: Readiness | None = None
     """None where the mix was not borne."""
     life: tuple[RequestLife, ...]
+    cache: CacheUse | None = None
+    """None where the target has none, or none was looked at."""
     findings: tuple[FindingSection, ...]
     experiments: tuple[ExperimentSection, ...] = ()
     declined: tuple[DeclinedChange, ...] = ()
@@ -400,6 +432,8 @@ class Report(Noun):
     data: tuple[DataUse, ...]
     assumptions: tuple[Quote, ...]
     method: tuple[MethodRow, ...]
+    unjudged: Prose = NOTHING
+    """Rules that no table was large enough for; empty where all could judge."""
     reproduce: tuple[str, ...]
     environments: tuple[EnvironmentRow, ...]
     specialists: tuple[SpecialistStatus, ...]

@@ -16,10 +16,11 @@ from perfcrew.core.evidence import Evidence, Frame, Judgement
 from perfcrew.core.findings import Finding
 from perfcrew.core.targets import Profile
 from perfcrew.crew.answers import NarratorAnswer, PatchAnswer, form
-from perfcrew.crew.cards import Card
+from perfcrew.crew.cards import LEDGER, Card
 from perfcrew.crew.dossier import dossier
 from perfcrew.crew.fence import fence
 from perfcrew.crew.thinking import Prompt
+from perfcrew.instruments.manifests import manifest
 
 _NARRATOR_TOKENS = 10_000
 
@@ -51,13 +52,14 @@ def question(
     project: Path | None = None,
     frame: Frame | None = None,
 ) -> Prompt:
-    """What a model is asked on behalf of a card: protocol and form, then charter, targets, evidence, question.
+    """What a model is asked on behalf of a card: protocol and form, then the charter and all that belongs to it.
 
     What the user said in `frame` is fenced as data, like everything that the project says.
     """
     template = "reviewer" if card.name == "reviewer" else "specialist"
     values = {
         "card": card,
+        "instruments": [manifest(tool, project) for tool in card.tools if tool != LEDGER],
         "profile": profile,
         "purpose": _purpose(frame),
         "judgements": [{"target": j.target, "subject": fence(j.subject), "outcome": j.outcome} for j in judgements],

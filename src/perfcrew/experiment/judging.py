@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from perfcrew.core.comparison import Comparison, Effect, moved_from_start
+from perfcrew.core.comparison import Comparison, Effect, moved_from_start, paid
 from perfcrew.core.experiments import Decision
 from perfcrew.experiment.servers import APPLICATION
 
@@ -19,17 +19,22 @@ class Ruling:
     trade_offs: tuple[str, ...] = ()
 
 
-def ruling(found: Sequence[Comparison], endpoint: str, metric: str) -> Ruling:
-    """Keep only where the metric aimed at improved, nothing regressed anywhere, and that much is proven."""
+def ruling(found: Sequence[Comparison], endpoint: str, metric: str, pays: Sequence[str] = ()) -> Ruling:
+    """Keep only where the metric aimed at improved, nothing regressed anywhere, and that much is proven.
+
+    `pays`: exact counts that the change said beforehand to cost its endpoint; they are told, and don't count.
+    """
     refused = [f"{c.subject}: {c.refused}" for c in found if c.refused]
     if refused or not found:
         return Ruling("discard", f"no verdict: {'; '.join(refused[:3]) or 'nothing was measured'}")
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
     moved = [(c, e) for c, e in regressed if moved_from_start(found, e)]
-    worse = [(c, e) for c, e in regressed if c.material(e) and (c, e) not in moved]
+    price = [(c, e) for c, e in regressed if paid(c, e, endpoint, pays)]
+    worse = [(c, e) for c, e in regressed if c.material(e) and (c, e) not in (*moved, *price)]
     small = (
         *(f"{e.metric} of {c.subject} {change(e)}, less than matters" for c, e in regressed if not c.material(e)),
         *(_moved(c, e) for c, e in moved),
+        *(_paid(c, e) for c, e in price),
     )
     aimed = aimed_at(found, endpoint, metric)
     gained = aimed is not None and aimed.verdict == "improved"
@@ -52,13 +57,23 @@ def _moved(comparison: Comparison, effect: Effect) -> str:
     return f"the first request of {comparison.subject} pays what the start no longer does ({change(effect)})"
 
 
-def against_whole(found: Sequence[Comparison], aims: Mapping[str, Sequence[str]]) -> str:
+def _paid(comparison: Comparison, effect: Effect) -> str:
+    return f"it pays with {effect.metric} of {comparison.subject} ({change(effect)}), as was said before"
+
+
+Pays = Mapping[str, Sequence[str]]
+"""By endpoint, the counts that the changes of it were said to pay with."""
+
+
+def against_whole(found: Sequence[Comparison], aims: Mapping[str, Sequence[str]], pays: Pays | None = None) -> str:
     """Why all that was kept does not hold as a whole, empty where it does. `aims`: by subject, the metrics aimed at."""
+    pays = pays or {}
     refused = [f"{c.subject}: {c.refused}" for c in found if c.verdict is None]
     if refused or not found:
         return f"no verdict on the whole: {'; '.join(refused[:3]) or 'nothing was measured'}"
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed" and c.material(e)]
-    worse = [f"{e.metric} of {c.subject}" for c, e in regressed if not moved_from_start(found, e)]
+    unpaid = [(c, e) for c, e in regressed if not paid(c, e, c.subject, pays.get(c.subject, ()))]
+    worse = [f"{e.metric} of {c.subject}" for c, e in unpaid if not moved_from_start(found, e)]
     if worse:
         return f"a regression of {', '.join(worse[:4])}"
     aimed = [aimed_at(found, subject, metric) for subject, metrics in aims.items() for metric in metrics]
@@ -66,10 +81,11 @@ def against_whole(found: Sequence[Comparison], aims: Mapping[str, Sequence[str]]
     return "" if gained else "nothing that was aimed at improved as a whole"
 
 
-def seen_of_whole(found: Sequence[Comparison]) -> str:
+def seen_of_whole(found: Sequence[Comparison], pays: Pays | None = None) -> str:
     """That nothing became worse is said as far as it was proven."""
     regressed = [(c, e) for c in found for e in c.effects if e.verdict == "regressed"]
     moved = [_moved(c, e) for c, e in regressed if moved_from_start(found, e)]
+    moved += [_paid(c, e) for c, e in regressed if paid(c, e, c.subject, (pays or {}).get(c.subject, ()))]
     open_ = [c.subject for c in found if c.verdict == "inconclusive"]
     seen = f"no regression seen; not certain within the time: {', '.join(open_)}" if open_ else "nothing became worse"
     return "; ".join([seen, *moved])

@@ -40,11 +40,10 @@ async def run_suite(
     registry: Registry,
     commit: str,
     timeout_s: float,
-    only: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     data: Clone | None = None,
 ) -> Tested:
-    """Run it in the project's folder (a worktree), on a clone. `only`: ids of tests, of those that are told apart."""
+    """Run it in the project's folder (a worktree), on a clone."""
     if not project.tests:
         return _not_run("no test command was found: set [target] tests in perfcrew.toml", commit)
     if data is None and (project.database_url or "").startswith("postgres"):
@@ -52,7 +51,7 @@ async def run_suite(
     place = workspace / f"suite-{secrets.token_hex(3)}"
     place.mkdir(parents=True)
     kind = kind_of(project.tests)
-    given = {**(environment or {}), **_told(project, place, only)}
+    given = {**(environment or {}), **_told(project, place)}
     told = _environment(project, data, given, workspace)
     try:
         async with private(project, told, workspace=place, registry=registry, name="suite") as redis:
@@ -86,21 +85,17 @@ def _command(project: Project, kind: Kind) -> list[str]:
     return [command[0], str(_WITNESS / "perfcrew_unittest.py"), *command[1:]] if kind == "unittest" else command
 
 
-def _told(project: Project, place: Path, only: Sequence[str]) -> dict[str, str]:
+def _told(project: Project, place: Path) -> dict[str, str]:
     """Variables rather than options, so that they reach a pytest that `make` or a script starts as well."""
     ini = _ini(project.workdir) + _ini(project.root)
     options = ["-p", "perfcrew_pytest", "-o", f"cache_dir={place / 'cache'}"]
     options += [] if "randomly" in ini else ["-p", "no:randomly"]  # the same order before and after
     before = project.environment.get("PYTEST_ADDOPTS", "")
-    told = {
+    return {
         "PYTHONPATH": str(_WITNESS),
         "PYTEST_ADDOPTS": f"{before} {shlex.join(options)}".strip(),
         "PERFCREW_SUITE_OUT": str(place / "cases.jsonl"),
     }
-    if only:
-        (place / "only").write_text("\n".join(only), encoding="utf-8")
-        told["PERFCREW_SUITE_ONLY"] = str(place / "only")
-    return told
 
 
 def _ini(folder: Path) -> str:

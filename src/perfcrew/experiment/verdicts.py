@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,10 +50,18 @@ class Tested:
         broken_off = self.run.duration_s > 0 and (self.exit is None or self.exit < 0)
         return not self.run.ran and not broken_off
 
+    @property
+    def vouches_not(self) -> str:
+        """Why it can't tell of a change: it did not run, or nothing of it passes as it is. Empty where it can."""
+        if not self.run.ran:
+            return f"not run: {self.run.said}"
+        passes = not self.run.failed if self.cases is None else bool(self.cases.passed)
+        return "" if passes else f"nothing of it passes before the change: {self.run.said}"
+
 
 @dataclass(frozen=True)
 class Worse:
-    """What does not hold after a change and did before. `flaky`: what failed once, and is no verdict."""
+    """What does not hold after a change and did before. `flaky`: what failed in one of two runs, and is no verdict."""
 
     failing: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
@@ -102,28 +110,32 @@ def worse(before: Tested, after: Tested) -> str:
     return compared(before, after).why
 
 
-Again = Callable[[Sequence[str]], Awaitable[Tested]]
-"""Run these tests once more."""
+Again = Callable[[], Awaitable[Tested]]
+"""Run the whole suite once more."""
 
 
 async def confirmed(before: Tested, after: Tested, again_before: Again, again_after: Again) -> Worse:
-    """The same, after each new failure was run again: it counts where it fails again there, and passes here again."""
+    """The same, where tests fail anew, after a second run of the whole suite: what fails in both of them counts.
+
+    Whole, since a change may let what one test leaves behind reach another: alone, each of them would pass. The base is
+    asked again only for what failed twice, whole as well: a test that needs those before it fails alone on any side,
+    and would be forgiven.
+    """
     found = compared(before, after)
     if not found.failing or before.cases is None or after.cases is None:
         return found
-    changed = await again_after(found.failing)
-    still = _failing_again(found.failing, changed)
+    second = await again_after()
+    still = frozenset(found.failing) - _did(second, "passed", "expected")
     if still:
-        base = await again_before(still)
-        still = tuple(name for name in still if not _failing_again((name,), base))
-    flaky = tuple(name for name in found.failing if name not in still)
-    return Worse(still, found.vanished, found.skipped, found.other, flaky)
+        still -= _did(await again_before(), "failed", "error")
+    new = _did(second, "failed", "error") - before.cases.failed
+    flaky = (new | frozenset(found.failing)) - still
+    return Worse(tuple(sorted(still)), found.vanished, found.skipped, found.other, tuple(sorted(flaky)))
 
 
-def _failing_again(names: Sequence[str], run: Tested) -> tuple[str, ...]:
-    """Those that did not pass; all of them where the run says nothing of single tests."""
-    passed = run.cases.passed if run.cases is not None else frozenset[str]()
-    return tuple(name for name in names if name not in passed)
+def _did(run: Tested, *how: Ended) -> frozenset[str]:
+    """The tests that ended so; none where the run did not come to its end, and so says nothing."""
+    return run.cases.of(*how) if run.run.ran and run.cases is not None else frozenset()
 
 
 def _some(names: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import GENERAL, start_field
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Survey
+from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, OutOfReach, Survey
 from perfcrew.core.experiments import Kept
 from perfcrew.core.founded import unfounded
 from perfcrew.core.prose import Ref
@@ -155,6 +156,18 @@ def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:
     for one in report.not_measured:
         if one.status != statuses.get(one.endpoint):
             reasons.append(f"{one.endpoint} did not answer {one.status}")
+    reasons += _unjudged(report, held)
     told = {f.what.ref.evidence for f in report.failures}
     reasons += [f"failure {e.id} is not told" for e in held.of("failure") if e.id not in told]
     return result("complete", reasons)
+
+
+def _unjudged(report: Report, held: Held) -> Iterator[str]:
+    """Rules whose silence says nothing, and that the report passes over."""
+    told = {(r.evidence, r.field) for f in report.unjudged.figures for r in f.refs}
+    for item in held.of("out of reach"):
+        if isinstance(item.body, OutOfReach):
+            for n, one in enumerate(item.body.rules):
+                named = re.search(rf"\b{one.rule}\b", report.unjudged.text)
+                if not named or (item.id, f"rules.{n}.least_rows") not in told:
+                    yield f"{one.rule} could not judge for want of rows, and that is not told"

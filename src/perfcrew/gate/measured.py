@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from perfcrew.core.comparison import Comparison, Effect, moved_from_start
+from perfcrew.core.comparison import Comparison, Effect, moved_from_start, paid
 from perfcrew.core.evidence import Evidence, Measurement
 from perfcrew.core.experiments import Kept, Outcome, Trial
 from perfcrew.core.report import CheckResult, Report
@@ -43,6 +43,12 @@ def _kept(held: Held) -> list[Evidence]:
     return [e for e in held.of("outcome") if isinstance(e.body, Outcome) and e.body.decision == "keep"]
 
 
+def _trial(item: Evidence, held: Held) -> Trial | None:
+    """The criteria of an outcome."""
+    found = held.items.get(item.body.trial) if isinstance(item.body, Outcome) else None
+    return found.body if found is not None and isinstance(found.body, Trial) else None
+
+
 def _unproven(item: Evidence, held: Held, limits: Limits) -> Iterator[str]:
     """Judged again from the pairs themselves, not from the verdict that was written of them."""
     assert isinstance(item.body, Outcome)
@@ -78,7 +84,10 @@ def _compared(ids: Sequence[str], held: Held) -> list[Comparison]:
 
 
 def check_tests(report: Report, held: Held, limits: Limits) -> CheckResult:
-    """The project's own tests passed after every change that was kept, and its answers stayed as they were."""
+    """The project's own tests passed after every change that was kept, and its answers stayed as they were.
+
+    Where none could run, the trial has to have said beforehand that it may be kept all the same.
+    """
     kept = _kept(held)
     reasons = []
     for item in kept:
@@ -86,7 +95,15 @@ def check_tests(report: Report, held: Held, limits: Limits) -> CheckResult:
         steps = {s.name: s.passed for s in item.body.steps}
         reasons += [f"{item.id} was kept though {n} did not pass" for n, passed in steps.items() if passed is False]
         reasons += [f"{item.id} was kept without {n}" for n in ("tests", "answers") if n not in steps]
+        trial = _trial(item, held)
+        if steps.get("tests", True) is None and not (trial and trial.untested):
+            reasons.append(f"{item.id} was kept though no test ran, and its trial did not allow that")
     return result("tests", reasons, "" if kept else _NOTHING_CHANGED)
+
+
+def _promised(trial: Trial | None, comparison: Comparison, effect: Effect) -> bool:
+    """Whether it is the price that the trial named beforehand, at its own endpoint."""
+    return trial is not None and paid(comparison, effect, trial.endpoint, trial.pays)
 
 
 def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult:
@@ -100,6 +117,7 @@ def check_regressions(report: Report, held: Held, limits: Limits) -> CheckResult
         for c in found
         for effect in c.effects
         if effect.verdict == "regressed" and c.material(effect) and not moved_from_start(found, effect)
+        if not _promised(_trial(item, held), c, effect)
     ]
     reasons += [
         f"{item.id} was kept though {doubt} was not proven to be no worse"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from perfcrew.core.errors import TargetFailed
 from perfcrew.core.evidence import Data as DataEvidence
+from perfcrew.core.indexes import name_in
 from perfcrew.core.project import Project
+from perfcrew.instruments.sessions import Index, Refused, session
 from perfcrew.target import rows
 from perfcrew.target.clone import Clone, Source, Template, prepare
 from perfcrew.target.rows import models
@@ -54,12 +58,16 @@ class Data:
             return made
         return await template.copy(await self._grow(template, size), name)
 
-    async def migrated(self, project: Project) -> Clone:
-        """The data of the baseline with another state's migrations run on them; drop it when it is no longer copied."""
+    async def migrated(self, project: Project, ddl: Sequence[str] = ()) -> Clone:
+        """The data of the baseline with another state's migrations run on them, then the statements of plain ones.
+
+        Drop it when it is no longer copied.
+        """
         clone = await self.clone("migrated")
         try:
             async with self._turn:
                 await (await self._prepared()).migrate(project, clone)
+                await asyncio.to_thread(_build, clone, ddl)
         except BaseException:
             clone.drop()
             raise
@@ -136,3 +144,18 @@ class Data:
         tool = "the project's seed command" if evidence.how == "seeded" else "perfcrew rows"
         notes = list(self._template.notes) if self._template else []
         self._context.put(f"data/{size}", evidence, self._context.method(tool, engine=clone.engine, notes=notes))
+
+
+def _build(clone: Clone, ddl: Sequence[str]) -> None:
+    """Build indexes on a clone, as those that are advised are tried: nobody writes there, so none need be CONCURRENTLY.
+
+    Statistics are as the other side has them: what is measured is the index.
+    """
+    for statement in ddl:
+        name = name_in(statement)
+        try:
+            with session(clone) as opened:
+                opened.build(Index(name, '"' + name.replace('"', '""') + '"', statement))
+        except Refused as error:
+            if "Duplicate key name" not in str(error):  # MySQL has no IF NOT EXISTS, and the project's tool came before
+                raise TargetFailed(f"the index {name} can't be built on the clone: {error}", where=statement) from None

@@ -8,7 +8,7 @@ from datetime import datetime
 from perfcrew import __version__
 from perfcrew.core.columns import GENERAL, STARTUP
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Data, Environment, Evidence, Failure, Findings, Frame
+from perfcrew.core.evidence import Data, Environment, Evidence, Failure, Findings, Frame, OutOfReach
 from perfcrew.core.prose import Prose, join, write
 from perfcrew.core.report import (
     DataUse,
@@ -32,6 +32,7 @@ from perfcrew.ledger import Ledger
 from perfcrew.report import experiments as tried
 from perfcrew.report import state as told
 from perfcrew.report.book import Book, figure, number, quote, reading
+from perfcrew.report.cache import cache
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
 from perfcrew.report.readiness import readiness
@@ -40,7 +41,7 @@ from perfcrew.report.thought import SUMMARY, narrated, paragraph, spent, thought
 from perfcrew.report.wording import code, number_of, where
 
 _NOT_A_METHOD = (
-    *("findings", "failure", "not measured", "frame", "published", "log"),
+    *("findings", "failure", "not measured", "frame", "published", "log", "out of reach"),
     *("lookup", "exchange", "narrative", "written patches"),
 )
 
@@ -77,6 +78,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         load=told.load(book),
         readiness=readiness(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
+        cache=cache(book),
         findings=found,
         experiments=tried.experiments(book),
         declined=tried.declined(book),
@@ -85,6 +87,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         data=_data(book),
         assumptions=_assumptions(book),
         method=_method(book),
+        unjudged=_unjudged(book),
         reproduce=_again(book, frame),
         environments=_environments(book),
         specialists=_specialists(book),
@@ -259,6 +262,22 @@ def _method(book: Book) -> tuple[MethodRow, ...]:
             evidence=item.id,
         )
     return tuple(rows.values())
+
+
+def _unjudged(book: Book) -> Prose:
+    """Which rules' silence says nothing, for want of rows."""
+    item = book.first("out of reach")
+    if item is None or not isinstance(item.body, OutOfReach):
+        return Prose(text="")
+    parts = [
+        write(f"{one.rule} from {{rows}} on", rows=number(item, f"rules.{n}.least_rows"))
+        for n, one in enumerate(item.body.rules)
+    ]
+    template = (
+        "; the largest one, {table}, has {rows}. Their silence says nothing: measure on more rows (`[data] sizes`)."
+    )
+    end = write(template, table=code(item.body.table), rows=number(item, "largest_rows"))
+    return join([Prose(text="No table was large enough for these rules to judge: "), join(parts, ", "), end], "")
 
 
 def _environments(book: Book) -> tuple[EnvironmentRow, ...]:

@@ -10,6 +10,7 @@ from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import GOES_ON, JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.core.units import show
 from perfcrew.core.vectors import VectorSetting
+from perfcrew.report.markdown_cache import cache_lines
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
@@ -72,6 +73,7 @@ def _head(report: Report) -> list[str]:
         *_workload(report),
         *_life(report),
         *_frontiers(report),
+        *cache_lines(report.cache),
         *(["## Each finding in full", ""] if report.findings else []),
     ]
 
@@ -240,7 +242,8 @@ def _method(report: Report) -> list[str]:
     rows = [[m.kind, escape(m.tool), escape(m.version), f"`{m.evidence}`"] for m in report.method]
     hosts = [line for row in report.environments for line in (f"Environment `{row.evidence}`: {machine(row)}.", "")]
     again = ["To repeat the whole:", "", *fenced(shlex.join(report.reproduce)), ""]
-    return ["## Method", "", *again, *hosts, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
+    few = [inline(report.unjudged), ""] if report.unjudged.text else []
+    return ["## Method", "", *again, *hosts, *few, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
 
 
 def _crew(report: Report) -> list[str]:

@@ -52,6 +52,11 @@ def ask(tmp_path: Path, source: str, others: dict[str, str] | None = None):  # t
     return asked(tmp_path, "CA201", files, At("session.execute", "top"), STATEMENT)
 
 
+def test_the_round_trips_are_said_to_be_its_price(tmp_path: Path) -> None:
+    pays = {a.variant: a.pays for a in ask(tmp_path, TOP) if isinstance(a, Fix)}
+    assert pays == {"kept in the process": (), SHARED: ("cache.round_trips",)}
+
+
 def test_in_the_process_first_where_one_serves_else_in_redis(tmp_path: Path) -> None:
     assert [a.variant for a in ask(tmp_path, TOP) if isinstance(a, Fix)] == ["kept in the process", SHARED]
     app = application(tmp_path)

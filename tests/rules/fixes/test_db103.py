@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from perfcrew.core.indexes import name_in
+from perfcrew.core.patches import Fix
 from perfcrew.core.sql import shape
 from perfcrew.rules.fixes import propose
 
@@ -314,6 +316,25 @@ def test_without_migrations_it_is_sql_with_its_roll_back(tmp_path: Path) -> None
     made = "CREATE INDEX IF NOT EXISTS ix_events_customer_id ON events (customer_id);"
     assert files["shop/schema.sql"] == f"{SCHEMA}\n{made}\n"
     assert files["migrations/ix_events_customer_id.sql"].startswith(f"{made}\n\n-- To roll back:\n-- DROP INDEX")
+
+
+@pytest.mark.parametrize(("engine", "made"), [
+    ("sqlite", "CREATE INDEX IF NOT EXISTS ix_events_customer_id ON events (customer_id)"),
+    ("postgresql", "CREATE INDEX IF NOT EXISTS ix_events_customer_id ON events (customer_id)"),
+    ("mysql", "CREATE INDEX ix_events_customer_id ON events (customer_id) ALGORITHM=INPLACE LOCK=NONE"),
+])  # fmt: skip
+def test_what_no_tool_would_run_is_told_for_the_clones(engine: str, made: str, tmp_path: Path) -> None:
+    """Not CONCURRENTLY, though the file on PostgreSQL is."""
+    plan = tried(STATEMENT, "events", "customer_id").model_copy(update={"engine": engine})
+    (found,) = asked(tmp_path, "DB103", RAW, At("return db.execute", "latest"), STATEMENT, plan=plan)
+    assert isinstance(found, Fix) and (found.variant, found.ddl) == ("SQL", (made,)) and name_in(made)
+    assert ("CONCURRENTLY" in "".join(str(text) for text in found.files.values())) == (engine == "postgresql")
+
+
+def test_what_the_projects_tool_runs_is_not_told_for_the_clones(tmp_path: Path) -> None:
+    plan = tried(STATEMENT, "events", "customer_id")
+    (found,) = asked(tmp_path, "DB103", ALEMBIC, AT, STATEMENT, plan=plan)
+    assert isinstance(found, Fix) and (found.variant, found.ddl) == ("Alembic", ())
 
 
 def test_a_name_that_another_index_has_is_left_alone(tmp_path: Path) -> None:

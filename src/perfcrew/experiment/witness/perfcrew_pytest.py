@@ -1,7 +1,6 @@
 """A pytest plugin that writes down how each test ended, as it ends. Runs in the target's interpreter.
 
-Standard library and pytest only, Python 3.8 and later. `PERFCREW_SUITE_OUT`: the file, a JSON object a line;
-`PERFCREW_SUITE_ONLY`: a file of ids, one a line, where not all are to run.
+Standard library and pytest only, Python 3.8 and later. `PERFCREW_SUITE_OUT`: the file, a JSON object a line.
 """
 
 from __future__ import annotations
@@ -11,23 +10,12 @@ import os
 from typing import Any
 
 _OUT = os.environ.get("PERFCREW_SUITE_OUT", "")
-_ONLY = os.environ.get("PERFCREW_SUITE_ONLY", "")
 _is_worker = False
 
 
 def pytest_configure(config: Any) -> None:
     global _is_worker
     _is_worker = hasattr(config, "workerinput")  # pytest-xdist: the controller hears of all tests
-
-
-def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    if not _ONLY:
-        return
-    with open(_ONLY, encoding="utf-8") as file:
-        wanted = set(file.read().split("\n"))
-    left = [item for item in items if item.nodeid not in wanted]
-    items[:] = [item for item in items if item.nodeid in wanted]
-    config.hook.pytest_deselected(items=left)
 
 
 def pytest_collectreport(report: Any) -> None:

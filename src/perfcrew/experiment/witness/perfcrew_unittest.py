@@ -1,7 +1,7 @@
 """Runs a script or a module as `python` does, and writes down how each test of `unittest` ended, Django's too.
 
 Runs in the target's interpreter: standard library only, Python 3.8 and later. `perfcrew_unittest.py manage.py test …`,
-`perfcrew_unittest.py -m unittest …`; variables as in `perfcrew_pytest`.
+`perfcrew_unittest.py -m unittest …`; the file as in `perfcrew_pytest`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import unittest
 from typing import Any
 
 _OUT = os.environ.get("PERFCREW_SUITE_OUT", "")
-_ONLY = os.environ.get("PERFCREW_SUITE_ONLY", "")
 _ENDS = {
     "addSuccess": "passed",
     "addFailure": "failed",
@@ -51,24 +50,11 @@ def _hear_subtests() -> None:
     setattr(unittest.TestResult, "addSubTest", method)  # noqa: B010 - typed as a method, which ours is not
 
 
-def _run_only() -> None:
-    with open(_ONLY, encoding="utf-8") as file:
-        wanted = set(file.read().split("\n"))
-    before = unittest.TestCase.run
-
-    def run(self: Any, result: Any = None) -> Any:
-        return before(self, result) if self.id() in wanted else None
-
-    unittest.TestCase.run = run  # type: ignore[method-assign]
-
-
 def _main() -> None:
     if _OUT:
         for name, how in _ENDS.items():
             _heard(name, how)
         _hear_subtests()
-    if _ONLY:
-        _run_only()
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "-m":
         module = sys.argv[1]

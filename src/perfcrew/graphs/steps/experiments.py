@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from perfcrew.core.comparison import Comparison
 from perfcrew.core.errors import PerfcrewError
@@ -17,7 +18,7 @@ from perfcrew.experiment.judging import Ruling, against_whole, ruling, seen_of_w
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import APPLICATION, Context
 from perfcrew.graphs.steps import patches
-from perfcrew.graphs.steps.lab import STAGE, Lab, opened
+from perfcrew.graphs.steps.lab import NO_TEST, STAGE, Lab, opened
 from perfcrew.graphs.steps.patches import write_patches
 from perfcrew.graphs.steps.proposals import Next, kept, propose, upcoming, wanted
 from perfcrew.rules import fixes
@@ -38,11 +39,20 @@ async def experiments(context: Context) -> None:
     try:
         async with opened(context, policy) as lab:
             await _stacked(context, lab)
-            until = time.monotonic() + policy.budget_s
+            until = time.monotonic() + left_s(context, policy)
             await _all(context, policy, lab, until)
             await _together(context, policy, lab, until)
     except PerfcrewError as error:
         context.failed(STAGE, "trying changes", error)
+
+
+def left_s(context: Context, policy: Experiments) -> float:
+    """What is left of the time for experiments in a run that goes on: less what those took that have come to an end.
+
+    The one that was interrupted is tried anew, and counts with what it takes then; nobody knows what it had taken.
+    """
+    ended = (e.body for e in context.ledger.find(context.run, "outcome"))
+    return policy.budget_s - sum(body.seconds for body in ended if isinstance(body, Outcome))
 
 
 async def _stacked(context: Context, lab: Lab) -> None:
@@ -55,6 +65,7 @@ async def _stacked(context: Context, lab: Lab) -> None:
             title=trial.title,
             files=files,
             settings=trial.settings,
+            ddl=trial.ddl,
             ttl_s=trial.ttl_s,
         )
         lab.write(fix)
@@ -76,6 +87,7 @@ async def _all(context: Context, policy: Experiments, lab: Lab, until: float) ->
 
 async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next, until: float) -> None:
     """One experiment. Its criteria are written down before anything of the change runs."""
+    began = time.monotonic()
     fix = _fix(context, lab, coming)
     refused = fix.reason if isinstance(fix, Declined) else lab.write(fix)
     trial_id, trial = _written_down(context, policy, lab, coming, fix)
@@ -90,7 +102,7 @@ async def _one(context: Context, policy: Experiments, lab: Lab, coming: Next, un
         if ruled.decision == "keep":
             commit = await lab.keep(fix, _message(trial, ruled.why))
     files = fix.files if isinstance(fix, Fix) and commit else {}
-    _outcome(context, coming, trial_id, ruled, steps, found, files, commit)
+    _outcome(context, coming, trial_id, ruled, steps, found, files, commit, time.monotonic() - began)
     if commit is None:
         await lab.reset()
 
@@ -104,9 +116,15 @@ async def _tried(
         return ruled, []
     rules = _rules(policy, policy.trial_s, until, seed=coming.number)
     found = await lab.compared(fix, coming.finding.endpoint, rules)
-    ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0])
+    ruled = ruling(found, coming.finding.endpoint or APPLICATION, fix.metrics[0], fix.pays)
     steps.append(TrialStep(name="measure", passed=ruled.decision == "keep", said=ruled.why))
-    return ruled, found
+    return vouched(ruled, steps), found
+
+
+def vouched(ruled: Ruling, steps: Sequence[TrialStep]) -> Ruling:
+    """The ruling; of what is kept though no test ran it says so."""
+    untested = any(s.name == "tests" and s.passed is None for s in steps)
+    return replace(ruled, why=f"{ruled.why}; {NO_TEST}") if untested and ruled.decision == "keep" else ruled
 
 
 def _rules(policy: Experiments, budget_s: float, until: float, seed: int = 0) -> Rules:
@@ -148,7 +166,8 @@ def _written_down(
         evidence=coming.finding.evidence,
         success=f"{metric} improves, proven beyond chance, and by no less than what matters",
         failure="a test fails that passed before, an answer differs, or any metric of any endpoint becomes worse; "
-        "processor time only where it grows by more than the margin of what a request takes",
+        + (f"{', '.join(change.pays)} of its own endpoint is its price; " if change and change.pays else "")
+        + "processor time only where it grows by more than the margin of what a request takes",
         stopping="when the verdict is certain, looked at after each pair of started instances, or at the budget; where "
         f"pairs are slow, after {_ENOUGH} of them or {STRETCH:g} times the budget, and not before "
         f"{TWICE * Rules.fewest} while there is time for experiments",
@@ -158,8 +177,11 @@ def _written_down(
         base_commit=lab.base_commit,
         files=tuple(change.files) if change else (),
         settings=change.settings if change else {},
+        ddl=change.ddl if change else (),
         ttl_s=change.ttl_s if change else 0.0,
         settles_requests=change.settles_requests if change else 0,
+        pays=change.pays if change else (),
+        untested=policy.untested,
         trade_offs=change.trade_offs if change else (),
     )
     blobs = {"diff": lab.diff().encode("utf-8", "surrogateescape")}
@@ -176,6 +198,7 @@ def _outcome(
     found: Sequence[Comparison],
     files: dict[str, str | None],
     commit: str | None,
+    seconds: float,
 ) -> None:
     subject = coming.finding.endpoint or APPLICATION
     ordered = sorted(found, key=lambda c: c.subject != subject)
@@ -190,6 +213,7 @@ def _outcome(
         comparisons=tuple(ids),
         trade_offs=ruled.trade_offs,
         commit=commit,
+        seconds=round(seconds, 1),
     )
     blobs = {"files": json.dumps(files).encode()}
     context.put(f"outcome/{coming.key}", body, context.method("perfcrew experiment"), subject, blobs)
@@ -208,13 +232,14 @@ async def _together(context: Context, policy: Experiments, lab: Lab, until: floa
         return
     context.progress(STAGE).note("everything that was kept, against the base")
     rules = _rules(policy, policy.trial_s * 2, until)
-    aims: dict[str, tuple[str, ...]] = {}
+    aims, pays = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
     settles: dict[str, int] = {}
     for trial, _, _ in stacked:
         aims[trial.endpoint] = (*aims.get(trial.endpoint, ()), trial.metric)
+        pays[trial.endpoint] = (*pays.get(trial.endpoint, ()), *trial.pays)
         settles[trial.endpoint] = max(settles.get(trial.endpoint, 0), trial.settles_requests)
     found = await lab.against_base(aims, settles, rules)
-    against = against_whole(found, aims)
+    against = against_whole(found, aims, pays)
     branch = "" if against else f"perfcrew/{context.run}"
     patch = diff(lab.best.worktree, lab.base_commit)
     if branch:  # what does not hold as a whole does not come to the user, neither as a branch nor as a file
@@ -228,7 +253,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab, until: floa
         outcomes=tuple(outcomes),
         comparisons=tuple(_compared(context, "comparison/together", c) for c in found),
         whole=not against,
-        why=against or seen_of_whole(found),
+        why=against or seen_of_whole(found, pays),
     )
     blobs = {"patch": patch.encode("utf-8", "surrogateescape")}
     context.put("kept", body, context.method("perfcrew experiment"), APPLICATION, blobs)

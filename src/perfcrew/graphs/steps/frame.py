@@ -17,12 +17,20 @@ from perfcrew.target.clone import dropper
 from perfcrew.target.config import FILE
 from perfcrew.target.hints import redact
 
+UNTESTED = (
+    "no test suite was found, so no change can be kept: set [target] tests in perfcrew.toml, or `untested: true` under "
+    "`experiments` in the workflow"
+)
+
 
 async def frame(context: Context) -> None:
     """Detect the target and write down the frame and the environment."""
     metric = primary_metric(context.config.frame.primary_metric, context.settings.profile)
     context.progress("frame").note("finding out what the project is")
     context.registry.sweep(dropper(context.project))
+    trying = context.policy.experiments
+    if trying is not None and not trying.untested and not context.project.tests:
+        context.progress("frame").note(UNTESTED)  # now, and not after minutes of measuring
     if not context.has("frame"):
         context.put("frame", _framed(context, context.project, metric), context.method("perfcrew detect"))
     if not context.has("environment"):

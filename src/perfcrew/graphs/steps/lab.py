@@ -36,6 +36,7 @@ from perfcrew.instruments.load import Driver
 from perfcrew.target.clone import Clone
 
 STAGE = "experiments"
+NO_TEST = "no test of the project's vouches for this change"
 _BESIDE_S = 1.5
 """An instance of each side, for all endpoints that a change is not about."""
 _SLOW_MS = 500.0
@@ -55,6 +56,8 @@ class Tree:
     fresh: Fresh
     environment: dict[str, str] = field(default_factory=dict)
     migrated: Clone | None = None
+    ddl: tuple[str, ...] = ()
+    """Of the migrations that are plain SQL, which nothing of the project's runs."""
     installed: Path | None = None
     """An environment of its own, where a change altered the dependencies."""
 
@@ -103,6 +106,7 @@ class Lab:
         self.change.worktree.reset()
         self.change.installed = self.best.installed
         self.change.environment = dict(self.best.environment)
+        self.change.ddl = self.best.ddl
         if self.change.migrated is not None and self.change.migrated is not self.best.migrated:
             self.change.migrated.drop()
         self.change.migrated = self.best.migrated
@@ -117,7 +121,7 @@ class Lab:
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(source.read_bytes())
         self.best.environment = dict(self.change.environment)
-        self.best.installed = self.change.installed
+        self.best.installed, self.best.ddl = self.change.installed, self.change.ddl
         if self.change.migrated is not self.best.migrated:
             if self.best.migrated is not None:
                 self.best.migrated.drop()
@@ -154,8 +158,10 @@ class Lab:
         self.change.installed = to
 
     async def migrate(self, fix: Fix) -> None:
-        if any(_MIGRATION.search(name) for name in fix.files):
-            self.change.migrated = await self.context.data.migrated(self.change.project)
+        """Where it changes the schema, its tree gets data with that done, and all that was kept before."""
+        self.change.ddl = (*self.best.ddl, *fix.ddl)
+        if fix.ddl or any(_MIGRATION.search(name) for name in fix.files):
+            self.change.migrated = await self.context.data.migrated(self.change.project, self.change.ddl)
 
     async def _checks(self, fix: Fix, endpoint: str | None) -> list[TrialStep]:
         self.context.progress(STAGE).note("the project's type check and lint")
@@ -170,25 +176,33 @@ class Lab:
         if self._suite is None:
             self._suite = await self._run_suite(self.best, "before")
         before = self._suite
-        if not before.run.ran:
-            passed = None if before.absent else False  # a suite that does not end tells nothing of the change
-            return [TrialStep(name="tests", passed=passed, said=f"not run: {before.run.said}")]
+        if before.vouches_not:
+            return [self._untested(before)]
         after = await self._run_suite(self.change, "after")
         found = await confirmed(
             before,
             after,
-            lambda names: self._run_suite(self.best, "before", names),
-            lambda names: self._run_suite(self.change, "after", names),
+            lambda: self._run_suite(self.best, "before"),
+            lambda: self._run_suite(self.change, "after"),
         )
         why = found.why
         if not why and not found.flaky:
             self._suite = after
         known = f", {len(before.run.failed)} fail before and after" if before.run.failed else ""
-        known += f", {', '.join(found.flaky[:3])} failed once and not again" if found.flaky else ""
+        known += f", {', '.join(found.flaky[:3])} did not end alike each time" if found.flaky else ""
         said = why or f"{after.run.passed_count} passed{known}"
         return [TrialStep(name="tests", passed=not why, said=said)]
 
-    async def _run_suite(self, tree: Tree, when: str, only: Sequence[str] = ()) -> Tested:
+    def _untested(self, before: Tested) -> TrialStep:
+        """Where no test can speak against a change it is kept only if the workflow says so."""
+        if not before.run.ran and not before.absent:  # there is a suite, and what it says nobody knows
+            return TrialStep(name="tests", passed=False, said=before.vouches_not)
+        if self.settings.untested:
+            return TrialStep(name="tests", passed=None, said=f"{before.vouches_not}; {NO_TEST}")
+        allowed = "no change is kept without a test, unless the workflow has `untested: true` under `experiments`"
+        return TrialStep(name="tests", passed=False, said=f"{before.vouches_not}; {allowed}")
+
+    async def _run_suite(self, tree: Tree, when: str) -> Tested:
         data = await self._fresh(tree)("suite")
         try:
             return await run_suite(
@@ -197,7 +211,6 @@ class Lab:
                 registry=self.context.registry,
                 commit=when,
                 timeout_s=self.settings.suite_s,
-                only=only,
                 environment=tree.environment,
                 data=data,
             )

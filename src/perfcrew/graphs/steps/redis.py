@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from perfcrew.core.cache import WRITES
 from perfcrew.core.cache_use import accesses
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.trace import Trace
 from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps.capacity import peak
+from perfcrew.graphs.steps.each import each
 from perfcrew.instruments.combine import share
 from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, forget, measure_redis
 from perfcrew.instruments.sealing import words
@@ -47,11 +49,28 @@ async def _own_look(context: Context) -> None:
         return
     async with context.started(NAME) as instance:
         if instance.running.redis.url is not None:
-            for _ in range(_ROUNDS):
-                for plan in context.plans:
-                    for request in plan.requests:
-                        await instance.client.send(request)
+            await _sent(instance, context.plans)
             await look(context, instance, NAME)
+
+
+async def _sent(instance: Instance, plans: Sequence[Plan]) -> None:
+    for _ in range(_ROUNDS):
+        for plan in plans:
+            for request in plan.requests:
+                await instance.client.send(request)
+
+
+async def sample(context: Context, asked: Sequence[Plan]) -> None:
+    """What each of those `asked` for alone leaves in a Redis that was empty before, sent three times."""
+
+    async def work(instance: Instance, plan: Plan) -> None:
+        if instance.running.redis.url is not None:
+            await _sent(instance, [plan])
+            await look(context, instance, plan.endpoint.key, plan.endpoint.key)
+
+    for plan in asked:
+        if not context.has(_slot(plan.endpoint.key)):
+            await each(context, NAME, [plan], work)
 
 
 def looking(context: Context, stage: str) -> Callable[[Instance], Awaitable[None]]:
@@ -59,7 +78,7 @@ def looking(context: Context, stage: str) -> Callable[[Instance], Awaitable[None
     return lambda instance: look(context, instance, stage)
 
 
-async def look(context: Context, instance: Instance, stage: str) -> None:
+async def look(context: Context, instance: Instance, stage: str, subject: str = GENERAL) -> None:
     """Keep what the instance's Redis tells, where it has one and the policy wants it."""
     url = instance.running.redis.url
     if url is None or NAME not in context.policy.instruments or context.has(_slot(stage)):
@@ -70,7 +89,7 @@ async def look(context: Context, instance: Instance, stage: str) -> None:
         context.failed(NAME, f"after {stage}", error)
         return
     method = context.method("Redis INFO, SCAN, SLOWLOG", body.version, after=stage, most_keys=MOST_KEYS)
-    context.put(_slot(stage), body, method)
+    context.put(_slot(stage), body, method, subject)
 
 
 async def counted(context: Context, instance: Instance) -> Counters:

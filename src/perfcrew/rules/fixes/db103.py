@@ -32,7 +32,7 @@ def permanent(case: Case, index: Wanted, costs: str, exact: bool = True) -> Draf
         return Draft("Django migration", title, django_migration.files(case, model, index), risks, exact=exact)
     revision = alembic_revision.revision(case.root, index)
     if revision is None:
-        return Draft("SQL", title, _plain(case, model, index), risks, exact=exact)
+        return Draft("SQL", title, _plain(case, model, index), risks, exact=exact, ddl=(index.made(),))
     if model is None:
         raise Unwritable(
             f"no mapped class of `{index.table}` was found: a revision alone would be undone by the next one that is "

@@ -22,6 +22,8 @@ class Draft(NamedTuple):
     exact: bool = True
     ttl_s: float = 0.0
     settles_requests: int = 0
+    pays: Sequence[str] = ()
+    ddl: Sequence[str] = ()
 
 
 def attempt(case: Case, suffix: str, *writers: Callable[[], Draft]) -> list[Fix | Declined]:
@@ -59,6 +61,8 @@ def _fix(case: Case, suffix: str, hypothesis: Hypothesis | None, draft: Draft) -
         exact=draft.exact,
         ttl_s=draft.ttl_s,
         settles_requests=draft.settles_requests,
+        pays=tuple(draft.pays),
+        ddl=tuple(draft.ddl),
         trade_offs=(*draft.trade_offs, *said),
         rank=max(0.0, (hypothesis.scores.total if hypothesis else 0) - draft.lower),
     )

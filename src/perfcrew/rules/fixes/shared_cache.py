@@ -118,7 +118,8 @@ def kept(case: Case) -> Draft:
         _in_redis(case, edits, spot, spot.function, what, writers, client, shape)
     title = f"Keep the answer of {spot.function.name} for {SECONDS} s in the cache that is shared"
     variant = "kept in Redis" if client else "kept in Django's cache"
-    return Draft(variant, title, {spot.file: edits.result()}, _risks(case, writers, django), ttl_s=SECONDS)
+    files, risks = {spot.file: edits.result()}, _risks(case, writers, django)
+    return Draft(variant, title, files, risks, ttl_s=SECONDS, pays=("cache.round_trips",))
 
 
 def _risks(case: Case, writers: list[Writer], django: bool) -> tuple[str, ...]:
