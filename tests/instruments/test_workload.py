@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from perfcrew.core.web import Endpoint, Plan, Request
-from perfcrew.instruments.workload import capacity_of, logged_shares, weights
+from perfcrew.instruments.workload import capacity_of, logged_shares, weights_of
 
 
 def plan(key: str, logged: int = 0, asked: bool = True) -> Plan:
@@ -28,14 +28,14 @@ CAPACITIES: dict[str, tuple[dict[str, float], Mapping[str, float], float]] = {
 }
 
 
-@pytest.mark.parametrize(("parts", "rates", "expected"), CAPACITIES.values(), ids=CAPACITIES)
-def test_capacity(parts: dict[str, float], rates: Mapping[str, float], expected: float) -> None:
-    assert capacity_of(parts, rates) == pytest.approx(expected, rel=1e-3)
+@pytest.mark.parametrize(("weights", "rates", "expected"), CAPACITIES.values(), ids=CAPACITIES)
+def test_capacity(weights: dict[str, float], rates: Mapping[str, float], expected: float) -> None:
+    assert capacity_of(weights, rates) == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_shares_that_are_given_decide_the_capacity() -> None:
-    parts = weights([plan("GET /fast"), plan("GET /slow")], {"GET /slow": 0.01})
-    assert capacity_of(parts, FAST_AND_SLOW) == pytest.approx(334.4, rel=1e-3)
+    weights = weights_of([plan("GET /fast"), plan("GET /slow")], {"GET /slow": 0.01})
+    assert capacity_of(weights, FAST_AND_SLOW) == pytest.approx(334.4, rel=1e-3)
 
 
 LOGGED: dict[str, tuple[list[Plan], dict[str, float]]] = {
@@ -57,4 +57,4 @@ LOGGED: dict[str, tuple[list[Plan], dict[str, float]]] = {
 def test_shares_of_an_access_log(plans: list[Plan], expected: dict[str, float]) -> None:
     assert logged_shares(plans) == pytest.approx(expected)
     if expected:
-        assert sum(weights(plans, logged_shares(plans)).values()) == pytest.approx(1)
+        assert sum(weights_of(plans, logged_shares(plans)).values()) == pytest.approx(1)

@@ -16,6 +16,7 @@ from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
+from perfcrew.core.http_caching import Allows, Tag
 from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
 from perfcrew.core.pooling import ConnectionNeed
@@ -491,6 +492,28 @@ class Neighbour(Noun):
     stall_trigger: Place | None = None
 
 
+class Revisit(Noun):
+    """The same GET asked again, as it was and as a client asks that kept the answer. Times are medians, in turn."""
+
+    same: bool
+    """Whether all full answers are the same byte for byte, once decoded."""
+    answers_count: int
+    etag: Tag = ""
+    last_modified_age_s: float | None = None
+    """How long before the first answer; None without a `Last-Modified` that could be read."""
+    moved: tuple[str, ...] = ()
+    """Validators that are not the same in all full answers."""
+    allows: Allows = Allows()
+    sets_cookies: bool = False
+    with_credentials: bool = False
+    conditional_status: int | None = None
+    """What asking with the first answer's validators was answered; None where it carried none."""
+    conditional_bytes: int | None = None
+    turns_count: int = 0
+    full_ms: float | None = None
+    conditional_ms: float | None = None
+
+
 class Payload(Noun):
     """The answer as sent, and what compression would make of it."""
 
@@ -504,6 +527,8 @@ class Payload(Noun):
     headers: dict[str, str] = {}
     fingerprints: tuple[Fingerprint, ...] = ()
     streamed: bool = False
+    revisit: Revisit | None = None
+    """None where it was not asked again: no GET, no whole answer with status 200, a stream, or too slow."""
 
 
 class KeyGroup(Noun):
@@ -731,8 +756,8 @@ Body = Annotated[
     | Payload
     | CacheServer
     | TtlCurve
-    | Peak
     | OutOfReach
+    | Peak
     | Log
     | Failure
     | NotMeasured

@@ -56,13 +56,15 @@ class Mix:
 
 def limits(engine: str, connect: Callable[[], Any]) -> Limits:
     """What the server of a clone allows; `refused` says why it told nothing."""
+    errors: tuple[type[Exception], ...] = (PerfcrewError, *_errors(engine))
     try:
         with closing(connect()) as db, closing(db.cursor()) as cursor:
             if engine == "postgresql":
                 cursor.execute(f"SET statement_timeout = {int(STATEMENT_S * 1000)}")
             cursor.execute(_POSTGRES if engine == "postgresql" else _MYSQL)
-            return Limits(*(None if value is None else int(value) for value in cursor.fetchone()))
-    except (PerfcrewError, *_errors(engine)) as error:
+            most, reserved, role = (None if value is None else int(value) for value in cursor.fetchone())
+            return Limits(most, reserved, role)
+    except errors as error:
         return Limits(refused=(str(error).strip().splitlines() or [type(error).__name__])[0][:200])
 
 

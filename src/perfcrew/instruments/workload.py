@@ -45,7 +45,7 @@ def mix(plans: Sequence[Plan], shares: Mapping[str, float], length: int | None =
     The order is one turn of the mix, or `length` requests of it. Endpoints without a share have what is left in equal
     parts. Raises Unmeasurable where nothing has a share.
     """
-    parts = weights(plans, shares)
+    parts = weights_of(plans, shares)
     starts, requests, expected = {}, list[Request](), list[Fingerprint]()
     for plan in plans:
         starts[plan.endpoint.key] = len(requests)
@@ -64,7 +64,7 @@ def mix(plans: Sequence[Plan], shares: Mapping[str, float], length: int | None =
     return Mix(tuple(requests), tuple(expected) if complete else (), tuple(order))
 
 
-def weights(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, float]:
+def weights_of(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, float]:
     """The part of each endpoint in the mix, 1 together: as its share says; those without one have what is left.
 
     Raises Unmeasurable where nothing has a share.
@@ -73,11 +73,11 @@ def weights(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, flo
     given = {key: shares[key] for key in keys if key in shares}
     rest = max(0.0, 1.0 - sum(given.values()))
     others = [key for key in keys if key not in given]
-    parts = given | {key: rest / len(others) for key in others}
-    whole = sum(parts.values())
+    weights = given | {key: rest / len(others) for key in others}
+    whole = sum(weights.values())
     if whole <= 0:
         raise Unmeasurable("no endpoint of the workload has a share", do="correct [workload] shares in perfcrew.toml")
-    return {key: weight / whole for key, weight in parts.items() if weight > 0}
+    return {key: weight / whole for key, weight in weights.items() if weight > 0}
 
 
 READS = ("GET", "HEAD")
@@ -96,12 +96,12 @@ def logged_shares(plans: Sequence[Plan]) -> dict[str, float]:
     return {p.endpoint.key: part * p.logged_count / whole for p in reads}
 
 
-def capacity_of(parts: Mapping[str, float], rates: Mapping[str, float]) -> float:
+def capacity_of(weights: Mapping[str, float], rates: Mapping[str, float]) -> float:
     """Requests a second of the mix, by what each endpoint reaches alone: what one takes is time that all others lack.
 
     The harmonic mean by weight, over the endpoints whose rate is known; 0 where none is.
     """
-    known = {key: weight for key, weight in parts.items() if rates.get(key, 0.0) > 0}
+    known = {key: weight for key, weight in weights.items() if rates.get(key, 0.0) > 0}
     taken_s = sum(weight / rates[key] for key, weight in known.items())
     return sum(known.values()) / taken_s if taken_s else 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from perfcrew.core.project import Project
 from perfcrew.target.detect.launches import WORKERS
@@ -16,7 +16,8 @@ _GUNICORN = re.compile(r"^workers\s*=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 _OPTIONS = ("--workers", "-w", "--processes")
 
 
-class Said(NamedTuple):
+@dataclass(frozen=True)
+class Said:
     """The number, and what said so."""
 
     count: int

@@ -8,7 +8,7 @@ from perfcrew.core.evidence import Peak
 from perfcrew.core.project import Workload
 from perfcrew.core.targets import Profile
 from perfcrew.graphs.context import Context
-from perfcrew.instruments.workload import capacity_of, weights
+from perfcrew.instruments.workload import capacity_of, weights_of
 
 ASSUMED_SHARE = 0.5
 """Of the measured capacity, where nobody said what the peak is."""
@@ -21,7 +21,7 @@ OVERLOAD = 2.0
 def capacity(context: Context) -> float:
     """Requests a second that the mix could reach, from each endpoint's own throughput and its share; 0: not known."""
     rates = {p.endpoint.key: context.baseline(p.endpoint.key, "throughput") or 0.0 for p in context.plans}
-    return capacity_of(weights(context.plans, context.shares), rates) if any(rates.values()) else 0.0
+    return capacity_of(weights_of(context.plans, context.shares), rates) if any(rates.values()) else 0.0
 
 
 def peak(context: Context) -> Peak | None:

@@ -11,7 +11,7 @@ from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.capacity import peak
 from perfcrew.instruments import pooling
-from perfcrew.instruments.workload import weights
+from perfcrew.instruments.workload import weights_of
 from perfcrew.target.clone import Clone
 from perfcrew.target.workers import workers
 
@@ -24,13 +24,12 @@ def need(context: Context, clone: Clone) -> None:
     held = _held(context)
     if context.has(SLOT) or clone.engine not in _SERVERS or not held:
         return
-    shares = context.shares
     try:
         body = _needed(context, clone, held)
     except PerfcrewError as error:
         context.failed("plans", "what connections are needed", error)
         return
-    context.put(SLOT, body, context.method("Little's law, and the server's settings", shares=shares))
+    context.put(SLOT, body, context.method("Little's law, and the server's settings", shares=context.shares))
 
 
 def _needed(context: Context, clone: Clone, held: Mapping[str, Connections]) -> ConnectionNeed:
@@ -38,7 +37,7 @@ def _needed(context: Context, clone: Clone, held: Mapping[str, Connections]) -> 
     mix = pooling.Mix(
         rate_per_s=expected.expected_per_s if expected else 0.0,
         assumed=expected is None or expected.assumed,
-        shares=weights(context.plans, context.shares),
+        shares=weights_of(context.plans, context.shares),
         held=held,
     )
     allowed = pooling.limits(clone.engine, clone.connect)

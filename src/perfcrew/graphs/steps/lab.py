@@ -320,15 +320,16 @@ class Lab:
         progress = context.progress(STAGE)
         with context.measuring():
             found = await compare(sampler, *sides, rules, progress.note)
-        return counted.beside(found, await self._counted(a, b))
+        return counted.beside(found, await self._counted(a, b, aims))
 
-    async def _counted(self, a: Tree, b: Tree) -> dict[str, tuple[Effect, ...]]:
+    async def _counted(self, a: Tree, b: Tree, aims: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Effect, ...]]:
         """What each endpoint sends, with the probe in an instance of both."""
         self.context.progress(STAGE).note("counting what the endpoints send")
         read: list[dict[str, list[Reading]]] = []
         for name, tree in (("counted-a", a), ("counted-b", b)):
             async with self._started(name, tree, counted.PARTS) as instance:
-                read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
+                plans = {p.endpoint.key: p for p in self.context.plans}
+                read.append({key: await counted.count(instance, p, aims.get(key, ())) for key, p in plans.items()})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
     async def _grown(self, a: Tree, b: Tree, settles: Mapping[str, int]) -> dict[str, tuple[Effect, ...]]:
