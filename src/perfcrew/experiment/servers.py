@@ -212,7 +212,7 @@ class Servers:
             one, other = sides if sides[0].side is a else (sides[1], sides[0])
             failed = bool(one.errors or other.errors)
             self.pool.add(both.plan.endpoint.key, one.samples_ms, other.samples_ms, failed=failed)
-        readings = {id(side.side): side.reading() for side in sides}
+        readings = {id(side.side): side.reading(rare=both.awaited) for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
 
     def seen(self, asked: Asked, is_a: bool) -> None:
