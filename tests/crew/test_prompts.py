@@ -8,11 +8,14 @@ import pytest
 
 from perfcrew import settings
 from perfcrew.core.errors import UsageError
+from perfcrew.core.evidence import Frame
 from perfcrew.core.findings import Finding
+from perfcrew.core.project import Project
 from perfcrew.core.prose import Prose
 from perfcrew.core.web import Place
 from perfcrew.crew import cards, prompts
 from perfcrew.crew.thinking import Prompt
+from perfcrew.instruments import manifests
 
 from .test_rulebook import LEDGER
 
@@ -84,6 +87,17 @@ def test_every_card_is_asked_with_protocol_charter_targets_evidence_and_form(nam
     assert "E-books" in text
 
 
+@pytest.mark.parametrize("name", ["profiler", "database", "caching", "frontend", "inference"])
+def test_a_specialist_is_told_what_its_instruments_mean(name: str) -> None:
+    text = asked(name)
+    for tool in cards.card(name).tools:
+        assert f"`{tool}`: {manifests.manifest(tool).text.splitlines()[0]}" in text
+
+
+def test_the_reviewer_has_none() -> None:
+    assert "# What your instruments tell" not in asked("reviewer")
+
+
 def test_the_stable_part_comes_first_and_is_the_same_for_all_specialists() -> None:
     parts = {whole(name, text).system for name in ("database", "profiler") for text in ("One.", "Another.")}
     assert len(parts) == 1
@@ -104,7 +118,7 @@ def test_neither_in_the_other_prompts(made: Callable[..., Prompt]) -> None:
 
 
 def test_a_name_without_a_value_is_an_error() -> None:
-    with pytest.raises(UsageError, match=r"'profile' is undefined"):
+    with pytest.raises(UsageError, match=r"'instruments' is undefined"):
         prompts.render("specialist", {"card": cards.card("database")})
 
 
@@ -121,3 +135,27 @@ def _with(**budget: int) -> str:
     card = cards.card("database")
     poor = card.model_copy(update={"budget": card.budget.model_copy(update=budget)})
     return prompts.question(poor, settings.profile("web-api"), [], list(LEDGER.values()), [], ["GET /books"]).question
+
+
+def framed(context: str = "", constraints: tuple[str, ...] = (), name: str = "database") -> str:
+    project = Project(root=Path(), name="x", framework="flask", python=Path(), workdir=Path(), start=("x",))
+    profile = settings.profile("web-api")
+    frame = Frame(
+        project=project, profile=profile, primary_metric="cpu", scope="all", context=context, constraints=constraints
+    )
+    return prompts.question(cards.card(name), profile, [], list(LEDGER.values()), [], [], None, frame).question
+
+
+@pytest.mark.parametrize("name", ["database", "reviewer"])
+def test_what_it_is_for_is_told_as_data(name: str) -> None:
+    text = framed("Editors wait.", ("no new service",), name)
+    assert "<data>\nEditors wait.\n</data>" in text
+    assert "- must hold: <data>no new service</data>" in text
+    assert "the primary metric is <data>cpu</data>" in text
+    assert framed(HOSTILE, (HOSTILE,), name).count("</data>") == text.count("</data>")
+
+
+def test_where_nobody_said_what_it_is_for_nothing_is_told() -> None:
+    assert "What the user says" not in framed()
+    assert "must hold" in framed(constraints=("no new service",))
+    assert framed(constraints=("x",)).count("<data>\n") == framed().count("<data>\n"), "no empty context"

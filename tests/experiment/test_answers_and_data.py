@@ -62,6 +62,8 @@ async def fresh(tmp_path: Path, variant: str, declared_s: float, *, writes: bool
     ("caches for a second", 1.0, False, set()),
     ("clears its cache", 0.0, True, set()),
     ("caches forever", 0.0, True, {"GET /books", "GET /stats"}),
+    ("one tag for all", 0.0, False, {"GET /books/{book_id}", "GET /stats"}),
+    ("a tag of its content", 0.0, False, set()),
 ])  # fmt: skip
 async def test_old_answers_are_refused(
     tmp_path: Path, variant: str, declared_s: float, writes: bool, stale: set[str]
@@ -69,6 +71,7 @@ async def test_old_answers_are_refused(
     verdict = await fresh(tmp_path, variant, declared_s, writes=writes)
     assert {refusal.subject for refusal in verdict.refusals} == stale
     assert {refusal.name for refusal in verdict.refusals} <= {"serves stale answers"}
+    assert {one.endpoint for one in verdict.checked if one.told_unchanged} == (stale if "tag" in variant else set())
     assert {one.endpoint for one in verdict.checked} == {"GET /books", "GET /books/{book_id}", "GET /stats"}
     assert verdict.outcome == ("different" if stale else "equal")
 

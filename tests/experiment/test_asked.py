@@ -83,3 +83,11 @@ def test_who_works_on_several_cores_or_after_its_answer_shares_none(
     one = asked(cpu_ms, latency_ms, restless=restless)
     assert one.in_parallel == parallel
     assert one.reading().values["cpu"] == pytest.approx(cpu_ms)
+
+
+def test_of_few_requests_one_great_pass_of_the_collector_does_not_decide() -> None:
+    one = asked(25.0, 5.0)
+    one.took(load([5.0] * 4), 4 * 25.0, 5.0, cpu_middle_ms=5.0)
+    assert (one.reading().values["cpu"], one.reading(rare=False).values["cpu"]) == (25.0, 5.0)
+    one.took(load([5.0] * 4), 4 * 25.0, 5.0)
+    assert one.reading(rare=False).values["cpu"] == 25.0, "not known of each"

@@ -58,6 +58,13 @@ def test_the_verdict_is_a_key_and_an_exit_code(tmp_path: Path, name: str, b: str
     assert kept.returncode == 0 and told["evidence"] in kept.stdout and "comparison" in kept.stdout
 
 
+def test_answers_that_may_differ_are_judged_and_it_is_said(tmp_path: Path) -> None:
+    done = telling(tmp_path, "0.1 same", "0.12 other", "--json", "--answers-may-differ")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["verdict"], told["answers_may_differ"]) == (1, "regressed", True), done.stderr
+    assert any("--answers-may-differ" in note for note in told["notes"])
+
+
 def test_for_people_the_verdict_stands_first_and_the_plot_beside_it(tmp_path: Path) -> None:
     done = telling(tmp_path, "0.1 same", "0.12 same", "--plot", "forest.svg")
     assert done.stdout.startswith("commands: REGRESSED\n  cpu regressed\n"), done.stderr

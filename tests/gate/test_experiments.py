@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from perfcrew.core.comparison import Comparison, Effect, Ratio, Side
 from perfcrew.core.evidence import Evidence, Findings, Method
 from perfcrew.core.experiments import Kept, Outcome, Trial, TrialStep
 from perfcrew.core.findings import Finding
+from perfcrew.core.prose import Prose
+from perfcrew.core.report import JudgedTarget, KeptTarget, Report
 from perfcrew.gate import check, seal
 from perfcrew.ledger import Ledger
 from perfcrew.report import html, markdown
@@ -202,3 +204,138 @@ def test_the_documents_tell_what_was_tried(ledger: Ledger) -> None:
         assert "Load the lines with the orders" in text
         assert "perfcrew/x" in text
         assert "Nothing was changed" not in text.split("Experiments")[-1]
+
+
+TAIL = effect("latency.p95", 0.125, "improved", a=640.0)
+AGAIN: dict[str, tuple[tuple[Effect, ...], dict[str, Any], str | None]] = {
+    "met with what was kept": ((*GOOD, TAIL), {}, "met"),
+    "missed even so": ((*GOOD, effect("latency.p95", 0.9, "improved", a=640.0)), {}, "missed"),
+    "too few pairs bound it": ((*GOOD, effect("latency.p95", 0.125, "improved", a=640.0, pairs=5)), {},
+                               "met without bound"),
+    "the p95 of all requests goes before the instances'": (
+        (*GOOD, TAIL, effect("latency.p95.pooled", 0.9, "equivalent", a=640.0)), {}, "missed"),
+    "the median says nothing of p95": (GOOD, {}, "not measured"),
+    "nothing was kept": ((*GOOD, TAIL), {"decision": "discard", "why": "a test fails"}, None),
+}  # fmt: skip
+
+
+def p95(report: Report, endpoint: str | None) -> JudgedTarget:
+    return next(t for t in report.targets if t.target.name == "API p95" and t.subject == endpoint)
+
+
+@pytest.mark.parametrize(("effects", "changes", "expected"), AGAIN.values(), ids=AGAIN)
+def test_targets_are_judged_again_with_what_was_kept(
+    ledger: Ledger, effects: tuple[Effect, ...], changes: dict[str, Any], expected: str | None
+) -> None:
+    tried(ledger, *effects, **changes)
+    judged = p95(compose(ledger, RUN), ranked(ledger).endpoint)
+    assert (judged.kept.outcome if judged.kept else None) == expected
+    assert "targets" not in refused(ledger)
+
+
+def test_both_sides_are_shown_and_traced(ledger: Ledger) -> None:
+    tried(ledger, *GOOD, TAIL)
+    report = compose(ledger, RUN)
+    kept = p95(report, ranked(ledger).endpoint).kept
+    assert kept is not None and kept.shown.text == "80 ms, against 640 ms of the base in the same comparison"
+    assert [f.refs[0].field for f in kept.shown.figures] == ["effects.2.b", "effects.2.a"]
+    assert {t.kept.outcome for t in report.targets if t.kept and t.subject == "application"} == {"not measured"}
+    for text in (markdown.render(report), html.render(report)):
+        assert "With what was kept" in text and "of the base in the same comparison" in text
+    assert "; with what was kept: met 1, not measured" in markdown.render(report)
+
+
+def test_the_documents_say_nothing_of_what_was_kept_where_nothing_was(ledger: Ledger) -> None:
+    tried(ledger, *GOOD, decision="discard", why="a test fails")
+    for text in (markdown.render(compose(ledger, RUN)), html.render(compose(ledger, RUN))):
+        assert "what was kept" not in text.lower()
+
+
+def test_what_does_not_hold_as_a_whole_meets_no_target(ledger: Ledger) -> None:
+    put = tried(ledger, *GOOD, TAIL, together=False)
+    assert isinstance(put.body, Outcome)
+    whole = Kept(
+        base_commit="f00",
+        head_commit="f01",
+        branch="",
+        outcomes=(put.id,),
+        comparisons=put.body.comparisons,
+        whole=False,
+        why="a regression of cpu",
+    )
+    ledger.put(RUN, "kept", whole, METHOD, "application", {"patch": b""})
+    report = compose(ledger, RUN)
+    assert {t.kept for t in report.targets} == {None}
+    assert "With what was kept" not in html.render(report) + markdown.render(report)
+    assert "targets" not in refused(ledger)
+
+
+def _edited(kept: KeptTarget, **changes: Any) -> KeptTarget:
+    return kept.model_copy(update=changes)
+
+
+def _base(kept: KeptTarget) -> KeptTarget:
+    assert kept.ref is not None
+    return _edited(kept, ref=kept.ref.model_copy(update={"field": "effects.2.a"}))
+
+
+FALSE: dict[str, tuple[Callable[[KeptTarget], KeptTarget | None], str]] = {
+    "called missed": (lambda k: _edited(k, outcome="missed"), "is said to be missed with what was kept, and is met"),
+    "left out": (lambda k: None, "is not judged with what was kept"),
+    "judged by the base": (_base, "by another number than that of the comparison"),
+    "another number shown": (lambda k: _edited(k, shown=Prose(text="fast")), "shows another number"),
+}
+
+
+@pytest.mark.parametrize(("edit", "why"), FALSE.values(), ids=FALSE)
+def test_a_false_judgement_of_what_was_kept_is_refused(
+    ledger: Ledger, edit: Callable[[KeptTarget], KeptTarget | None], why: str
+) -> None:
+    tried(ledger, *GOOD, TAIL)
+    report = seal(compose(ledger, RUN), ledger)
+    judged = p95(report, ranked(ledger).endpoint)
+    assert judged.kept is not None
+    false = judged.model_copy(update={"kept": edit(judged.kept)})
+    edited = report.model_copy(update={"targets": tuple(false if t == judged else t for t in report.targets)})
+    assert why in " ".join(r for c in check(edited, ledger).failed if c.name == "targets" for r in c.reasons)
+
+
+def test_a_judgement_of_what_was_kept_where_nothing_was_is_refused(ledger: Ledger) -> None:
+    tried(ledger, *GOOD, TAIL, decision="discard", why="a test fails")
+    report = seal(compose(ledger, RUN), ledger)
+    judged = report.targets[0]
+    false = judged.model_copy(update={"kept": KeptTarget(outcome="met", shown=Prose(text="fast"))})
+    edited = report.model_copy(update={"targets": (false, *report.targets[1:])})
+    reasons = " ".join(r for c in check(edited, ledger).failed for r in c.reasons)
+    assert "is judged with what was kept, and nothing was" in reasons
+
+
+def test_every_metric_that_was_compared_is_in_the_report(ledger: Ledger) -> None:
+    """Those that did not change stand beside the others, in JSON and HTML; the short document has what changed."""
+    even = effect("rss.average", 1.0, "equivalent")
+    tried(ledger, *GOOD, even)
+    report = compose(ledger, RUN)
+    assert report.kept is not None
+    assert [m.metric for m in report.kept.metrics] == ["latency", "cpu"]
+    assert [m.metric for m in report.kept.beside] == ["rss.average"]
+    (one,) = report.experiments
+    assert [m.metric for m in one.metrics] == ["latency", "cpu", "rss.average"], "all of the endpoint that it is about"
+    assert one.beside == () and one.unchanged.text == "No further metric was compared."
+    assert "The others that were compared" in html.render(report)
+    assert "figures" not in refused(ledger)
+
+
+def test_metrics_of_other_endpoints_that_did_not_change_stand_beside(ledger: Ledger) -> None:
+    put = tried(ledger, *GOOD)
+    assert isinstance(put.body, Outcome)
+    own = ledger.get(put.body.comparisons[0]).body
+    assert isinstance(own, Comparison)
+    even, worse = effect("latency", 1.0, "equivalent"), effect("cpu", 1.2, "regressed", a=0.5)
+    other = own.model_copy(update={"subject": "GET /health", "effects": (even, worse)})
+    id = ledger.put(RUN, "comparison/1/other", other, METHOD, "GET /health").id
+    body = put.body.model_copy(update={"number": 2, "comparisons": (*put.body.comparisons, id)})
+    ledger.put(RUN, "outcome/2", body, METHOD, put.subject, {"files": b"{}"})
+    second = compose(ledger, RUN).experiments[1]
+    assert [(m.subject, m.metric) for m in second.metrics][-1] == ("GET /health", "cpu")
+    assert [(m.subject, m.metric) for m in second.beside] == [("GET /health", "latency")]
+    assert second.unchanged.text == "No change was seen in the others that were compared."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,12 @@ from conftest import Placed
 from reviews import Ended, Place
 
 from perfcrew.core.evidence import CacheServer, Measurement, Traces, TtlCurve
+from perfcrew.graphs import scenes
+from perfcrew.graphs.context import Context, workspace
+from perfcrew.graphs.run import _context
+from perfcrew.graphs.steps.asked import measure
 from perfcrew.ledger import Ledger
+from perfcrew.target.leftovers import Registry
 
 pytestmark = [pytest.mark.target, pytest.mark.redis]
 SCENARIOS = """
@@ -51,6 +58,10 @@ def test_the_server_is_looked_at_after_both_stages(review: Ended, place: Place) 
         assert {g.pattern for g in body.groups} == {"ranking", "person:{n}:{email}"}
         assert body.refused == {}
         assert body.hits_count > 0
+    told = review.report.cache
+    assert told is not None and told.hit_ratio.figures
+    assert [look.after for look in told.looks] == ["traced requests", "workload"]
+    assert review.report.verdict is not None and review.report.verdict.passed
 
 
 def test_uses_are_told_by_pattern(review: Ended, place: Place) -> None:
@@ -87,4 +98,31 @@ def test_no_key_reaches_the_report_and_nothing_is_left(review: Ended, place: Pla
     written = [p.read_text(errors="replace") for p in Path(review.events[-1]["report"]).parent.iterdir() if p.is_file()]
     assert written
     assert not any("example.org" in text for text in written)
+    place.assert_nothing_is_left()
+
+
+@asynccontextmanager
+async def gone_on_with(place: Place) -> AsyncIterator[Context]:
+    """The finished run, as a specialist's instruments see it."""
+    with Ledger.existing(place.root) as ledger:
+        run = ledger.runs()[-1]
+        registry = Registry(place.root / ".perfcrew" / "leftovers", run.id)
+        async with workspace(registry, run.id) as folder:
+            context = _context(ledger, run, registry, folder, lambda told: None, None)
+            try:
+                yield context
+            finally:
+                context.close()
+
+
+async def test_a_specialist_may_have_a_sample_of_one_endpoint_alone(review: Ended, place: Place) -> None:
+    """On an instance of its own, once; the report's table and the rules go on with those of the whole application."""
+    async with gone_on_with(place) as context:
+        (one,) = await measure(context, "redis", "GET /ranking")
+        again = await measure(context, "redis", "GET /ranking")
+        seen = scenes.application(context.ledger, context.run).caches
+    assert isinstance(one.body, CacheServer)
+    assert {g.pattern for g in one.body.groups} == {"ranking"}
+    assert [e.id for e in again] == [one.id]
+    assert len(seen) == 2 and one.id not in {cache.evidence for cache in seen}
     place.assert_nothing_is_left()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import statistics
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -263,6 +265,18 @@ async def test_two_servers_are_asked_in_turn_as_abba(server: Server, other: Serv
     sent = sorted((ms, side) for side, result in zip("AB", results, strict=True) for ms in result.due_ms)
     assert "".join(side for _, side in sent) == "ABBAABBAABBA"
     assert [r.asked_count for r in results] == [6, 6] and not any(r.restless for r in results)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not tell another process' time so exactly")
+async def test_processor_time_is_that_of_each_request_and_of_what_it_leaves_to_do(
+    server: Server, other: Server, driver: Driver
+) -> None:
+    one, same = await both(server, other, "/works-on?seconds=0.002", driver)
+    quick, _ = await both(server, other, "/fast", driver)
+    for result in (one, same, quick):
+        assert len(result.cpu_ms) == len(result.samples_ms)
+    worked, beside, little = (statistics.median(result.cpu_ms) for result in (one, same, quick))
+    assert min(worked, beside) > 1.5 > little > 0
 
 
 @pytest.mark.alone

@@ -11,7 +11,7 @@ import pytest
 from perfcrew.core.errors import ToolFailed
 from perfcrew.core.evidence import PlanNode
 from perfcrew.core.indexes import IndexSpec
-from perfcrew.instruments import plans, session_mysql
+from perfcrew.instruments import plans, pooling, session_mysql
 from perfcrew.instruments.binding import bind
 from perfcrew.instruments.index_advice import Asked, advise
 from perfcrew.instruments.mysql_plan import of_mysql
@@ -115,6 +115,16 @@ def test_only_all_is_a_table_read_from_end_to_end(kind: str, reads_all: bool) ->
 def clone() -> Iterator[TestClone]:
     with serving() as url:
         yield mysql_clone(url)
+
+
+def test_what_the_server_gives_to_a_pool(clone: TestClone) -> None:
+    """Its own setting, and the login's bound where it has one."""
+    with closing(clone.connect()) as db, db.cursor() as cursor:
+        cursor.execute("SELECT @@max_connections")
+        most = cursor.fetchone()[0]
+    allowed = pooling.limits("mysql", clone.connect)
+    assert (allowed.most, allowed.reserved, allowed.refused) == (most, 0, "")
+    assert allowed.usable == most or allowed.role is not None
 
 
 ORDERED = "SELECT * FROM events WHERE customer_id = %s ORDER BY happened_at DESC LIMIT %s"

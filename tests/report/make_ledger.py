@@ -69,7 +69,7 @@ def make(
     return maker.ledger
 
 
-def write_frame(maker: Maker, folder: Path) -> None:
+def write_frame(maker: Maker, folder: Path, context: str = "", constraints: tuple[str, ...] = ()) -> None:
     maker.put(
         "environment",
         Environment(
@@ -131,6 +131,8 @@ def write_frame(maker: Maker, folder: Path) -> None:
             project=project,
             profile=Profile(name="web-api", description="A web application.", users=500, targets=targets),
             primary_metric="latency p95",
+            context=context,
+            constraints=constraints,
             scope="all",
             assumptions=("No peak rate is known: 20 requests a second were assumed.", "All endpoints count the same."),
             settings={"runs": 3},

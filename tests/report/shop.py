@@ -131,7 +131,10 @@ class Maker:
             phase="any" if name == "startup" else "warm",
             runs=shop.runs,
             count=3,
-            statistics={"value": Estimate(value=value, low=low, high=high), "p50": Estimate(value=value)},
+            statistics={
+                "value": Estimate(value=value, low=low, high=high),
+                "p50": Estimate(value=value, low=low, high=high),
+            },
             samples=(low, value, high),
         )
         self.put(f"{name}:{shop.key}", body, METHOD, shop.key)

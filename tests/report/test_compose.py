@@ -13,7 +13,7 @@ from perfcrew.core.report import Report, digest
 from perfcrew.core.trace import Span
 from perfcrew.gate.held import texts
 from perfcrew.ledger import Ledger
-from perfcrew.report import markdown
+from perfcrew.report import html, markdown
 from perfcrew.report.book import Book
 from perfcrew.report.compose import compose
 from perfcrew.report.drawing import _label
@@ -113,6 +113,26 @@ def test_a_run_that_could_measure_nothing_says_so(tmp_path: Path) -> None:
     assert report.summary.text.startswith("No endpoint could be measured")
     assert {t.outcome for t in report.targets} == {"not measured"}
     assert "No rule found its pattern" in markdown.render(report)
+
+
+def test_what_it_is_for_stands_at_the_head_in_the_users_words(tmp_path: Path) -> None:
+    maker = Maker(tmp_path, seed=1, load_steps=(), shops=SHOP)
+    write_frame(maker, tmp_path, "500 editors wait <b>2 s</b>.\nSince Monday.", ("4 GB", "no new service"))
+    report = compose(maker.ledger, RUN)
+    assert report.purpose.context and report.purpose.context.ref.field == "context"
+    assert [q.ref.field for q in report.purpose.constraints] == ["constraints.0", "constraints.1"]
+    document = markdown.render(report)
+    assert "in the user's words: “500 editors wait &lt;b>2 s&lt;/b>. Since Monday.”" in document
+    assert "What must hold: “4 GB”; “no new service”" in document
+    assert document.index("user's words") < document.index("## Summary")
+    page = html.render(report)
+    assert "&lt;b&gt;2 s" in page and "<b>2 s" not in page and "“no new service”" in page
+
+
+def test_nothing_is_said_of_what_it_is_for_where_nobody_said_it(report: Report) -> None:
+    assert not report.purpose.context and not report.purpose.constraints
+    for text in (markdown.render(report), html.render(report)):
+        assert "primary metric" in text and "words:" not in text and "What must hold" not in text
 
 
 def test_traces_that_caught_nothing_are_no_counts(tmp_path: Path) -> None:

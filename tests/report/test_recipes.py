@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,3 +34,30 @@ def test_ids_are_asked_for_and_not_sent_as_braces(
     assert isinstance(function, ast.FunctionDef) and f"client.get({asked})" in text
     names = {argument.arg for argument in function.args.args}
     assert names - {"client", "benchmark", "add_rows", "count_statements"} == wanted
+
+
+@pytest.mark.parametrize(("metric", "again"), [("conditional.bytes", True), ("conditional.latency", False)])
+def test_what_is_sent_again_is_held_by_its_status_and_not_by_a_clock(report: Report, metric: str, again: bool) -> None:
+    """Run against a client of three lines, as Starlette's, Django's and Flask's answer it."""
+    section = next(s for s in report.findings if s.finding.endpoint and s.budget.text)
+    (first, *_) = section.finding.hypotheses
+    known = {"rule": "HT404", "endpoint": "GET /books", "hypotheses": (first.model_copy(update={"metric": metric}),)}
+    text = regression_test(section.model_copy(update={"finding": section.finding.model_copy(update=known)}))
+    assert ("benchmark" not in text) == again
+    if again:
+        made: dict[str, Any] = {}
+        exec(text, made)
+        made["test_get_books_is_not_sent_again"](Shop(honours=True))
+        with pytest.raises(AssertionError):
+            made["test_get_books_is_not_sent_again"](Shop(honours=False))
+
+
+@dataclass
+class Shop:
+    """A client of an application with a tag."""
+
+    honours: bool
+
+    def get(self, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> SimpleNamespace:
+        spared = self.honours and headers.get("If-None-Match") == "1"
+        return SimpleNamespace(status_code=304 if spared else 200, headers={"ETag": "1"})

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
-from perfcrew.core.evidence import Crowd
-from perfcrew.core.scene import Scene
+from perfcrew.core.evidence import Connections, Crowd
+from perfcrew.core.numerals import touching, uncited
+from perfcrew.core.pooling import ConnectionNeed
+from perfcrew.core.scene import Scene, Seen
+from perfcrew.instruments.pooling import Limits, Mix, need
+from perfcrew.target.workers import Said
 
 from .build import App, Found, Shot, Silent, check_found, run, scene, traced, warm
 
@@ -113,6 +117,71 @@ def test_found(app: App, case: Found) -> None:
 @pytest.mark.parametrize("build", SILENT.values(), ids=SILENT)
 def test_silent(app: App, build: Silent) -> None:
     assert run("DB108", app, build(app)) == []
+
+
+BIG = Limits(most=100, reserved=3)
+NEEDS = {
+    # rate, held ms, connections at once, server, workers: needed in all, each one's pool, words of the recipe
+    "little is needed": ((20, 50, 1, BIG, Said(4, "Procfile")), (3, 2, "20 /s × 50 ms = 1")),
+    "much, over four processes": ((400, 100, 1, BIG, Said(4, "Procfile")), (53, 17, "97 / 4 = 24 at most")),
+    "more than the server gives": ((2000, 100, 1, BIG, Said(4, "Procfile")), (229, 24, "put a proxy (PgBouncer)")),
+    "a login with a bound of its own": ((400, 100, 1, Limits(100, 3, 20), Said(4, "Dockerfile")), (53, 5, "gives 20")),
+    "more processes than connections": ((20, 50, 1, Limits(10, 3), Said(9, "Procfile")), (3, 1, "each of 9 processes")),
+    "one request holds several": ((20, 50, 5, BIG, Said(2, "Procfile")), (3, 5, "holds 5 at the same time")),
+    "processes not known": ((400, 100, 1, BIG, None), (53, 53, "processes: not known")),
+    "the server did not tell": ((400, 100, 1, Limits(refused="gone"), Said(4, "x")), (53, 17, "not known: gone")),
+}
+
+
+def needing(rate: float, held: float, at_once: int, server: Limits, workers: Said | None) -> Seen[ConnectionNeed]:
+    used = Connections(
+        connects_count=0, connect_ms=0, checkouts_count=1, wait_ms=0, at_once_count=at_once, commits_count=0,
+        held_ms=2 * held,
+    )  # fmt: skip
+    mix = Mix(rate, assumed=False, shares={"GET /books": 0.5, "GET /health": 0.5}, held={"GET /books": used})
+    return Seen("need", need("postgresql", mix, server, workers))
+
+
+def said(app: App, case: Seen[ConnectionNeed] | None) -> tuple[str, str]:
+    """The finding's text and its recipe."""
+    (found,) = run("DB108", app, replace(waiting(app, crowd=(60, 100)), need=case))
+    told = case is not None and case.body.busy_count is not None
+    assert ("need" in found.evidence) is told
+    assert uncited(found.prose) == touching(found.prose) == []
+    return found.prose.text, found.hypotheses[0].recipe
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_number_with_its_arithmetic(name: str, app: App) -> None:
+    given, (in_all, pool, words) = NEEDS[name]
+    body = needing(*given)
+    assert (body.body.needed_count, body.body.pool_count) == (in_all, pool)
+    text, recipe = said(app, body)
+    assert f"{in_all} are enough for bursts too" in text
+    assert words in recipe and f"max_size={pool})" in recipe
+
+
+def test_what_is_not_known_is_said(app: App) -> None:
+    text, _ = said(app, needing(400, 100, 1, Limits(refused="permission denied"), None))
+    assert "What the server allows could not be read. How many processes serve is not known." in text
+    text, _ = said(app, needing(400, 100, 1, BIG, Said(4, "Procfile")))
+    assert "gives 97 to this login: it has 100 in all and keeps 3 back. Production's may differ." in text
+    assert "asks for 4 processes (`Procfile`): a pool of 17 for each. Each could have 24 at most." in text
+    text, _ = said(app, needing(20, 50, 1, Limits(10, 3), Said(9, "Procfile")))
+    assert "The server has not even one for each." in text
+
+
+def test_without_figures_the_size_is_an_example(app: App) -> None:
+    text, recipe = said(app, None)
+    assert "Little" not in text
+    assert "10 is an example" in recipe and "requests a second times the seconds" in recipe
+    text, recipe = said(app, needing(0, 50, 1, BIG, None))
+    assert "Little" not in text and "10 is an example" in recipe
+
+
+def test_connections_that_are_opened_for_each_request_get_a_size_too(app: App) -> None:
+    (found,) = run("DB108", app, replace(churning(app), need=needing(*NEEDS["little is needed"][0])))
+    assert "Little's law" in found.prose.text and "max_size=2" in found.hypotheses[0].recipe
 
 
 def test_the_pool_is_told_with_its_size(app: App) -> None:

@@ -33,7 +33,7 @@ def evidence(over: Scene | ApplicationScene) -> dict[str, object]:
     for scene in scenes:
         found += [t.seen for t in (*scene.traced, *([scene.at_once] if scene.at_once else []))]
         found += [*scene.measurements, *scene.scaling, *scene.plans, *scene.ttl, *scene.vectors]
-        found += [s for s in (scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
+        found += [s for s in (scene.need, scene.profile, scene.memory, scene.neighbour, scene.payload, scene.data) if s]
     return {seen.evidence: seen.body for seen in found}
 
 

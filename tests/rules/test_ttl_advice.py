@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from perfcrew.core.evidence import TtlCurve
+from perfcrew.core.numerals import touching, uncited
 from perfcrew.core.scene import Seen
 from perfcrew.rules.caching import Advice, ttl_advice
 
@@ -25,7 +26,14 @@ def test_staleness_that_nobody_saw_is_not_none() -> None:
     assert "older than a write." in said(writes=3, deletes=True).text.text
 
 
+def test_a_mix_that_nobody_recorded_is_told() -> None:
+    told = said(synthetic=True).text
+    assert "The mix is synthetic: it was replayed from requests of perfcrew's own" in told.text
+    assert uncited(told) == touching(told) == []
+    assert "synthetic" not in said().text.text
+
+
 def test_the_rate_is_told_where_nobody_named_it() -> None:
-    assert "It takes 12 /s, a part of the capacity" in said(rate_per_s=12.0, assumed_rate=True).text.text
+    assert "It takes 12 /s, which is an assumption" in said(rate_per_s=12.0, assumed_rate=True).text.text
     assert "capacity" not in said(rate_per_s=12.0).text.text
     assert "within that record" in said().text.text

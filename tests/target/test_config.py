@@ -42,6 +42,12 @@ profile = "web-api"
 level = "high"
 seconds = 2
 base = "main"
+[frame]
+primary_metric = "startup"
+context = '''
+  Editors wait for the list.
+Since Monday it is slow. '''
+constraints = ["one machine", " no new service "]
 [rules.DB101]
 repeats = 9
 [[ignore]]
@@ -76,6 +82,9 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert found.auth.login and found.auth.login.csrf
     assert found.scenarios[0].requests[1].json_body == {"a": [1]}
     assert found.review.given() == {"profile": "web-api", "level": "high", "seconds": 2.0, "base": "main"}
+    assert found.frame.primary_metric == "startup"
+    assert found.frame.context == "Editors wait for the list.\nSince Monday it is slow."
+    assert found.frame.constraints == ("one machine", "no new service")
     assert found.rules == {"DB101": {"repeats": 9.0}}
     assert found.ignore[0].file == "a.py"
     assert found.acknowledge[0].until == date(2030, 1, 31)
@@ -118,6 +127,12 @@ MISTAKES = [
     ),
     ("a cookie's secret", '[auth]\ncookies = { session = "hunter2" }', "cookies.session is a secret", ""),
     ("a password", '[auth.login]\npath = "/"\nform = { password = "hunter2" }', "login.password is a secret", ""),
+    ("a context that says nothing", '[frame]\ncontext = "  "', "frame.context", "correct the value"),
+    ("a context that is a book", f'[frame]\ncontext = "{"x" * 2001}"', "frame.context", "correct the value"),
+    ("a constraint that is no list", '[frame]\nconstraints = "cheap"', "frame.constraints", "correct the value"),
+    ("an empty constraint", '[frame]\nconstraints = ["cheap", ""]', "frame.constraints.1", "correct the value"),
+    ("too many constraints", f"[frame]\nconstraints = {['x'] * 21}", "frame.constraints", "correct the value"),
+    ("an unknown key of the frame", '[frame]\nconstraint = ["cheap"]', "unknown key frame.constraint", "constraints?"),
     ("an unclosed quote", '[target]\nstart = "uvicorn \'a"', "target.start", "correct the value"),
 ]
 

@@ -139,6 +139,8 @@ class Freshening(Noun):
     fresh: bool
     stale_ms: float
     """From the write to the change's first new answer; to the last look where none came."""
+    told_unchanged: bool = False
+    """Who kept the old answer was told by a 304 that it still holds, though the new one differs."""
 
 
 class FreshnessVerdict(Noun):

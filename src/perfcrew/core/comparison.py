@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from perfcrew.core.answers import Outcome
 from perfcrew.core.base import Noun
 from perfcrew.core.metrics import Direction, Unit
 
@@ -98,6 +99,10 @@ class Comparison(Noun):
     """First requests after a start, apart from the warm ones."""
     unproven: tuple[str, ...] = ()
     """Metrics beside the one that it rests on of which it was asked, and not proven, that they are no worse."""
+    answers: Outcome | None = None
+    """Whether the servers were seen to answer alike before they were measured. None where that was not looked at."""
+    answers_may_differ: bool = False
+    """It was asked for to judge sides that answer otherwise."""
     notes: tuple[str, ...] = ()
 
     def material(self, effect: Effect) -> bool:
@@ -118,6 +123,11 @@ class Comparison(Noun):
     def effect(self, metric: str) -> Effect | None:
         """The effect on a metric, None where it was not measured."""
         return next((e for e in self.effects if e.metric == metric), None)
+
+
+def pooled(metric: str, statistic: str) -> str:
+    """The effect on a statistic of all requests of a side together."""
+    return f"{metric}.{statistic}.pooled"
 
 
 def paid(comparison: Comparison, effect: Effect, endpoint: str, pays: Sequence[str]) -> bool:

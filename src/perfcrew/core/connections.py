@@ -106,6 +106,23 @@ def at_once(trace: Trace) -> int:
     return most
 
 
+def held_ms(trace: Trace) -> float:
+    """Time that connections were held, that of several at once added up: from a pool until it has them back, or until
+    the request's end. Without a pool one is held from the first operation until the request's end."""
+    spans = [s for s in trace.spans if s.kind == "database"]
+    if not spans:
+        return 0.0
+    end = trace.server.end_ns if trace.server else max(s.end_ns for s in spans)
+    taken = [s.end_ns for s in named(trace, "CHECKOUT") if not s.attributes.get("error.type")]
+    if not taken:
+        return (end - min(s.start_ns for s in spans)) / 1e6
+    moves = sorted([*((at, 1) for at in taken), *((s.start_ns, -1) for s in named(trace, "CHECKIN"))])
+    total = held = since = 0
+    for at, step in [*moves, (max(end, moves[-1][0]), 0)]:
+        total, since, held = total + held * (at - since), at, max(0, held + step)
+    return total / 1e6
+
+
 def transactions(trace: Trace) -> list[Held]:
     """The transactions of the request, in the order of their begin."""
     by_connection: dict[str, list[Span]] = {}

@@ -16,8 +16,10 @@ from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.experiments import Kept, Outcome, Proposals, SuiteRun, Trial
 from perfcrew.core.findings import Finding
+from perfcrew.core.http_caching import Allows, Tag
 from perfcrew.core.indexes import IndexSpec
 from perfcrew.core.metrics import METRICS, Direction, Unit
+from perfcrew.core.pooling import ConnectionNeed
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Ref
 from perfcrew.core.targets import Outcome as TargetOutcome
@@ -68,6 +70,10 @@ class Frame(Noun):
     project: Project
     profile: Profile
     primary_metric: str
+    context: str = ""
+    """The user's words on what it is for; empty where nothing was said."""
+    constraints: tuple[str, ...] = ()
+    """What must hold, in the user's words."""
     scope: Literal["all", "changed", "endpoint"]
     base: str | None = None
     assumptions: tuple[str, ...] = ()
@@ -208,6 +214,8 @@ class Connections(Noun):
     """Connections that the (smallest) pool keeps; None where it has no bound, or there is none."""
     pool_overflow_count: float | None = None
     """Those that it opens beyond."""
+    held_ms: float | None = None
+    """Time in which they are held, that of several at once added up; waiting for a pool is not part of it."""
 
 
 class Crowd(Noun):
@@ -484,6 +492,28 @@ class Neighbour(Noun):
     stall_trigger: Place | None = None
 
 
+class Revisit(Noun):
+    """The same GET asked again, as it was and as a client asks that kept the answer. Times are medians, in turn."""
+
+    same: bool
+    """Whether all full answers are the same byte for byte, once decoded."""
+    answers_count: int
+    etag: Tag = ""
+    last_modified_age_s: float | None = None
+    """How long before the first answer; None without a `Last-Modified` that could be read."""
+    moved: tuple[str, ...] = ()
+    """Validators that are not the same in all full answers."""
+    allows: Allows = Allows()
+    sets_cookies: bool = False
+    with_credentials: bool = False
+    conditional_status: int | None = None
+    """What asking with the first answer's validators was answered; None where it carried none."""
+    conditional_bytes: int | None = None
+    turns_count: int = 0
+    full_ms: float | None = None
+    conditional_ms: float | None = None
+
+
 class Payload(Noun):
     """The answer as sent, and what compression would make of it."""
 
@@ -497,6 +527,8 @@ class Payload(Noun):
     headers: dict[str, str] = {}
     fingerprints: tuple[Fingerprint, ...] = ()
     streamed: bool = False
+    revisit: Revisit | None = None
+    """None where it was not asked again: no GET, no whole answer with status 200, a stream, or too slow."""
 
 
 class KeyGroup(Noun):
@@ -563,6 +595,33 @@ class TtlPoint(Noun):
     peak_bytes: int
 
 
+class Peak(Noun):
+    """The load that the application is expected to bear, where that is from, and what its mix could reach."""
+
+    kind: Literal["peak"] = "peak"
+    expected_per_s: float
+    source: Literal["given", "users", "profile", "capacity"]
+    """As the user gave it; by the users, the user's or the profile's; or a part of the capacity."""
+    users: int | None = None
+    each_s: float | None = None
+    """From one request of a user to the next."""
+    each_assumed: bool = False
+    """Whether nobody said how often users ask."""
+    capacity_per_s: float | None = None
+    """By the throughput of each endpoint alone and its share; None where it was not measured."""
+    headroom_ratio: float | None = None
+    """Capacity over the expected peak."""
+    whole: bool
+    """Whether the mix is of all endpoints, and not of those alone that a review was about."""
+    left_out: tuple[float, ...] = ()
+    """Steps that were not asked for, since they are far beyond the capacity."""
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the rate rests on what nobody said."""
+        return self.source in ("profile", "capacity") or self.each_assumed
+
+
 class TtlCurve(Noun):
     """Hit ratio and staleness of one group of reads against their time to live, predicted from the workload's mix."""
 
@@ -578,13 +637,34 @@ class TtlCurve(Noun):
     rate_per_s: float | None = None
     """Of all requests together."""
     assumed_rate: bool = False
-    """Whether nobody named a peak, and the rate is a part of the capacity as measured."""
+    """Whether nobody named the peak: it is the profile's users', or a part of the capacity as measured."""
+    synthetic: bool = False
+    """Whether the requests are perfcrew's own mix, for want of an access log or a recording."""
     deletes: bool = False
     """Whether the application deletes what it wrote before: then the model does."""
     target_share: float
     points: tuple[TtlPoint, ...]
     advised: int | None = None
     """Index of the smallest time to live that meets the target; None where none does."""
+
+
+class Reach(Noun):
+    """The rows that a table must have before a rule can judge."""
+
+    rule: str
+    least_rows: int
+
+
+class OutOfReach(Noun):
+    """Rules that found nothing, and could not have: no table that was measured is large enough."""
+
+    kind: Literal["out of reach"] = "out of reach"
+    rules: tuple[Reach, ...]
+    table: str
+    """The largest one."""
+    largest_rows: int
+    data: str
+    """Evidence id of the rows that were there."""
 
 
 class Log(Noun):
@@ -678,6 +758,8 @@ Body = Annotated[
     | Payload
     | CacheServer
     | TtlCurve
+    | OutOfReach
+    | Peak
     | Log
     | Failure
     | NotMeasured
@@ -687,6 +769,7 @@ Body = Annotated[
     | Published
     | IndexAdvice
     | IndexUsage
+    | ConnectionNeed
     | Comparison
     | Proposals
     | Trial

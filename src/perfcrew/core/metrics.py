@@ -54,6 +54,10 @@ METRICS: dict[str, Metric] = {
         _metric("model.calls", "count/request", "lower", "calls of language models a request", exact=True),
         _metric("model.tokens", "count/request", "lower", "tokens in and out a request", exact=True),
         _metric("response.bytes", "bytes", "lower", "bytes of the answer as sent", exact=True),
+        _metric(
+            "conditional.bytes", "bytes", "lower", "bytes sent to a client that has the answer already", exact=True
+        ),
+        _metric("conditional.latency", "ms", "lower", "time of the answer to a client that has it already"),
         _metric("cache.hit_ratio", "fraction", "higher", "hits over hits and misses"),
         _metric("bundle.bytes", "bytes", "lower", "bytes of the front-end bundle as built, compressed", exact=True),
     )

@@ -75,7 +75,10 @@ class Workload(Noun):
     """What the application is asked to bear."""
 
     peak_rps: float | None = None
-    users: int | None = None
+    users: int | None = Field(default=None, gt=0)
+    """At the same time, at the peak."""
+    request_every_s: float | None = Field(default=None, gt=0)
+    """Each user sends a request every so many seconds; 10 are assumed."""
     concurrency: int = 4
     shares: dict[str, float] = {}
     har: str | None = None

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from perfcrew.core.base import Noun
 from perfcrew.core.charts import Charts
 from perfcrew.core.columns import GENERAL
+from perfcrew.core.comparison import Comparison, pooled
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Environment, Frame, unit_of
+from perfcrew.core.evidence import Environment, Evidence, Frame, Measurement, Startup, field, unit_of
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.prose import Prose, Ref
 from perfcrew.core.targets import Outcome, Target
@@ -96,6 +98,17 @@ class StageRow(Noun):
     share: Prose
 
 
+Ready = Literal["ready", "not ready", "not judged"]
+
+
+class Readiness(Noun):
+    """Whether the application bears the load that it is expected to; `peak` is the evidence of what that is."""
+
+    outcome: Ready
+    peak: str
+    said: Prose
+
+
 class RequestLife(Noun):
     """Where the time of one traced request goes. Without instrumentation there are no stages, and it says so."""
 
@@ -104,6 +117,45 @@ class RequestLife(Noun):
     instrumented: bool
     stages: tuple[StageRow, ...]
     notes: tuple[Quote, ...] = ()
+
+
+class CacheRow(Noun):
+    """A row of a cache's tables: its cells in the order of the columns of `core.cache_table`."""
+
+    names: tuple[Quote, ...] = ()
+    cells: tuple[Prose, ...]
+
+
+class CacheLook(Noun):
+    """The target's own cache server after a stage of the run."""
+
+    evidence: str
+    after: str
+    version: Quote
+    policy: Quote
+    server: CacheRow
+    groups: tuple[CacheRow, ...]
+    """Keys by pattern, of a sample."""
+    slow: tuple[CacheRow, ...]
+    refused: tuple[Quote, ...] = ()
+    """What could not be read, and why."""
+    said: Prose = NOTHING
+
+
+class CacheUse(Noun):
+    """What was seen of the cache server. `hit_ratio` is that of the workload, after its warm-up."""
+
+    hit_ratio: Prose = NOTHING
+    looks: tuple[CacheLook, ...]
+
+
+class KeptTarget(Noun):
+    """A target held against the side with all that was kept, as it was compared with the base."""
+
+    outcome: Outcome
+    ref: Ref | None = None
+    shown: Prose
+    """The value with what was kept, and beside it the base's in the same comparison."""
 
 
 class JudgedTarget(Noun):
@@ -116,6 +168,8 @@ class JudgedTarget(Noun):
     shown: Prose
     """The measured value, and whether its interval reaches over the bound."""
     bound: Prose
+    kept: KeptTarget | None = None
+    """The same with all that was kept; None where nothing was, or it does not hold as a whole."""
 
 
 class Step(Noun):
@@ -195,7 +249,9 @@ class ExperimentSection(Noun):
     metrics: tuple[ChangedMetric, ...]
     """All that changed, and those of the endpoint and the application."""
     unchanged: Prose
-    """How many further metrics were compared."""
+    """What is said of the others."""
+    beside: tuple[ChangedMetric, ...] = ()
+    """The others that were compared: no change was seen in them."""
     diff: str
     trade_offs: tuple[Quote, ...] = ()
     settings: dict[str, str] = {}
@@ -216,6 +272,9 @@ class KeptSection(Noun):
     whole: bool
     why: Quote
     metrics: tuple[ChangedMetric, ...]
+    """All that changed, and those of the application."""
+    beside: tuple[ChangedMetric, ...] = ()
+    """The others that were compared: no change was seen in them."""
     patch: str
 
 
@@ -322,6 +381,17 @@ class TargetSummary(Noun):
     dirty: bool | None
 
 
+class Purpose(Noun):
+    """What the effort is for, in the user's words."""
+
+    context: Quote | None = None
+    constraints: tuple[Quote, ...] = ()
+
+    @property
+    def said(self) -> bool:
+        return bool(self.context or self.constraints)
+
+
 class Versions(Noun):
     perfcrew: str
     schema_version: int = SCHEMA_VERSION
@@ -337,6 +407,7 @@ class Report(Noun):
     created_at: datetime
     versions: Versions
     target: TargetSummary
+    purpose: Purpose = Purpose()
     verdict: GateResult | None = None
     summary: Prose
     narrative: Prose = NOTHING
@@ -348,7 +419,11 @@ class Report(Noun):
     targets: tuple[JudgedTarget, ...]
     workload: Prose
     load: tuple[LoadState, ...]
+    readiness: Readiness | None = None
+    """None where the mix was not borne."""
     life: tuple[RequestLife, ...]
+    cache: CacheUse | None = None
+    """None where the target has none, or none was looked at."""
     findings: tuple[FindingSection, ...]
     experiments: tuple[ExperimentSection, ...] = ()
     declined: tuple[DeclinedChange, ...] = ()
@@ -357,6 +432,8 @@ class Report(Noun):
     data: tuple[DataUse, ...]
     assumptions: tuple[Quote, ...]
     method: tuple[MethodRow, ...]
+    unjudged: Prose = NOTHING
+    """Rules that no table was large enough for; empty where all could judge."""
     reproduce: tuple[str, ...]
     environments: tuple[EnvironmentRow, ...]
     specialists: tuple[SpecialistStatus, ...]
@@ -406,6 +483,55 @@ def meets(target: Target, value: float) -> bool:
     if target.operator in ("<", "<="):
         return value < target.bound or (target.operator == "<=" and value == target.bound)
     return value > target.bound or (target.operator == ">=" and value == target.bound)
+
+
+SAMPLED = ("p50", "p95", "p99", "mean")
+"""Statistics that stand for more than what was seen, and so are within an interval, where there were enough samples."""
+FEWEST_OF_A_MEDIAN = 6
+"""Samples below which a median has no interval of 95 %."""
+
+
+def outcome_of(target: Target, body: Any, path: str) -> Outcome:
+    """What the number at that path of the evidence comes to; a figure that nothing bounds is not simply met."""
+    if not meets(target, field(body, path)):
+        return "missed"
+    return "met" if _is_bounded(target, body, path) else "met without bound"
+
+
+def _is_bounded(target: Target, body: Any, path: str) -> bool:
+    if isinstance(body, Comparison):
+        effect = body.effects[int(path.split(".")[1])]
+        return effect.exact or effect.pairs_count >= FEWEST_OF_A_MEDIAN
+    if isinstance(body, Startup):
+        return len(body.start_ms) >= FEWEST_OF_A_MEDIAN
+    if target.statistic not in SAMPLED or not isinstance(body, Measurement):
+        return True
+    return getattr(body.statistics[target.statistic], end_towards_bound(target, met=True)) is not None
+
+
+def with_kept(compared: Iterable[Evidence], target: Target, subject: str) -> Ref | None:
+    """The number of side B that answers a target, in the comparisons of all that was kept with the base."""
+    found = {
+        effect.metric: Ref(evidence=item.id, field=f"effects.{n}.b")
+        for item in compared
+        if isinstance(item.body, Comparison) and item.body.subject == subject and not item.body.refused
+        for n, effect in enumerate(item.body.effects)
+        if effect.unit == target.unit and effect.b is not None
+    }
+    return next((found[name] for name in _compared_as(target) if name in found), None)
+
+
+def _compared_as(target: Target) -> tuple[str, ...]:
+    """What a comparison calls the figure of a target, the likest first. It has nothing for the largest."""
+    metric, statistic = target.metric, target.statistic
+    if statistic in ("p50", "value"):
+        return (metric,)
+    return (pooled(metric, statistic), f"{metric}.{statistic}") if statistic in SAMPLED else ()
+
+
+def end_towards_bound(target: Target, *, met: bool) -> Literal["low", "high"]:
+    """The end of an interval that decides whether the figure holds: the worse one of what is met, else the better."""
+    return "high" if target.operator.startswith("<") == met else "low"
 
 
 def unit_at(body: Any, path: str) -> str:

@@ -24,6 +24,7 @@ from perfcrew.core.evidence import (
     unit_of,
 )
 from perfcrew.core.evidence import field as read_field
+from perfcrew.core.pooling import ConnectionNeed
 from perfcrew.core.project import Project
 from perfcrew.core.prose import Cited, Ref, cite
 from perfcrew.core.trace import Trace
@@ -87,6 +88,8 @@ class Scene:
     """The rows that it was measured on, None where the application has no database."""
     advice: Seen[IndexAdvice] | None = None
     """Indexes for all statements of the run together, None where none were tried."""
+    need: Seen[ConnectionNeed] | None = None
+    """How many connections the application needs, and how many its server gives; None where it has no server."""
 
     def measured(self, metric: str, phase: str = "warm") -> Seen[Measurement] | None:
         """The measurement of a metric, None where it was not measured."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from perfcrew.core.base import Noun
 
-Outcome = Literal["met", "missed", "not measured"]
+Outcome = Literal["met", "met without bound", "missed", "not measured"]
+"""`met without bound`: the figure meets the target, from too few samples to say how bad it may really be."""
 
 
 class Target(Noun):

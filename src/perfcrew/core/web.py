@@ -69,6 +69,8 @@ class Plan(Noun):
     """A query parameter that bounds the listing, such as `limit`: lets the scaling probe vary it."""
     tried_ms: float | None = None
     """The fastest answer while requests were looked for: one sample, good for an order and no more."""
+    logged_count: int = 0
+    """How often the access log has it, where there is one: its share of the mix."""
     skipped: str = ""
     """Why it is not measured: `no value found for {slug}`, `answered 401`; empty where it is."""
 

@@ -9,6 +9,9 @@ from perfcrew import rooms
 from perfcrew.core.base import Noun, parsed
 from perfcrew.core.errors import UsageError
 
+LEDGER = "ledger"
+"""A tool of a card that is no instrument."""
+
 
 class Budget(Noun):
     """What a specialist may spend with a model: calls, tokens of all of them, seconds."""
@@ -68,7 +71,7 @@ def card(name: str, project: Path | None = None) -> Card:
     file = f"agents/{name}.md"
     front, body = _split(rooms.read(file, project), file)
     found = parsed(Card, {**front, "charter": body.strip()}, file)
-    known = {Path(n).stem for n in rooms.names("tools", project, "*.yaml")} | {"ledger"}
+    known = {Path(n).stem for n in rooms.names("tools", project, "*.yaml")} | {LEDGER}
     unknown = set(found.tools) - known
     if unknown:
         raise UsageError(f"no tool {sorted(unknown)[0]!r}", where=file, do=f"known: {', '.join(sorted(known))}")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from perfcrew.core.base import Noun
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.evidence import Evidence
 from perfcrew.crew import shown
 
 _CHARACTERS = 3
 """Of JSON and code to a token, rather fewer than most models need: a budget is kept, whichever is asked."""
+_OF_ALL = ("cache server", "index advice")
+"""What sums up a whole application for its specialist: it comes before any one endpoint."""
 _LONGEST_SHARE = 0.25
 """Of the budget that one item may take: a large one is left to be read by its id."""
 
@@ -40,9 +43,10 @@ def tokens(text: str) -> int:
 
 
 def dossier(evidence: Iterable[Evidence], costliest: Sequence[str], budget_tokens: int) -> Dossier:
-    """The items in the order of their endpoint's cost (`costliest` first), until the budget is used up."""
+    """What sums up the application, then the items in the order of their endpoint's cost (`costliest` first), until
+    the budget is used up."""
     rank = {subject: n for n, subject in enumerate(costliest)}
-    ordered = sorted(evidence, key=lambda e: (rank.get(e.subject, len(rank)), e.kind, e.slot))
+    ordered = sorted(evidence, key=lambda e: (_rank(e, rank), e.kind, e.slot))
     exhibits: list[Exhibit] = []
     left, used = Counter[str](), 0
     for item in ordered:
@@ -55,3 +59,8 @@ def dossier(evidence: Iterable[Evidence], costliest: Sequence[str], budget_token
         exhibits.append(Exhibit(number=len(exhibits) + 1, id=item.id, kind=item.kind, subject=item.subject, text=text))
     kinds = tuple(f"{count} {kind}" for kind, count in sorted(left.items()))
     return Dossier(exhibits=tuple(exhibits), left_out=left.total(), left_kinds=kinds)
+
+
+def _rank(item: Evidence, costliest: Mapping[str, int]) -> int:
+    summary = item.kind in _OF_ALL and item.subject == GENERAL
+    return -1 if summary else costliest.get(item.subject, len(costliest))

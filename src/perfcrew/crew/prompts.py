@@ -12,14 +12,15 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 from perfcrew import rooms
 from perfcrew.core.base import Noun
 from perfcrew.core.errors import UsageError
-from perfcrew.core.evidence import Evidence, Judgement
+from perfcrew.core.evidence import Evidence, Frame, Judgement
 from perfcrew.core.findings import Finding
 from perfcrew.core.targets import Profile
 from perfcrew.crew.answers import NarratorAnswer, PatchAnswer, form
-from perfcrew.crew.cards import Card
+from perfcrew.crew.cards import LEDGER, Card
 from perfcrew.crew.dossier import dossier
 from perfcrew.crew.fence import fence
 from perfcrew.crew.thinking import Prompt
+from perfcrew.instruments.manifests import manifest
 
 _NARRATOR_TOKENS = 10_000
 
@@ -49,17 +50,31 @@ def question(
     seen: Sequence[Finding],
     costliest: Sequence[str] = (),
     project: Path | None = None,
+    frame: Frame | None = None,
 ) -> Prompt:
-    """What a model is asked on behalf of a card: protocol and form, then charter, targets, evidence, question."""
+    """What a model is asked on behalf of a card: protocol and form, then the charter and all that belongs to it.
+
+    What the user said in `frame` is fenced as data, like everything that the project says.
+    """
     template = "reviewer" if card.name == "reviewer" else "specialist"
     values = {
         "card": card,
+        "instruments": [manifest(tool, project) for tool in card.tools if tool != LEDGER],
         "profile": profile,
+        "purpose": _purpose(frame),
         "judgements": [{"target": j.target, "subject": fence(j.subject), "outcome": j.outcome} for j in judgements],
         **_exhibits(evidence, costliest, card.budget.evidence),
         "seen": [_fenced(finding) for finding in seen],
     }
     return Prompt(system(form(card), project), render(template, values, project))
+
+
+def _purpose(frame: Frame | None) -> dict[str, object] | None:
+    """The user's words; None where there are none."""
+    if frame is None or not (frame.context or frame.constraints):
+        return None
+    must = [fence(one) for one in frame.constraints]
+    return {"metric": fence(frame.primary_metric), "context": fence(frame.context), "constraints": must}
 
 
 def narration(findings: Sequence[Finding], evidence: Sequence[Evidence], project: Path | None = None) -> Prompt:

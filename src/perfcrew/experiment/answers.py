@@ -29,7 +29,7 @@ _SUSPECTS_BYTES = 64 * 1024 * 1024
 _LOOKS = 2
 _VISITORS_SHARE = 0.3
 _OVER = "the time for comparing answers, or for learning what may differ, was over before it was asked"
-_WHOLE = frozenset((EVERYTHING, "status", "bytes", "text", "type $"))
+WHOLE = frozenset((EVERYTHING, "status", "bytes", "text", "type $"))
 """Entries of a mask that leave nothing to be compared."""
 
 
@@ -39,13 +39,20 @@ async def learn(
     plans: Sequence[Plan],
     limits: Limits = asking.USUAL,
 ) -> Mask:
-    """What may differ: asks two fresh instances of the base the same questions twice, and compares their data after.
+    """What may differ, in answers and in the data: see `learn_answers`. Afterwards their data are compared."""
+    mask = await learn_answers(base_one, base_two, plans, limits)
+    return await asyncio.to_thread(learn_tables, base_one.clone, base_two.clone, mask)
+
+
+async def learn_answers(base_one: Side, base_two: Side, plans: Sequence[Plan], limits: Limits = asking.USUAL) -> Mask:
+    """What may differ in answers: asks two fresh instances of the base the same questions twice.
 
     Endpoints that were not reached in time are unknown to the mask, and `compare` says that it did not compare them.
     TargetFailed where one of the instances no longer listens.
     """
-    inquiry, clock = _Inquiry(plans, limits, base_one.client.base_url), Clock.of(limits.budget_s)
-    mask = await visitors.learn(base_one, base_two, plans, Clock.of(limits.budget_s * _VISITORS_SHARE))
+    inquiry, clock, mask = _Inquiry(plans, limits, base_one.client.base_url), Clock.of(limits.budget_s), Mask()
+    if limits.visitors:
+        mask = await visitors.learn(base_one, base_two, plans, Clock.of(limits.budget_s * _VISITORS_SHARE))
     for question in inquiry:
         if clock.is_over:
             break
@@ -55,7 +62,7 @@ async def learn(
     for question in asking.writes(plans):
         one = await ask(base_one.client, base_two.client, question.request)
         mask = mask.widened(question.key, learned(one, mask.of(question.key)))
-    return await asyncio.to_thread(learn_tables, base_one.clone, base_two.clone, mask)
+    return mask
 
 
 async def compare(
@@ -71,8 +78,10 @@ async def compare(
     TargetFailed where the base no longer listens.
     """
     inquiry, clock = _Inquiry(plans, limits, base.client.base_url), Clock.of(limits.budget_s)
-    visitors_clock = Clock.of(limits.budget_s * _VISITORS_SHARE)
-    visited = await visitors.compare(base, change, plans, mask, visitors_clock)
+    visited = visitors.Visited()
+    if limits.visitors:
+        visitors_clock = Clock.of(limits.budget_s * _VISITORS_SHARE)
+        visited = await visitors.compare(base, change, plans, mask, visitors_clock)
     work = _Work(base, change, mask)
     for question in inquiry:
         if clock.is_over:
@@ -193,7 +202,7 @@ def _uncompared(work: _Work, plans: Sequence[Plan]) -> dict[str, str]:
     found = {}
     for plan in plans:
         key = plan.endpoint.key
-        whole = sorted(work.mask.of(key) & _WHOLE)
+        whole = sorted(work.mask.of(key) & WHOLE)
         if plan.endpoint.method in asking.READS and plan.requests:
             if key not in work.endpoints:
                 found[key] = _OVER
@@ -233,7 +242,6 @@ def _names(roles: set[Role]) -> Iterator[tuple[Name, Role]]:
 
 def _why(found: Sequence[_Differing]) -> str:
     (question, gaps), *others = found
-    where = f"{gaps[0].kind} {gaps[0].path}".strip()
     equal = "measured requests are answered alike, but not " if question.role == "held out" else ""
     more = f" and {len(others)} more" if others else ""
-    return f"{equal}{written(question.request)}{more}: {where} was {gaps[0].base}, is {gaps[0].change}"
+    return f"{equal}{written(question.request)}{more}: {gaps[0].told}"

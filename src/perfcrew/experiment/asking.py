@@ -49,6 +49,8 @@ class Limits:
     held_out: int = 4
     """Requests an endpoint that the benchmark does not use."""
     wrong: int = 4
+    visitors: bool = True
+    """Whether it is asked as somebody else too."""
     budget_s: float = 180.0
     pause_s: float = 1.1
     """Before a second look: longer than a second, since many times are given in seconds."""

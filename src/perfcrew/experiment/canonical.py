@@ -32,6 +32,11 @@ class Gap:
     def entry(self) -> str:
         return f"{self.kind} {self.path}".rstrip()
 
+    @property
+    def told(self) -> str:
+        """`length $.items was list of 40, is list of 10`."""
+        return f"{self.entry} was {self.base}, is {self.change}"
+
 
 def shown(value: Any) -> str:
     """A value without a text of the target's: numbers as they are, texts by length and digest."""

@@ -1,5 +1,7 @@
 """What a request sends, counted on both sides: statements, rows, cache round trips, calls. Exact where a clock is not.
 
+So is what who has the answer already is sent again, where a change is meant to spare that.
+
 Counted apart from the timed pairs, on an instance of each side with the probe, since the probe costs time.
 """
 
@@ -16,6 +18,7 @@ from perfcrew.experiment.engine import Pair, Reading, Watched, effect_of
 from perfcrew.instruments.life import median_counts
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.memory import fill, growth
+from perfcrew.instruments.revisit import count_conditional_bytes
 from perfcrew.instruments.traces import Sends, run_traced
 
 PARTS = ("spans",)
@@ -30,8 +33,9 @@ _FIELDS = {
     "http.calls": "http_count",
     "model.calls": "model_count",
 }
+RESENT = "conditional.bytes"
 _GROWTH = Watched("heap.growth", METRICS["heap.growth"].unit, "guard", exact=True)
-_WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in _FIELDS)
+_WATCHED = tuple(Watched(name, METRICS[name].unit, "guard", exact=True) for name in (*_FIELDS, RESENT))
 
 
 class Probed(Protocol):
@@ -45,14 +49,21 @@ class Probed(Protocol):
     def aim(self) -> Aim: ...
 
 
-async def count(instance: Probed, plan: Plan) -> list[Reading]:
-    """A reading for each warm repeat of the plan's requests; none where the probe saw nothing."""
+async def count(instance: Probed, plan: Plan, aims: Sequence[str] = ()) -> list[Reading]:
+    """A reading for each warm repeat of the plan's requests; of the probe nothing where it saw nothing.
+
+    What is sent again to who has it already is asked where a change aims at it.
+    """
     assert instance.probe_dir is not None
     run = await run_traced(instance.client, plan, instance.probe_dir, repeats=_REPEATS)
-    if not run.body.instrumented:
-        return []
-    each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
-    return [Reading({name: float(getattr(counts, field)) for name, field in _FIELDS.items()}) for counts in each]
+    told: list[dict[str, float]] = [{} for _ in range(_REPEATS)]
+    if run.body.instrumented:
+        each = [median_counts([t for t in run.traces if t.repeat == repeat]) for repeat in range(1, _REPEATS + 1)]
+        told = [{name: float(getattr(counts, field)) for name, field in _FIELDS.items()} for counts in each]
+    for values in told if RESENT in aims else []:
+        sent_bytes = await count_conditional_bytes(instance.client, plan)
+        values |= {} if sent_bytes is None else {RESENT: sent_bytes}
+    return [Reading(values) for values in told if values]
 
 
 async def growths(instance: Probed, plan: Plan, settles_requests: int, driver: Driver) -> list[Reading]:
@@ -73,7 +84,7 @@ def grown(a: Sequence[Reading], b: Sequence[Reading]) -> Effect:
 def effects(a: Sequence[Reading], b: Sequence[Reading]) -> tuple[Effect, ...]:
     """The effects on whatever was counted at all. Counts that vary and overlap get no verdict."""
     pairs = [Pair(one, other) for one, other in zip(a, b, strict=False)]
-    seen = [w for w in _WATCHED if any(side.values[w.name] for pair in pairs for side in (pair.a, pair.b))]
+    seen = [w for w in _WATCHED if any(side.values.get(w.name) for pair in pairs for side in (pair.a, pair.b))]
     return tuple(effect_of(watched, pairs, None, refused="") for watched in seen)
 
 

@@ -24,7 +24,7 @@ async def compare_effects(base: Side, change: Side, plans: Sequence[Plan], mask:
         await ask(base.client, change.client, question.request)
     after_reads = await _both(base, change, mask)
     by_reads = after_reads.differences(mask)
-    answers = [refusal async for refusal in _write(base, change, plans, mask)]
+    answers = [refusal async for refusal in compare_writes(base, change, plans, mask)]
     after_writes = await _both(base, change, mask)
     by_writes = [d for d in after_writes.differences(mask) if d.table not in {r.table for r in by_reads}]
     refusals = (*_refused_reads(by_reads), *answers, *_refused_writes(by_writes))
@@ -66,14 +66,13 @@ def _is_blind(after: _Both, uncompared: dict[str, str]) -> bool:
     return not after.base.tables.keys() - uncompared.keys()
 
 
-async def _write(base: Side, change: Side, plans: Sequence[Plan], mask: Mask) -> AsyncIterator[Refusal]:
+async def compare_writes(base: Side, change: Side, plans: Sequence[Plan], mask: Mask) -> AsyncIterator[Refusal]:
+    """Ask both the measured requests that may write, and refuse what is answered otherwise."""
     for question in asking.writes(plans):
         replies = await ask(base.client, change.client, question.request)
         found = gaps(replies.base, replies.change, mask.of(question.key))
         if found:
-            gap = found[0]
-            where = f"{gap.kind} {gap.path}".strip()
-            why = f"{written(question.request)}: {where} was {gap.base}, is {gap.change}"
+            why = f"{written(question.request)}: {found[0].told}"
             yield Refusal(name="changes an answer", why=why, subject=question.request.endpoint)
 
 

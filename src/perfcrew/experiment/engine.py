@@ -57,6 +57,7 @@ class Pair:
     b: Reading
 
 
+OTHER_WORK = "the sides did not do the same work"
 STRETCH = 4.0
 TWICE = 2
 """Times the fewest pairs: what a clear change takes to be certain, where a start takes minutes."""
@@ -144,6 +145,11 @@ async def compare(sampler: Sampler, a: Side, b: Side, rules: Rules, tell: Tell) 
     return [_comparison(sampler, s, a, b, rules, taken, f) for s, f in found.items()]
 
 
+def no_verdict(sampler: Sampler, subject: str, a: Side, b: Side, rules: Rules, why: str) -> Comparison:
+    """What is told of a subject that was not measured, since a verdict would mean nothing."""
+    return _comparison(sampler, subject, a, b, rules, Taken(), Found({}, Overall(None, refused=why)))
+
+
 def is_over(taken: Taken, rules: Rules) -> bool:
     """Whether no further pair is measured."""
     if taken.rounds >= rules.most:
@@ -221,7 +227,7 @@ def _unequal(sampler: Sampler, pairs: Sequence[Pair]) -> str:
         return ""
     if sampler.checks == "if constant" and (len(ones) > 1 or len(others) > 1 or len(pairs) < 2):
         return ""  # what a side prints differs from run to run, so that it can't be held against the other's
-    return f"the sides did not do the same work: A answered {_several(ones)}, B {_several(others)}"
+    return f"{OTHER_WORK}: A answered {_several(ones)}, B {_several(others)}"
 
 
 def _several(checks: set[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -32,9 +34,9 @@ def page_gaps(base: str, change: str, allowed: frozenset[str]) -> list[Gap]:
     if one == other:
         return []
     if [event.path for event in one] == [event.path for event in other]:
-        found = (_gap(a, b) for a, b in zip(one, other, strict=True) if a != b)
+        found: Iterator[Gap] = (_gap(a, b) for a, b in zip(one, other, strict=True) if a != b)
     else:
-        found = (Gap("presence", path, "another structure", "another structure") for path in _apart(one, other))
+        found = _presences(one, other)
     return list({gap.entry: gap for gap in found}.values())[:GAPS_AT_MOST]
 
 
@@ -126,6 +128,15 @@ def _gap(base: Event, change: Event) -> Gap:
     """A long text in which only numbers differ, such as a script with a nonce, is not given up as a whole."""
     is_words = len(base.value) > _LONG and skeleton(base.value) == skeleton(change.value)
     return Gap("words" if is_words else "value", base.path, shown(base.value), shown(change.value))
+
+
+def _presences(one: list[Event], other: list[Event]) -> Iterator[Gap]:
+    """The pieces that only one of them has, and how often each of the pages holds their like."""
+    counts = [Counter(event.path for event in side) for side in (one, other)]
+    for path in _apart(one, other):
+        base, change = (f"there {count[path]} times" for count in counts)
+        told = ("another structure", "another structure") if base == change else (base, change)
+        yield Gap("presence", path, *told)
 
 
 def _apart(one: list[Event], other: list[Event]) -> list[str]:

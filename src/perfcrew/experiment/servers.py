@@ -25,6 +25,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.experiment.asked import CLOSELY, LIGHTLY, WAITS_LONGER, Asked, Effort, Started, ask
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
+from perfcrew.experiment.pooled import Pool
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
 from perfcrew.target import auth, process
@@ -88,6 +89,8 @@ class Servers:
     guarding: bool = False
     """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
+    pool: Pool | None = None
+    """Where all requests of both sides are kept, if they are wanted."""
     design: Design = "instances"
     checks: Checks = "must agree"
     apart: bool = False
@@ -163,7 +166,7 @@ class Servers:
 
         def start(host: Host) -> AbstractAsyncContextManager[Running]:
             name = f"{host.name}-start-{self._rounds}"
-            return _launched(host, name, self.workspace, self.registry, cores[self._rounds % len(cores)])
+            return launched(host, name, self.workspace, self.registry, cores[self._rounds % len(cores)])
 
         async with AsyncExitStack() as stack:
             a, b = await self._both(start, stack, a_first)
@@ -173,14 +176,8 @@ class Servers:
     async def _both(
         self, start: Callable[[Host], AbstractAsyncContextManager[T]], stack: AsyncExitStack, a_first: bool
     ) -> tuple[T, T]:
-        """Both at once, by lot one a little earlier. Where one fails it waits for the other, to end that too."""
-        hosts = (self.a, self.b) if a_first else (self.b, self.a)
-        entering = (stack.enter_async_context(start(host)) for host in hosts)
-        found = await asyncio.gather(*entering, return_exceptions=True)
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one
-        first, second = (one for one in found if not isinstance(one, BaseException))
+        """Both at once, by lot one a little earlier."""
+        first, second = await entered(stack, *map(start, (self.a, self.b) if a_first else (self.b, self.a)))
         return (first, second) if a_first else (second, first)
 
     def _share(self, a: Started, b: Started) -> None:
@@ -211,7 +208,11 @@ class Servers:
             self.seen(one, is_a=one.side is a)
         for side in sides if both.awaited else ():
             await self._aimed(side)
-        readings = {id(side.side): side.reading() for side in sides}
+        if self.pool is not None:
+            one, other = sides if sides[0].side is a else (sides[1], sides[0])
+            failed = bool(one.errors or other.errors)
+            self.pool.add(both.plan.endpoint.key, one.samples_ms, other.samples_ms, failed=failed)
+        readings = {id(side.side): side.reading(rare=both.awaited) for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
 
     def seen(self, asked: Asked, is_a: bool) -> None:
@@ -272,19 +273,29 @@ def _start_ms(running: Running) -> float:
     return max(running.start_ms - (running.start_waited_ms or 0.0), 0.0)
 
 
+async def entered(stack: AsyncExitStack, *starting: AbstractAsyncContextManager[T]) -> list[T]:
+    """All at once. Where one fails it waits for the others, to end them too."""
+    found = await asyncio.gather(*map(stack.enter_async_context, starting), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in found if not isinstance(one, BaseException)]
+
+
 @asynccontextmanager
 async def _started(
     host: Host, name: str, workspace: Path, registry: Registry, timeout_s: float
 ) -> AsyncIterator[Started]:
-    async with _launched(host, name, workspace, registry) as running:
+    async with launched(host, name, workspace, registry) as running:
         found = await auth.credentials(host.project, running.base_url, told=running.redis.environment)
         yield Started(running, Aim(running.base_url, found.headers, found.cookies, timeout_s))
 
 
 @asynccontextmanager
-async def _launched(
+async def launched(
     host: Host, name: str, workspace: Path, registry: Registry, core: int | None = None
 ) -> AsyncIterator[Running]:
+    """An instance of one side on a fresh copy of its data, which is gone afterwards."""
     clone = await host.fresh(name)
     try:
         async with launch(

@@ -103,10 +103,19 @@ async def _two(wish: Wish, launches: tuple[Launch, Launch], labels: tuple[str, s
     subject = "callables" if wish.callables else "commands"
     a, b = (Side(label=s, what=what) for s, what in zip("AB", labels, strict=True))
     with _registered(wish, launches) as marked:
-        sampler = Commands(*marked, subject=subject, design=design, cores=tuple(cores))
+        sampler = Commands(
+            *marked,
+            subject=subject,
+            design=design,
+            cores=tuple(cores),
+            answers_may_differ=wish.answers_may_differ,
+        )
         found = await compare_at_once(sampler, a, b, wish.rules, tell)
     if wish.duet and design != "duet":
         found = found.model_copy(update={"notes": (*found.notes, "no duet: there are no two idle cores")})
+    if wish.answers_may_differ:
+        note = "what the sides answer is not held against each other: --answers-may-differ"
+        found = found.model_copy(update={"answers_may_differ": True, "notes": (*found.notes, note)})
     return sampler.told(found)
 
 

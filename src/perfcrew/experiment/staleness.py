@@ -2,6 +2,7 @@
 
 Written through the application's own requests where some are in scope, which a cache may be cleared by; else in the
 clones of both sides, in the same way. The base is the measure: what it does not show anew either proves nothing.
+Where the change answers with a validator, who kept the old answer must not be told that it still holds.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from perfcrew.core.answers import Freshening, FreshnessVerdict, Mask, Refusal
+from perfcrew.core.http_caching import conditions
 from perfcrew.core.web import Plan, Request
 from perfcrew.experiment import asking
 from perfcrew.experiment.asking import Question, Replies, Side, ask, written
 from perfcrew.experiment.replies import gaps
 from perfcrew.experiment.rewriting import Rewrite, apply, rewrites, says, texts, turned
 from perfcrew.experiment.withdrawing import Row, candidates, put_back, take_out
+from perfcrew.instruments.revisit import by_who_knows
+from perfcrew.target.client import Answer, Client
 
 TTL_AT_MOST_S = 120.0
 _PATIENCE_S = 3.0
@@ -57,6 +61,11 @@ def _one_each(plans: Sequence[Plan]) -> list[Question]:
 
 def _refusal(one: Freshening, declared_s: float) -> Refusal:
     declared = f"declares {declared_s:g} s" if declared_s else "declares no time to live"
+    if one.told_unchanged:
+        why = (
+            f"{one.request} answers 304 to who kept the old answer, though {one.written} was changed and it shows that"
+        )
+        return Refusal(name="serves stale answers", why=why, subject=one.endpoint)
     why = (
         f"{one.request} shows the old value {one.stale_ms / 1e3:.1f} s after {one.written} was changed, where the base "
         f"shows the new one; the change {declared}"
@@ -81,6 +90,7 @@ class _Written(NamedTuple):
 
     question: Question
     what: str
+    old: Replies
     now: Replies
     at_s: float
 
@@ -112,7 +122,7 @@ class _Work:
         for question, old in zip(questions, before, strict=True):
             now = await self._ask(question)
             if gaps(old.base, now.base, self.mask.of(question.key)) and self._agree(question, old):
-                shown.append(_Written(question, what, now, at_s))
+                shown.append(_Written(question, what, old, now, at_s))
         await self._watch(shown)
 
     async def by_rewriting(self, questions: Sequence[Question]) -> None:
@@ -147,7 +157,7 @@ class _Work:
             return None
         now = await self._ask(question)
         if now.base.status == old.base.status and says(now.base, rewrite.new):
-            return _Written(question, rewrite.where, now, at_s)
+            return _Written(question, rewrite.where, old, now, at_s)
         await asyncio.to_thread(self._apply, rewrite._replace(old=rewrite.new, new=rewrite.old))
         return None
 
@@ -158,7 +168,7 @@ class _Work:
         await asyncio.to_thread(take_out, self.change.clone, row)
         now = await self._ask(question)
         if now.base.status == old.base.status and gaps(old.base, now.base, self.mask.of(question.key)):
-            return _Written(question, f"a row of {row.table}", now, at_s)
+            return _Written(question, f"a row of {row.table}", old, now, at_s)
         await asyncio.to_thread(put_back, self.base.clone, row)
         await asyncio.to_thread(put_back, self.change.clone, row)
         return None
@@ -178,32 +188,41 @@ class _Work:
     async def _watch(self, shown: Sequence[_Written]) -> None:
         """Until all are fresh, or the time is over that they may be old."""
         patience_s = self.declared_s + _SLACK_S if self.declared_s else _PATIENCE_S
-        waiting = [one for one in shown if not self._take(one, one.now)]
+        waiting = [one for one in shown if not await self._take(one, one.now)]
         while waiting:
             await asyncio.sleep(_EVERY_S)
             left = []
             for one in waiting:
                 is_over = time.monotonic() - one.at_s > patience_s
-                if not self._take(one, await self._ask(one.question), is_over):
+                if not await self._take(one, await self._ask(one.question), is_over):
                     left.append(one)
             waiting = left
 
-    def _take(self, one: _Written, now: Replies, is_over: bool = False) -> bool:
+    async def _take(self, one: _Written, now: Replies, is_over: bool = False) -> bool:
         """Whether it is decided by what was answered now."""
         is_new = not gaps(now.base, now.change, self.mask.of(one.question.key))
         stale_s = time.monotonic() - one.at_s
         is_late = not is_new and is_over
         if is_new or is_late:
+            unchanged = is_new and await self._tells_unchanged(one)
             self.checked.append(
                 Freshening(
                     endpoint=one.question.request.endpoint,
                     request=written(one.question.request),
                     written=one.what,
-                    fresh=is_new and (one.now is now or stale_s <= self.declared_s + _SLACK_S),
+                    fresh=is_new and not unchanged and (one.now is now or stale_s <= self.declared_s + _SLACK_S),
                     stale_ms=0.0 if one.now is now and is_new else stale_s * 1e3,
+                    told_unchanged=unchanged,
                 )
             )
         return is_new or is_late
+
+    async def _tells_unchanged(self, one: _Written) -> bool:
+        """Whether the change tells who kept its old answer that it still holds, and the base does not."""
+        base, change = one.old
+        if not await _holds(self.change.client, one.question.request, change):
+            return False
+        return not await _holds(self.base.client, one.question.request, base)
 
     async def _warm(self, question: Question) -> Replies:
         for _ in range(_WARMING - 1):
@@ -212,3 +231,9 @@ class _Work:
 
     async def _ask(self, question: Question) -> Replies:
         return await ask(self.base.client, self.change.client, question.request)
+
+
+async def _holds(client: Client, request: Request, kept: Answer) -> bool:
+    """Whether who kept this answer is told by a 304 that it still holds."""
+    known = conditions(kept.headers)
+    return bool(known) and (await client.send(by_who_knows(request, known))).status == 304

@@ -24,6 +24,8 @@ class Wish:
     scenarios: tuple[str, ...] = ()
     own_figures: bool = False
     duet: bool = False
+    answers_may_differ: bool = False
+    """Sides that answer otherwise are judged all the same, and it is said."""
     timeout_s: float = 600.0
     python: str | None = None
     app: str | None = None

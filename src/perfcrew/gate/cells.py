@@ -8,6 +8,7 @@ from perfcrew.core.columns import GENERAL, Column, column, is_load_step
 from perfcrew.core.evidence import Evidence, Measurement, Traces
 from perfcrew.core.prose import Prose, Ref
 from perfcrew.core.report import CheckResult, EndpointState, LoadState, Reading, Report, RequestLife
+from perfcrew.gate.cache import miscounted
 from perfcrew.gate.held import Held, Limits, result
 
 
@@ -21,6 +22,7 @@ def check_cells(report: Report, held: Held, limits: Limits) -> CheckResult:
     rows: tuple[EndpointState | LoadState, ...] = (*report.state, *report.load)
     for row in rows:
         reasons += [f"{row.endpoint}: {reason}" for reason in _taken(row, held)]
+    reasons += [f"cache: {reason}" for reason in miscounted(report, held)]
     return result("cells", reasons)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import GENERAL, start_field
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, Survey, field
+from perfcrew.core.evidence import Findings, Frame, Measurement, NotMeasured, OutOfReach, Survey
+from perfcrew.core.experiments import Kept
 from perfcrew.core.founded import unfounded
 from perfcrew.core.prose import Ref
-from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, meets
+from perfcrew.core.readiness import decide
+from perfcrew.core.report import CheckResult, FindingSection, JudgedTarget, Report, finding_at, outcome_of, with_kept
 from perfcrew.core.targets import Target
 from perfcrew.gate.held import Held, Limits, result
 
@@ -58,8 +61,23 @@ def check_targets(report: Report, held: Held, limits: Limits) -> CheckResult:
     reasons = [f"target {t.name!r} of {s} is not judged" for t, s in expected if (t, s) not in stated]
     reasons += [f"target {t.name!r} of {s} is not in the profile" for t, s in stated if (t, s) not in expected]
     for judged in report.targets:
-        reasons += [f"target {judged.target.name!r} of {judged.subject}: {r}" for r in _misjudged(judged, held)]
-    return result("targets", reasons)
+        wrong = (*_misjudged(judged, held), *_misjudged_again(judged, held))
+        reasons += [f"target {judged.target.name!r} of {judged.subject}: {r}" for r in wrong]
+    return result("targets", [*reasons, *_misjudged_readiness(report, held)])
+
+
+def _misjudged_readiness(report: Report, held: Held) -> Iterator[str]:
+    """Ready or not is decided again, and told by the numbers that decide it."""
+    decision, stated = decide(list(held.items.values())), report.readiness
+    if decision is None or stated is None:
+        if decision is not None or stated is not None:
+            yield "whether it is ready for the peak is " + ("not told" if decision else "told, and no mix was borne")
+        return
+    if stated.outcome != decision.outcome:
+        yield f"it is said to be {stated.outcome} for the peak, and is {decision.outcome}: {decision.why}"
+    cited = {ref.evidence for figure in stated.said.figures for ref in figure.refs}
+    needed = [decision.peak, *([decision.latency] if decision.outcome == "ready" and decision.latency else [])]
+    yield from (f"the readiness does not cite {e.id}" for e in needed if e.id not in cited)
 
 
 def _measured(held: Held) -> set[str]:
@@ -84,12 +102,31 @@ def _misjudged(judged: JudgedTarget, held: Held) -> Iterator[str]:
     if judged.ref != answer:
         yield f"{judged.ref.evidence} is no measurement of it"
         return
-    outcome = "met" if meets(target, field(held.get(answer.evidence).body, answer.field)) else "missed"
+    outcome = outcome_of(target, held.get(answer.evidence).body, answer.field)
     if judged.outcome != outcome:
         yield f"is said to be {judged.outcome}, and is {outcome}"
     first = judged.shown.figures[0].refs if judged.shown.figures else ()
     if first != (judged.ref,):
         yield "shows another number than it is judged by"
+
+
+def _misjudged_again(judged: JudgedTarget, held: Held) -> Iterator[str]:
+    """With what was kept, by the comparison of it with the base."""
+    kept, whole = judged.kept, [e.body for e in held.of("kept") if isinstance(e.body, Kept) and e.body.whole]
+    if kept is None or not whole:
+        if (kept is None) == bool(whole):
+            yield "is not judged with what was kept" if whole else "is judged with what was kept, and nothing was"
+        return
+    compared = [held.items[id] for id in whole[0].comparisons if id in held.items]
+    answer = with_kept(compared, judged.target, judged.subject)
+    if kept.ref != answer:
+        yield "is judged with what was kept by another number than that of the comparison"
+        return
+    outcome = outcome_of(judged.target, held.get(answer.evidence).body, answer.field) if answer else "not measured"
+    if kept.outcome != outcome:
+        yield f"is said to be {kept.outcome} with what was kept, and is {outcome}"
+    if answer and (not kept.shown.figures or kept.shown.figures[0].refs != (answer,)):
+        yield "shows another number with what was kept than it is judged by"
 
 
 def _answer(judged: JudgedTarget, held: Held) -> Ref | None:
@@ -119,6 +156,18 @@ def check_complete(report: Report, held: Held, limits: Limits) -> CheckResult:
     for one in report.not_measured:
         if one.status != statuses.get(one.endpoint):
             reasons.append(f"{one.endpoint} did not answer {one.status}")
+    reasons += _unjudged(report, held)
     told = {f.what.ref.evidence for f in report.failures}
     reasons += [f"failure {e.id} is not told" for e in held.of("failure") if e.id not in told]
     return result("complete", reasons)
+
+
+def _unjudged(report: Report, held: Held) -> Iterator[str]:
+    """Rules whose silence says nothing, and that the report passes over."""
+    told = {(r.evidence, r.field) for f in report.unjudged.figures for r in f.refs}
+    for item in held.of("out of reach"):
+        if isinstance(item.body, OutOfReach):
+            for n, one in enumerate(item.body.rules):
+                named = re.search(rf"\b{one.rule}\b", report.unjudged.text)
+                if not named or (item.id, f"rules.{n}.least_rows") not in told:
+                    yield f"{one.rule} could not judge for want of rows, and that is not told"

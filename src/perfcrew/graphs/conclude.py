@@ -23,9 +23,10 @@ from perfcrew.graphs.untouched import say_what_was_written
 from perfcrew.report.compose import compose
 from perfcrew.report.publish import publish_files
 from perfcrew.report.thought import REFUSED
-from perfcrew.rules import book, silence
+from perfcrew.rules import book, reach, silence
 
 BOOK = "findings/rule book"
+UNJUDGED = "out of reach"
 RANKED = "findings/ranked"
 FINAL = "findings/final"
 
@@ -47,6 +48,9 @@ def _recognised(context: Context) -> None:
     run = book.recognise(application, context.settings.rules)
     for failure in run.failures:
         context.failed("rules", f"{failure.rule} on {failure.endpoint}", failure.error)
+    unjudged = reach.out_of_reach(application, run.silent, context.settings.rules)
+    if unjudged is not None:
+        context.put(UNJUDGED, unjudged, context.method("perfcrew rules"))
     found = silence.silenced(run.findings, context.root, context.config.ignore, context.config.acknowledge)
     body = Findings(specialist="rule book", reasoner=rulebook.NAME, findings=tuple(found))
     context.put(BOOK, body, context.method("perfcrew rules", rules=len(context.settings.rules)))

@@ -30,6 +30,7 @@ from perfcrew.graphs.data import Data
 from perfcrew.graphs.progress import Progress, Tell
 from perfcrew.instruments import control
 from perfcrew.instruments.load import Aim
+from perfcrew.instruments.workload import logged_shares, scenario_shares
 from perfcrew.ledger import Ledger
 from perfcrew.probe import inject
 from perfcrew.settings import Settings
@@ -169,6 +170,12 @@ class Context:
         """The plans that are measured: in scope, with requests that were answered, and not given up since."""
         wanted = (p for p in scenes.in_scope(self.survey) if p.measurable)
         return tuple(p for p in wanted if not self.has(f"not measured/{p.endpoint.key}"))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The part of each endpoint in the mix: as the user says, else as the access log has it; empty: all alike."""
+        given = scenario_shares(self.project.scenarios, self.survey.plans) | self.project.workload.shares
+        return given or logged_shares(self.plans)
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.tell, stage)

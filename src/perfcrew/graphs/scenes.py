@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from perfcrew.core.advice import IndexAdvice, IndexUsage
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import (
     CacheServer,
@@ -26,6 +27,7 @@ from perfcrew.core.evidence import (
     Traces,
     TtlCurve,
 )
+from perfcrew.core.pooling import ConnectionNeed
 from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.vectors import VectorSearch
 from perfcrew.core.web import Plan
@@ -42,15 +44,16 @@ def application(ledger: Ledger, run_id: str) -> ApplicationScene:
     root = frame.project.root
     data = max(_bodies(ledger.find(run_id, "data"), Data), key=lambda s: s.body.size or 0, default=None)
     advice = _last(_bodies(ledger.find(run_id, "index advice"), IndexAdvice))
+    need = _last(_bodies(ledger.find(run_id, "connection need"), ConnectionNeed))
     plans = (plan for plan in in_scope(survey) if plan.measurable)
-    scenes = tuple(replace(_scene(ledger, run_id, root, plan, data), advice=advice) for plan in plans)
+    scenes = tuple(replace(_scene(ledger, run_id, root, plan, data), advice=advice, need=need) for plan in plans)
     environment = ledger.slot(run_id, "environment")
     return ApplicationScene(
         root=root,
         project=frame.project,
         scenes=scenes,
         startup=startup,
-        caches=_bodies(ledger.find(run_id, "cache server"), CacheServer),
+        caches=_bodies(ledger.find(run_id, "cache server", GENERAL), CacheServer),
         environment=environment.id if environment else None,
         advice=advice,
         index_usage=_last(_bodies(ledger.find(run_id, "index usage"), IndexUsage)),

@@ -27,16 +27,18 @@ STAGE = "crew"
 REVIEWED = "findings/reviewed"
 F = TypeVar("F", bound=Noun)
 V = TypeVar("V")
-_KINDS = {
-    "traces": "traces",
-    "scaling": "scaling",
-    "plans": "plan",
-    "py-spy": "profile",
-    "memory": "memory",
-    "startup": "startup",
-    "neighbour": "neighbour",
-    "load": "measurement",
-    "payload": "payload",
+_KINDS: dict[str, tuple[str, ...]] = {
+    "traces": ("traces",),
+    "scaling": ("scaling",),
+    "plans": ("plan", "index advice", "index usage", "connection need"),
+    "vectors": ("vectors",),
+    "py-spy": ("profile",),
+    "memory": ("memory",),
+    "startup": ("startup",),
+    "neighbour": ("neighbour",),
+    "load": ("measurement", "peak"),
+    "payload": ("payload",),
+    "redis": ("cache server", "ttl curve"),
 }
 """Of what a card's tools measure, the kinds of evidence that its prompt holds."""
 
@@ -198,7 +200,7 @@ def _question(context: Context, card: Card, seen: Sequence[Finding]) -> Prompt:
     """The prompt of a card: of the evidence that its tools measure, or that the findings cite, the costliest first."""
     items = [e for e in context.ledger.find(context.run) if is_shown(e)]
     cited = {id for finding in seen for id in finding.evidence}
-    kinds = {_KINDS[tool] for tool in card.tools if tool in _KINDS}
+    kinds = {kind for tool in card.tools for kind in _KINDS.get(tool, ())}
     evidence = [e for e in items if e.id in cited or e.kind in kinds]
     costly = sorted(context.plans, key=lambda p: -(context.baseline(p.endpoint.key) or 0.0))
     return prompts.question(
@@ -209,6 +211,7 @@ def _question(context: Context, card: Card, seen: Sequence[Finding]) -> Prompt:
         seen,
         [p.endpoint.key for p in costly],
         context.root,
+        context.frame,
     )
 
 

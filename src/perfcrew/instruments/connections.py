@@ -49,6 +49,7 @@ def connections(traces: Sequence[Trace]) -> Connections | None:
         checkouts_count=over(lambda t: len(core.named(t, "CHECKOUT"))),
         wait_ms=over(core.pool_wait_ms),
         at_once_count=over(core.at_once),
+        held_ms=over(core.held_ms),
         commits_count=over(lambda t: len(core.named(t, "COMMIT"))),
         pool_size_count=_told(checkouts, "perfcrew.db.pool_size"),
         pool_overflow_count=_told(checkouts, "perfcrew.db.pool_overflow"),

@@ -61,6 +61,8 @@ class LoadResult:
     """Requests that waited since too many were under way: the target did not keep up."""
     restless: bool = False
     """The target works on after its answers, so that it was not waited for until it rested."""
+    cpu_ms: tuple[float, ...] = ()
+    """Processor time of each sample where requests were sent in turn; zeros where the kernel does not tell it."""
 
     @property
     def error_count(self) -> int:
@@ -305,4 +307,5 @@ def _result(told: Mapping[str, Any], load: str) -> LoadResult:
         due_ms=tuple(told["due_ms"]),
         crowded_count=told["crowded"],
         restless=told["restless"],
+        cpu_ms=tuple(told["cpu_ms"]),
     )

@@ -67,6 +67,7 @@ class _Sample:
     due_ms: float
     index: int
     digest: bytes
+    cpu_ms: float = 0.0
 
 
 @dataclass
@@ -118,6 +119,7 @@ class Tally:
             self.errors["another shape than when first asked"] += len(self.samples) - len(good)
         return {
             "samples_ms": [s.ms for s in good],
+            "cpu_ms": [s.cpu_ms for s in good],
             "due_ms": [s.due_ms for s in good],
             "indices": [s.index for s in good],
             "lateness_ms": self.lateness_ms,
@@ -167,9 +169,10 @@ async def closed(job: Job, client: Client) -> Tally:
 
 
 async def in_turn(job: Job, clients: tuple[Client, Client], pids: list[int]) -> tuple[Tally, Tally]:
-    """Each request of both servers, one after the other, as ABBA. `pids`: who must rest before the next is sent."""
+    """Each request of both servers, one after the other, as ABBA. `pids`: who must rest before the next is sent, so
+    that all work between two rests is that of one request."""
     tallies, turns, rest = (Tally(job), Tally(job)), cycle(job.order), _Rest(pids)
-    began = time.perf_counter()
+    began, worked_s = time.perf_counter(), rest.wait()
 
     def over() -> bool:
         elapsed, asked = time.perf_counter() - began, tallies[0].asked
@@ -178,13 +181,16 @@ async def in_turn(job: Job, clients: tuple[Client, Client], pids: list[int]) -> 
     while not over():
         index = next(turns)
         for side in (0, 1) if tallies[0].asked % 2 == 0 else (1, 0):
-            rest.wait()
-            tallies[side].asked += 1
+            tally, known = tallies[side], len(tallies[side].samples)
+            tally.asked += 1
             sent = time.perf_counter()
             answer = await clients[side].send(job.requests[index], accept_encoding=ENCODING)
-            tallies[side].take(index, answer, sent - began)
+            tally.take(index, answer, sent - began)
             if answer.refused:
                 return tallies
+            before_s, worked_s = worked_s, rest.wait()
+            for sample in tally.samples[known:]:
+                sample.cpu_ms = (worked_s - before_s) * 1e3
     for tally in tallies:
         tally.elapsed_s, tally.restless = time.perf_counter() - began, rest.tired
     return tallies
@@ -202,16 +208,18 @@ class _Rest:
         """They work on and on, so that they are not waited for any more."""
         return self._misses >= RESTLESS
 
-    def wait(self) -> None:
-        if not self._clocks or self.tired:
-            return
+    def wait(self) -> float:
+        """For how long they have worked by then, all together, in seconds."""
         until, before = time.perf_counter() + REST_LIMIT_S, self._worked_s()
+        if not self._clocks or self.tired:
+            return before
         while time.perf_counter() < until:
             time.sleep(REST_S)
             before, after = self._worked_s(), before
             if before - after < REST_S / 4 and not any(map(cpu_clock.wants_core, self._pids)):
-                return
+                return before
         self._misses += 1
+        return before
 
     def _worked_s(self) -> float:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What an answer weighs: as sent, as decoded, and as gzip would make it."""
+"""What an answer weighs: as sent, as decoded, as gzip would make it, and when it is asked for again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zlib
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.evidence import Payload
 from perfcrew.core.web import Plan
+from perfcrew.instruments.revisit import ENCODINGS, measure_revisit
 from perfcrew.target.client import Answer, Client, fingerprint
 
 GZIP_LEVEL = 6
@@ -19,14 +20,16 @@ async def measure_payload(client: Client, plan: Plan) -> Payload:
 
     Unmeasurable where none is answered as it was when the plan was made.
     """
-    answers = [await client.send(request, accept_encoding="gzip, deflate") for request in plan.requests]
+    asked = [(request, await client.send(request, accept_encoding=ENCODINGS)) for request in plan.requests]
     expected = {fingerprint.status for fingerprint in plan.fingerprints}
-    good = [answer for answer in answers if answer.error is None and answer.status in expected]
+    good = [(request, answer) for request, answer in asked if answer.error is None and answer.status in expected]
     if not good:
-        said = ", ".join(sorted({answer.error or str(answer.status) for answer in answers}))
+        said = ", ".join(sorted({answer.error or str(answer.status) for _, answer in asked}))
         raise Unmeasurable(f"{plan.endpoint.key} no longer answers: {said}", do="look at the target's log")
-    largest = max(good, key=lambda answer: answer.decoded_bytes)
-    return _weighed(largest, tuple(fingerprint(answer) for answer in good))
+    request, largest = max(good, key=lambda one: one[1].decoded_bytes)
+    weighed = _weighed(largest, tuple(fingerprint(answer) for _, answer in good))
+    again = None if weighed.streamed else await measure_revisit(client, request, largest)
+    return weighed.model_copy(update={"revisit": again})
 
 
 def _weighed(answer: Answer, fingerprints: tuple[object, ...]) -> Payload:

@@ -47,6 +47,8 @@ class Record:
     rate_per_s: float
     assumed: bool = False
     """Whether nobody named the rate."""
+    synthetic: bool = False
+    """Whether the requests are perfcrew's own, and no log's or recording's."""
 
 
 class _Read(NamedTuple):
@@ -190,6 +192,7 @@ def _curve(
         span_s=reads[-1].at_s - reads[0].at_s,
         rate_per_s=told.rate_per_s,
         assumed_rate=told.assumed,
+        synthetic=told.synthetic,
         deletes=bool(deletions),
         target_share=target,
         points=tuple(_point(one, known=bool(writes)) for one in outcomes),

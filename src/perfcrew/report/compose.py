@@ -8,7 +8,7 @@ from datetime import datetime
 from perfcrew import __version__
 from perfcrew.core.columns import GENERAL, STARTUP
 from perfcrew.core.errors import LedgerError
-from perfcrew.core.evidence import Data, Environment, Evidence, Failure, Findings, Frame
+from perfcrew.core.evidence import Data, Environment, Evidence, Failure, Findings, Frame, OutOfReach
 from perfcrew.core.prose import Prose, join, write
 from perfcrew.core.report import (
     DataUse,
@@ -18,6 +18,7 @@ from perfcrew.core.report import (
     FailureRow,
     FindingSection,
     MethodRow,
+    Purpose,
     Quote,
     Report,
     SpecialistStatus,
@@ -31,14 +32,16 @@ from perfcrew.ledger import Ledger
 from perfcrew.report import experiments as tried
 from perfcrew.report import state as told
 from perfcrew.report.book import Book, figure, number, quote, reading
+from perfcrew.report.cache import cache
 from perfcrew.report.drawing import charts
 from perfcrew.report.markdown import lines
+from perfcrew.report.readiness import readiness
 from perfcrew.report.sections import sections
 from perfcrew.report.thought import SUMMARY, narrated, paragraph, spent, thought, written
 from perfcrew.report.wording import code, number_of, where
 
 _NOT_A_METHOD = (
-    *("findings", "failure", "not measured", "frame", "published", "log"),
+    *("findings", "failure", "not measured", "frame", "published", "log", "out of reach"),
     *("lookup", "exchange", "narrative", "written patches"),
 )
 
@@ -64,6 +67,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         created_at=_created(book),
         versions=Versions(perfcrew=__version__),
         target=_target(book, frame),
+        purpose=_purpose(book, frame),
         summary=_summary(book, state, found),
         narrative=paragraph(book, words, SUMMARY),
         narrator=words.reasoner if words else "",
@@ -72,7 +76,9 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         targets=targets,
         workload=_workload(book),
         load=told.load(book),
+        readiness=readiness(book),
         life=tuple(one for key in endpoints if (one := told.life(book, key))),
+        cache=cache(book),
         findings=found,
         experiments=tried.experiments(book),
         declined=tried.declined(book),
@@ -81,6 +87,7 @@ def compose(ledger: Ledger, run_id: str, narrative: Narrative | None = None) -> 
         data=_data(book),
         assumptions=_assumptions(book),
         method=_method(book),
+        unjudged=_unjudged(book),
         reproduce=_again(book, frame),
         environments=_environments(book),
         specialists=_specialists(book),
@@ -132,6 +139,16 @@ def _target(book: Book, frame: Frame) -> TargetSummary:
         primary_metric=frame.primary_metric,
         commit=host.commit if host else None,
         dirty=host.dirty if host else None,
+    )
+
+
+def _purpose(book: Book, frame: Frame) -> Purpose:
+    item = book.first("frame")
+    if item is None:
+        return Purpose()
+    return Purpose(
+        context=quote(item, "context") if frame.context else None,
+        constraints=tuple(quote(item, f"constraints.{n}") for n in range(len(frame.constraints))),
     )
 
 
@@ -189,7 +206,7 @@ def _costliest(book: Book, found: tuple[FindingSection, ...]) -> Prose:
 def _workload(book: Book) -> Prose:
     item, frame = book.first("frame"), _frame(book)
     said = [Prose(text="Each endpoint was asked by itself on freshly started instances, first cold and then warm.")]
-    if item and frame.profile.users is not None:
+    if item and frame.profile.users is not None and not book.of("peak"):
         said.append(write("The profile expects {users} users.", users=number(item, "profile.users")))
     if not told.load(book):
         said.append(Prose(text="The mix of endpoints under multiples of the expected peak was not measured."))
@@ -245,6 +262,22 @@ def _method(book: Book) -> tuple[MethodRow, ...]:
             evidence=item.id,
         )
     return tuple(rows.values())
+
+
+def _unjudged(book: Book) -> Prose:
+    """Which rules' silence says nothing, for want of rows."""
+    item = book.first("out of reach")
+    if item is None or not isinstance(item.body, OutOfReach):
+        return Prose(text="")
+    parts = [
+        write(f"{one.rule} from {{rows}} on", rows=number(item, f"rules.{n}.least_rows"))
+        for n, one in enumerate(item.body.rules)
+    ]
+    template = (
+        "; the largest one, {table}, has {rows}. Their silence says nothing: measure on more rows (`[data] sizes`)."
+    )
+    end = write(template, table=code(item.body.table), rows=number(item, "largest_rows"))
+    return join([Prose(text="No table was large enough for these rules to judge: "), join(parts, ", "), end], "")
 
 
 def _environments(book: Book) -> tuple[EnvironmentRow, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.comparison import Comparison, Effect
 from perfcrew.core.evidence import Evidence
 from perfcrew.core.experiments import Kept, Outcome, Proposals, Trial
@@ -46,16 +47,16 @@ def kept(book: Book) -> KeptSection | None:
         head_commit=body.head_commit,
         whole=body.whole,
         why=quote(item, "why"),
-        metrics=tuple(_metrics(book, body.comparisons, everything=False)),
+        metrics=tuple(_metrics(book, body.comparisons)),
+        beside=tuple(_metrics(book, body.comparisons, others=True)),
         patch=_text(book, item, "patch"),
     )
 
 
 def _section(book: Book, item: Evidence, body: Outcome, trial: Evidence, said: Trial) -> ExperimentSection:
-    shown = tuple(_metrics(book, body.comparisons, everything=False, endpoint=said.endpoint))
-    total = sum(1 for _ in _effects(book, body.comparisons))
-    beside = "No change was seen in the others that were compared."
-    left = "No further metric was compared." if total == len(shown) else beside
+    shown = tuple(_metrics(book, body.comparisons, endpoint=said.endpoint))
+    others = tuple(_metrics(book, body.comparisons, endpoint=said.endpoint, others=True))
+    left = "No change was seen in the others that were compared." if others else "No further metric was compared."
     return ExperimentSection(
         trial=trial.id,
         outcome=item.id,
@@ -72,7 +73,8 @@ def _section(book: Book, item: Evidence, body: Outcome, trial: Evidence, said: T
             for n, s in enumerate(body.steps)
         ),
         metrics=shown,
-        unchanged=Prose(text=left if total else ""),
+        unchanged=Prose(text=left if shown or others else ""),
+        beside=others,
         diff=_text(book, trial, "diff"),
         trade_offs=tuple(quote(trial, f"trade_offs.{n}") for n in range(len(said.trade_offs))),
         settings=said.settings,
@@ -99,11 +101,12 @@ def _effects(book: Book, ids: Iterable[str]) -> Iterable[tuple[Evidence, int, Co
 
 
 def _metrics(
-    book: Book, ids: Sequence[str], *, everything: bool, endpoint: str | None = None
+    book: Book, ids: Sequence[str], *, endpoint: str | None = None, others: bool = False
 ) -> Iterable[ChangedMetric]:
+    """What changed, and all of the endpoint and the application; or the `others`."""
     for item, n, comparison, effect in _effects(book, ids):
         changed = effect.verdict in ("improved", "regressed")
-        if everything or changed or comparison.subject in (endpoint, "application"):
+        if (changed or comparison.subject in (endpoint, GENERAL)) != others:
             yield _metric(item, n, comparison, effect)
 
 

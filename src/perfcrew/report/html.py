@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from perfcrew.core import cache_table
 from perfcrew.core.charts import Distribution, ScalingPlot, TtlPlot
 from perfcrew.core.columns import COLUMNS, column
 from perfcrew.core.report import EndpointState, FindingSection, LoadState, Report
@@ -76,6 +77,7 @@ def _context(report: Report) -> dict[str, Any]:
         "frontiers": [(plot, drawn.frontier(plot)) for plot in report.charts.frontiers if plot.settings],
         "show": show,
         "lives": _lives(report),
+        "cache": cache_table,
         "grouped": grouped(report.targets),
         "outcomes": outcomes,
         "worst_first": worst_first,

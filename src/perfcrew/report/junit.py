@@ -12,7 +12,10 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def render(report: Report, level: Level = "low") -> str:
-    """Three suites. A check that failed, a target that was missed, an open finding at or over `level` is a failure."""
+    """Three suites. A check that failed, a target that was missed, an open finding at or over `level` is a failure.
+
+    A target that was not measured, or is met from too few samples for a bound, is skipped: neither is a pass.
+    """
     suites = Xml.Element("testsuites", name="perfcrew")
     _suite(suites, "gate", [_check(c) for c in (report.verdict.checks if report.verdict else ())])
     _suite(suites, "targets", [_target(t) for t in report.targets])
@@ -46,7 +49,7 @@ def _check(check: CheckResult) -> Xml.Element:
 def _target(judged: JudgedTarget) -> Xml.Element:
     name = f"{judged.target.name} [{judged.subject}]"
     said = f"{judged.shown.text}, wanted {judged.target.operator} {judged.bound.text}"
-    outcome = {"met": "", "missed": "failure", "not measured": "skipped"}[judged.outcome]
+    outcome = {"met": "", "missed": "failure"}.get(judged.outcome, "skipped")
     return _case("targets", name, outcome, said, judged.target.measured_by)
 
 

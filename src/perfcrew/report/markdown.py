@@ -10,10 +10,11 @@ from perfcrew.core.columns import LATENCY, column
 from perfcrew.core.report import GOES_ON, JudgedTarget, Quote, Reading, Report, RequestLife
 from perfcrew.core.units import show
 from perfcrew.core.vectors import VectorSetting
+from perfcrew.report.markdown_cache import cache_lines
 from perfcrew.report.markdown_experiments import experiment_lines
 from perfcrew.report.markdown_findings import overview, section_lines
 from perfcrew.report.marking import bounded, escape, fenced, hidden, inline, table, words_of
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first, worst_kept
 
 LINES = 700
 """A reader's patience: DOCTRINE B."""
@@ -58,6 +59,7 @@ def _head(report: Report) -> list[str]:
     return [
         _line_of_facts(report),
         "",
+        *_purpose(report),
         "## Summary",
         "",
         inline(report.summary),
@@ -71,6 +73,7 @@ def _head(report: Report) -> list[str]:
         *_workload(report),
         *_life(report),
         *_frontiers(report),
+        *cache_lines(report.cache),
         *(["## Each finding in full", ""] if report.findings else []),
     ]
 
@@ -80,8 +83,16 @@ def _line_of_facts(report: Report) -> str:
     facts = [f"`{report.run}`", f"{escape(target.framework)} on {escape(target.engine)}"]
     if target.commit:
         facts.append(f"commit `{target.commit}`" + (" with uncommitted changes" if target.dirty else ""))
-    facts += [f"profile `{target.profile}`", f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
+    facts += [f"profile `{target.profile}`, primary metric `{target.primary_metric}`"]
+    facts += [f"{report.created_at:%Y-%m-%d %H:%M} UTC"]
     return " · ".join([*facts, f"perfcrew {report.versions.perfcrew}"])
+
+
+def _purpose(report: Report) -> list[str]:
+    """What the user said that it is for."""
+    said, must = _quoted(report.purpose.context), [_quoted(one) for one in report.purpose.constraints]
+    first = [f"What it is for, in the user's words: {said}", ""] if said else []
+    return first + ([f"What must hold: {'; '.join(must)}", ""] if must else [])
 
 
 def _state(report: Report) -> list[str]:
@@ -129,7 +140,8 @@ def _quoted(quote: Quote | None) -> str:
 
 
 def _targets(targets: Sequence[JudgedTarget]) -> list[str]:
-    heads = ["Target", "Bound", "Judged", "Worst", "Measured by"]
+    kept = ["With what was kept"] if any(t.kept for t in targets) else []
+    heads = ["Target", "Bound", "Judged", "Worst", *kept, "Measured by"]
     rows = [_target(name, judged) for name, judged in grouped(targets)]
     none = ["The profile sets no targets.", ""]
     return ["## Targets", "", *(table(heads, rows, _ROWS) if rows else none)]
@@ -139,7 +151,14 @@ def _target(name: str, judged: Sequence[JudgedTarget]) -> list[str]:
     worst = worst_first(judged)[0]
     bound = f"{worst.target.operator} {inline(worst.bound)}"
     shown = f"`{worst.subject}`: {inline(worst.shown)}"
-    return [escape(name), bound, outcomes(judged), shown, escape(worst.target.measured_by)]
+    return [escape(name), bound, outcomes(judged), shown, *_with_kept(judged), escape(worst.target.measured_by)]
+
+
+def _with_kept(judged: Sequence[JudgedTarget]) -> list[str]:
+    """The cell of what was kept, where something was."""
+    again, worst = outcomes([j.kept for j in judged if j.kept]), worst_kept(judged)
+    figure = f"; `{worst.subject}`: {inline(worst.kept.shown)}" if worst and worst.kept else ""
+    return [again + figure] if again else []
 
 
 def _workload(report: Report) -> list[str]:
@@ -149,7 +168,9 @@ def _workload(report: Report) -> list[str]:
         for s in report.load
     ]
     drawn = table(heads, rows, 24) if rows else []
-    return ["## Workload and load", "", inline(report.workload), "", *drawn]
+    ready = report.readiness
+    verdict = [f"**For the expected peak: {ready.outcome}.** {inline(ready.said)}", ""] if ready else []
+    return ["## Workload and load", "", inline(report.workload), "", *verdict, *drawn]
 
 
 def _life(report: Report) -> list[str]:
@@ -221,7 +242,8 @@ def _method(report: Report) -> list[str]:
     rows = [[m.kind, escape(m.tool), escape(m.version), f"`{m.evidence}`"] for m in report.method]
     hosts = [line for row in report.environments for line in (f"Environment `{row.evidence}`: {machine(row)}.", "")]
     again = ["To repeat the whole:", "", *fenced(shlex.join(report.reproduce)), ""]
-    return ["## Method", "", *again, *hosts, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
+    few = [inline(report.unjudged), ""] if report.unjudged.text else []
+    return ["## Method", "", *again, *hosts, *few, *table(["Measured", "Tool", "Version", "First evidence"], rows, 30)]
 
 
 def _crew(report: Report) -> list[str]:

@@ -10,6 +10,9 @@ from perfcrew.core.units import read
 COUNTED = ("DB101", "DB102", "DB110", "HT401", "CA201")
 """Rules whose fault shows in counts, which a test can hold exactly, without a clock."""
 
+AGAIN = "HT404"
+"""The rule whose fault shows in what is sent again, which a test can hold exactly too."""
+
 _COUNT_TEST = '''\
 def test_{name}_does_not_grow_with_the_data(client, add_rows, count_{what}{wanted}):
     """{rule}: `count_{what}` counts what one request sends (pytest-django: `django_assert_num_queries`).{given}"""
@@ -26,6 +29,15 @@ def test_{name}_keeps_its_budget(benchmark, client{wanted}):
     benchmark.pedantic(lambda: client.{method}({target}), rounds=30, warmup_rounds=5)
     assert benchmark.stats["median"] < {seconds:g}
 '''
+_AGAIN_TEST = '''\
+def test_{name}_is_not_sent_again(client{wanted}):
+    """{rule}: who has the answer asks by its validator, and is sent none of it.{given}"""
+    first = client.{method}({target})
+    asked = {{"If-None-Match": "ETag", "If-Modified-Since": "Last-Modified"}}
+    known = {{name: first.headers[sent] for name, sent in asked.items() if sent in first.headers}}
+    assert known
+    assert client.{method}({target}, headers=known).status_code == 304
+'''
 _ALERT = """\
 - alert: Slow{camel}
   expr: >-
@@ -39,7 +51,7 @@ _ID, _BARE = re.compile(r"{(\w+)[^{}]*}"), r"{\1}"
 
 
 def regression_test(section: FindingSection) -> str:
-    """A test in Python for the project's suite: of counts where the fault shows in them, of time otherwise.
+    """A test in Python for the project's suite: of what is sent where the fault shows in that, of time otherwise.
 
     Empty where there is neither an endpoint nor a budget.
     """
@@ -49,7 +61,8 @@ def regression_test(section: FindingSection) -> str:
     if section.finding.rule in COUNTED:
         what = "calls" if section.finding.rule.startswith("HT") else "statements"
         return _COUNT_TEST.format(what=what, **values)
-    return _TIME_TEST.format(**values)
+    again = section.finding.rule == AGAIN and any(h.metric == "conditional.bytes" for h in section.finding.hypotheses)
+    return (_AGAIN_TEST if again else _TIME_TEST).format(**values)
 
 
 def alert_rule(section: FindingSection) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from perfcrew.core.columns import COLUMNS, GENERAL, LATENCY, is_load_step, start_field
-from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces, field
-from perfcrew.core.prose import Prose, Ref, write
+from perfcrew.core.evidence import Evidence, Frame, Measurement, NotMeasured, Survey, Traces
+from perfcrew.core.experiments import Kept
+from perfcrew.core.prose import Prose, write
 from perfcrew.core.report import (
     EndpointState,
     JudgedTarget,
+    KeptTarget,
     LoadState,
     Reading,
     RequestLife,
     StageRow,
     Unmeasured,
+    end_towards_bound,
     meets,
+    outcome_of,
+    with_kept,
 )
 from perfcrew.core.targets import Outcome, Target
 from perfcrew.report.book import Book, figure, measured, number, quote, readings, ref
@@ -95,12 +100,12 @@ def unmeasured(book: Book) -> tuple[Unmeasured, ...]:
 
 
 def targets(book: Book) -> tuple[JudgedTarget, ...]:
-    """Each target of the profile, held against each subject that it applies to."""
+    """Each target of the profile, held against each subject that it applies to, and again with what was kept."""
     frame = book.first("frame")
     if frame is None or not isinstance(frame.body, Frame):
         return ()
     return tuple(
-        judged
+        _again(book, judged)
         for n, target in enumerate(frame.body.profile.targets)
         for judged in _judge(book, target, figure(number(frame, f"profile.targets.{n}.bound")))
     )
@@ -118,11 +123,10 @@ def _judge_one(book: Book, target: Target, bound: Prose, subject: str) -> Judged
     phase = "cold" if target.metric.endswith(".cold") else "warm"
     item = book.baseline(subject, target.metric, phase)
     if item and isinstance(item.body, Measurement) and _answers(item.body, target):
-        path = f"statistics.{target.statistic}"
-        return _judged(item, f"{path}.value", _shown(item, path, target), target, bound)
+        return _judged(item, f"statistics.{target.statistic}.value", target, bound)
     own, start = start_field(target.metric, target.statistic), book.first("startup", subject)
     if item is None and own and start:
-        return _judged(start, own, figure(number(start, own)), target, bound)
+        return _judged(start, own, target, bound)
     nothing = Prose(text="not measured")
     return JudgedTarget(target=target, subject=subject, outcome="not measured", shown=nothing, bound=bound)
 
@@ -131,26 +135,54 @@ def _answers(body: Measurement, target: Target) -> bool:
     return body.unit == target.unit and target.statistic in body.statistics
 
 
-def _judged(item: Evidence, path: str, shown: Prose, target: Target, bound: Prose) -> JudgedTarget:
-    outcome: Outcome = "met" if meets(target, field(item.body, path)) else "missed"
-    at = Ref(evidence=item.id, field=path)
-    return JudgedTarget(target=target, subject=item.subject, outcome=outcome, ref=at, shown=shown, bound=bound)
+def _judged(item: Evidence, path: str, target: Target, bound: Prose) -> JudgedTarget:
+    return JudgedTarget(
+        target=target,
+        subject=item.subject,
+        outcome=outcome_of(target, item.body, path),
+        ref=ref(item, path),
+        shown=_shown(item, path, target),
+        bound=bound,
+    )
+
+
+def _again(book: Book, judged: JudgedTarget) -> JudgedTarget:
+    """With all that was kept, by the comparison with the base; as it is where nothing was, or it does not hold."""
+    kept = book.first("kept")
+    if kept is None or not isinstance(kept.body, Kept) or not kept.body.whole:
+        return judged
+    compared = [e for e in map(book.get, kept.body.comparisons) if e is not None]
+    at = with_kept(compared, judged.target, judged.subject)
+    item = book.get(at.evidence) if at else None
+    if at is None or item is None:
+        nothing = KeptTarget(outcome="not measured", shown=Prose(text="not measured"))
+        return judged.model_copy(update={"kept": nothing})
+    outcome = outcome_of(judged.target, item.body, at.field)
+    shown = _kept_shown(item, at.field, judged.target, outcome)
+    return judged.model_copy(update={"kept": KeptTarget(outcome=outcome, ref=at, shown=shown)})
+
+
+def _kept_shown(item: Evidence, path: str, target: Target, outcome: Outcome) -> Prose:
+    after, before = number(item, path), number(item, path.removesuffix("b") + "a")
+    side = _SIDES[end_towards_bound(target, met=True)]
+    open_ = f", with no {side} bound" if outcome == "met without bound" else ""
+    return write(f"{{after}}{open_}, against {{before}} of the base in the same comparison", after=after, before=before)
 
 
 def _shown(item: Evidence, path: str, target: Target) -> Prose:
-    assert isinstance(item.body, Measurement)
-    estimate = item.body.statistics[path.split(".")[1]]
-    value = number(item, f"{path}.value")
-    ends = (estimate.low, estimate.high)
-    if None in ends or len({meets(target, e) for e in (*ends, estimate.value) if e is not None}) == 1:
-        return write("{value}", value=value)
-    reach = "high" if target.operator.startswith("<") else "low"
-    reach = reach if meets(target, estimate.value) else ("low" if reach == "high" else "high")
-    return write(
-        "{value}, though its interval reaches over the bound, to {end}",
-        value=value,
-        end=number(item, f"{path}.{reach}"),
-    )
+    """The figure, and what its interval leaves open."""
+    value, outcome = number(item, path), outcome_of(target, item.body, path)
+    side = end_towards_bound(target, met=outcome != "missed")
+    if outcome == "met without bound":
+        return write("{value}, with no {side} bound", value=value, side=_SIDES[side])
+    estimate = item.body.statistics[target.statistic] if isinstance(item.body, Measurement) else None
+    end = getattr(estimate, side, None)
+    if end is None or meets(target, end) == (outcome == "met"):
+        return figure(value)
+    reach = number(item, f"statistics.{target.statistic}.{side}")
+    return write("{value}, though its interval reaches over the bound, to {end}", value=value, end=reach)
 
+
+_SIDES = {"high": "upper", "low": "lower"}
 
 __all__ = ["life", "load", "measured_endpoints", "ref", "state", "targets", "unmeasured"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from perfcrew.core.findings import LEVELS
-from perfcrew.core.report import EnvironmentRow, JudgedTarget, Report
+from perfcrew.core.report import EnvironmentRow, JudgedTarget, KeptTarget, Report
+from perfcrew.core.targets import Outcome
 
 
 def verdict_words(report: Report) -> str:
@@ -23,7 +25,8 @@ def counted(report: Report) -> list[str]:
     return [
         f"Endpoints measured: {len(report.state)}; not measured: {len(report.not_measured)}",
         findings + (f"; ignored or acknowledged: {put_aside}" if put_aside else ""),
-        f"Targets: {outcomes(report.targets) or 'none set'}",
+        f"Targets: {held(report.targets) or 'none set'}",
+        *([f"For the expected peak: {report.readiness.outcome}"] if report.readiness else []),
         tried(report),
     ]
 
@@ -51,9 +54,15 @@ def grouped(targets: Sequence[JudgedTarget]) -> list[tuple[str, list[JudgedTarge
     return [(name, [t for t in targets if t.target.name == name]) for name in names]
 
 
-def outcomes(targets: Sequence[JudgedTarget]) -> str:
+def held(targets: Sequence[JudgedTarget]) -> str:
+    """The outcomes of all targets, and again with what was kept, where something was."""
+    again = outcomes([t.kept for t in targets if t.kept])
+    return outcomes(targets) + (f"; with what was kept: {again}" if again else "")
+
+
+def outcomes(targets: Sequence[JudgedTarget | KeptTarget]) -> str:
     """`met 7, missed 1`: how many of each outcome there are."""
-    counts = [(o, sum(t.outcome == o for t in targets)) for o in ("met", "missed", "not measured")]
+    counts = [(o, sum(t.outcome == o for t in targets)) for o in get_args(Outcome)]
     return ", ".join(f"{outcome} {n}" for outcome, n in counts if n)
 
 
@@ -67,5 +76,13 @@ def machine(row: EnvironmentRow) -> str:
 
 def worst_first(judged: Sequence[JudgedTarget]) -> list[JudgedTarget]:
     """Missed ones before those that were not measured, and those that were met at the end."""
-    order = ("missed", "not measured", "met")
-    return sorted(judged, key=lambda j: order.index(j.outcome))
+    return sorted(judged, key=lambda j: _WORST.index(j.outcome))
+
+
+def worst_kept(judged: Sequence[JudgedTarget]) -> JudgedTarget | None:
+    """The one that is furthest from met with what was kept, of those that were compared; None where none was."""
+    again = [(_WORST.index(j.kept.outcome), n) for n, j in enumerate(judged) if j.kept and j.kept.ref]
+    return judged[min(again)[1]] if again else None
+
+
+_WORST = ("missed", "not measured", "met without bound", "met")

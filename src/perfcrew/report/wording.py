@@ -79,7 +79,8 @@ def _now(endpoint: str, p50: Cited | None, p95: Cited | None) -> Prose:
 
 def _held(judged: JudgedTarget) -> Prose:
     name = safe(judged.target.name) or code(judged.target.metric)
-    before, after = f"The target {name} {judged.target.operator}", f"is {judged.outcome}."
+    said = "is met, from too few samples for a bound." if judged.outcome == "met without bound" else ""
+    before, after = f"The target {name} {judged.target.operator}", said or f"is {judged.outcome}."
     return join([Prose(text=before), judged.bound, Prose(text=after)])
 
 

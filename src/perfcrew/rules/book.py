@@ -48,6 +48,10 @@ class Rule(NamedTuple):
     id: str
     of_scene: OfScene | None
     of_application: OfApplication | None
+    needs_rows: str | None = None
+    """The threshold of the rows that a table must have, so that it can judge; None where it needs none."""
+    concerns: Callable[[ApplicationScene], bool] | None = None
+    """Whether the application does what the rule looks for at all; None where that can't be told beforehand."""
 
 
 def rules(only: Collection[str] | None = None) -> list[Rule]:
@@ -61,7 +65,13 @@ def rules(only: Collection[str] | None = None) -> list[Rule]:
 
 def _load(rule: str, path: str) -> Rule:
     module = importlib.import_module(f"perfcrew.rules.{Path(path).stem}")
-    return Rule(rule, getattr(module, "recognise", None), getattr(module, "recognise_application", None))
+    return Rule(
+        rule,
+        getattr(module, "recognise", None),
+        getattr(module, "recognise_application", None),
+        getattr(module, "NEEDS_ROWS", None),
+        getattr(module, "concerns", None),
+    )
 
 
 def recognise(app: ApplicationScene, thresholds: Thresholds, only: Collection[str] | None = None) -> RuleRun:

@@ -130,16 +130,24 @@ def ttl_advice(scene: Scene, group: str) -> Advice:
         else "By the model of a cache, with the workload's mix over {span}, no time to live meets the target: with "
         "{life}, {would} of the reads would hit within that record."
     )
-    text = write(
-        f"{said} {_assumed(seen.body)} {_aged(seen.body, known)}".strip(), {**values, "span": seen.cite("span_s")}
-    )
+    parts = (said, _mixed(seen.body), _assumed(seen.body), _aged(seen.body, known))
+    text = write(" ".join(filter(None, parts)), {**values, "span": seen.cite("span_s")})
     return Advice(text, seen.evidence, _table(seen.body))
+
+
+def _mixed(body: TtlCurve) -> str:
+    if not body.synthetic:
+        return ""
+    return (
+        "The mix is synthetic: it was replayed from requests of perfcrew's own, since no access log was given "
+        "(`[workload] access_log`), and users ask for other things."
+    )
 
 
 def _assumed(body: TtlCurve) -> str:
     if body.rate_per_s is None or not body.assumed_rate:
         return ""
-    return "It takes {rate}, a part of the capacity as measured: `peak_rps` was not given."
+    return "It takes {rate}, which is an assumption: `peak_rps` was not given."
 
 
 def _aged(body: TtlCurve, known: bool) -> str:

@@ -37,6 +37,7 @@ from perfcrew.rules.recipes import flavour, migration, parts
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB103"
+NEEDS_ROWS = "min_rows"
 _SCANS = ("seq scan", "parallel seq scan", "scan")
 
 

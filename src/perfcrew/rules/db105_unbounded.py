@@ -28,6 +28,7 @@ from perfcrew.rules.recipes import BOUND, flavour
 from perfcrew.rules.write import Case, code, finding, growth, sentences, traced_values
 
 ID = "DB105"
+NEEDS_ROWS = "min_rows"
 
 
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:

@@ -12,9 +12,13 @@ Instead: one pool a process, kept for its life (no NullPool, no engine or connec
 `CONN_MAX_AGE` or `"pool": True` in Django); connections given back before other work; as many as requests that need one
 at the same moment, within what the server allows.
 Confidence: 0.9: connections and waiting are counted exactly; 0.8 where only the copies sent at once waited.
+The size of the pool is advised by Little's law (connections in use = requests a second × the time that each holds one),
+with twice the root beside for bursts, within what the server that was measured on gives, divided by the processes that
+the deployment asks for; what of these is not known is said.
 Limits: how many requests arrive at once in production is not known; those that hold several connections are judged by
-themselves. With a proxy (PgBouncer) opening is cheaper. More
-connections than the server has cores for make each slower.
+themselves. Where nobody names a peak (`[workload] peak_rps`), one is assumed. The server that was measured on may allow
+more or less than production's, and a platform may start more processes. With a proxy (PgBouncer) opening is cheaper.
+More connections than the server has cores for make each slower.
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ from perfcrew.rules.costs import (
 )
 from perfcrew.rules.limits import Limits
 from perfcrew.rules.places import Site, site
-from perfcrew.rules.recipes import POOL, flavour
+from perfcrew.rules.pool_size import arithmetic, need_told, pool_size
+from perfcrew.rules.recipes import flavour, pool
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB108"
@@ -83,10 +88,11 @@ def _churn(scene: Scene, traced: Traced, used: Connections, limits: Limits) -> F
         "That takes {took} of the {request} as traced, which is {part}.",
         "It sends {statements} statements over them.",
     )
+    prose, need = need_told(scene, prose)
     share = latency_share(part, 1.0, "time of opening connections over the traced request")
     at = level(part, part * latency_ms(scene), limits)
     case = Case(f"Connections are opened for each request in {_in(where)}", at, where, share, 0.9, CHURN)
-    return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence], [_keep(scene, where, part)])
+    return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence, need], [_keep(scene, where, part)])
 
 
 def _wait(scene: Scene, traced: Traced, used: Connections, limits: Limits) -> Finding | None:
@@ -127,7 +133,9 @@ def _wait(scene: Scene, traced: Traced, used: Connections, limits: Limits) -> Fi
         else "One request holds one connection at a time.",
         "The pool keeps {size} connections and opens {more} beyond.",
     )
-    return finding(ID, scene.endpoint.key, case, prose, [traced.seen.evidence], [_size(scene, used, where, part)])
+    prose, need = need_told(scene, prose)
+    evidence = [traced.seen.evidence, need]
+    return finding(ID, scene.endpoint.key, case, prose, evidence, [_size(scene, used, where, part)])
 
 
 def _runs_out(used: Connections, requests: int) -> bool:
@@ -178,12 +186,16 @@ def _keep(scene: Scene, where: Site, part: float) -> Hypothesis:
         improvement=round(part, 3),
         because="a kept connection is there at once; the opening goes away for all requests but the first",
         kind="configuration",
-        recipe=POOL[flavour(scene.root, where.place)],
+        recipe=_recipe(scene, where),
         scores=scores(part, 0.9, effort=5, risk=4, reversibility=5),
         alternatives=("a proxy that pools (PgBouncer), where many processes share one server",),
         trade_offs="Each process keeps its connections open: processes times pool must stay below the server's bound.",
         rollback="Set it back; no data changes.",
     )
+
+
+def _recipe(scene: Scene, where: Site) -> str:
+    return arithmetic(scene) + "\n\n" + pool(flavour(scene.root, where.place), pool_size(scene))
 
 
 def _size(scene: Scene, used: Connections, where: Site, part: float) -> Hypothesis:
@@ -199,9 +211,7 @@ def _size(scene: Scene, used: Connections, where: Site, part: float) -> Hypothes
         "the server's cores",
         kind="code" if several else "configuration",
         recipe="Give the connection back before other work, and take one for the whole request, not several.\n\n"
-        "Size: requests at once in one process, times the connections that one holds; all processes together stay "
-        "below the server's `max_connections` less those kept for administration. On Cloud Run: instances times "
-        "pool.\n\n" + POOL[flavour(scene.root, where.place)],
+        + _recipe(scene, where),
         scores=scores(part, 0.8, effort=4, risk=3, reversibility=5),
         alternatives=("fewer statements a request: the connection is held for a shorter time",),
         trade_offs="More connections than the server has cores for share them, and each takes memory there.",

@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 
 from perfcrew.core.findings import Finding, Hypothesis, Level
 from perfcrew.core.prose import Cited, cite
-from perfcrew.core.scene import Scene, Seen, Traced
+from perfcrew.core.scene import ApplicationScene, Scene, Seen, Traced
 from perfcrew.core.vectors import Named, VectorIndex, VectorSearch, VectorSetting
 from perfcrew.rules import statements
 from perfcrew.rules.costs import latency_ms, latency_share, level, observed, raised, scores
@@ -32,6 +32,7 @@ from perfcrew.rules.vector_recipes import migration, session_setting
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB109"
+NEEDS_ROWS = "min_rows"
 Fault = Literal["missing", "class", "order", "short", "recall", "lists"]
 _TITLES: dict[Fault, str] = {
     "missing": "No index serves the search by {column}",
@@ -79,6 +80,11 @@ def recognise(scene: Scene, limits: Limits) -> list[Finding]:
             if saw and group.share >= limits.min_share:
                 found.setdefault(search.body.shape, _finding(scene, traced, search, saw, group, limits))
     return list(found.values())
+
+
+def concerns(app: ApplicationScene) -> bool:
+    """Whether it searches for nearest neighbours."""
+    return any(scene.vectors for scene in app.scenes)
 
 
 def _looked(scene: Scene, search: VectorSearch, limits: Limits) -> _Saw | None:

@@ -33,6 +33,7 @@ from perfcrew.rules.recipes import BY_KEY, flavour
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB112"
+NEEDS_ROWS = "min_rows"
 _MARK = "\x00"
 _OFFSET = re.compile(rf"\bOFFSET\s+(?:{_MARK}(?P<mark>\d+){_MARK}|(?P<number>\d+))", re.IGNORECASE)
 

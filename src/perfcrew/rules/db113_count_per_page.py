@@ -30,6 +30,7 @@ from perfcrew.rules.statements import Seen
 from perfcrew.rules.write import Case, code, finding, sentences, traced_values
 
 ID = "DB113"
+NEEDS_ROWS = "min_rows"
 
 
 class _Size(NamedTuple):

@@ -5,14 +5,13 @@ Seen as: an answer of at least `large_bytes` as sent; or one of at least `compre
 without an encoding though the client offered gzip, and that gzip makes smaller by `gzip_gain` or more.
 Not this: streams by design, downloads and media (images, video, archives, PDF), answers that are encoded already,
 small answers: below a network packet or two, compressing costs more than it saves.
-Instead: `GZipMiddleware` or compression at the proxy; fewer items, fewer fields.
+Instead: `GZipMiddleware` or compression at the proxy; fewer items, fewer fields; where it stayed the same when it was
+asked again, a validator, so that who has it is not sent it again (HT404).
 Confidence: 0.9; 0.6 for compression alone, since a proxy in front may do it.
 Limits: sees the application itself, not what stands in front of it.
 """
 
 from __future__ import annotations
-
-import ast
 
 from perfcrew.core.evidence import Payload
 from perfcrew.core.findings import Finding, Hypothesis, Level, Share
@@ -21,9 +20,9 @@ from perfcrew.core.scene import Scene, Seen
 from perfcrew.core.web import Place
 from perfcrew.rules.costs import by_design, fraction, scores
 from perfcrew.rules.limits import Limits
-from perfcrew.rules.places import Site, text
+from perfcrew.rules.places import Site, answering
 from perfcrew.rules.recipes import python
-from perfcrew.rules.source import inside
+from perfcrew.rules.revisits import conditional, is_paid_each_time, kept
 from perfcrew.rules.write import Case, code, finding, sentences
 
 ID = "HT403"
@@ -32,23 +31,12 @@ _TEXT = ("json", "text/", "xml", "javascript", "svg", "csv")
 
 def recognise(scene: Scene, limits: Limits) -> list[Finding]:
     """At most one finding an endpoint."""
-    payload, handler = scene.payload, _answering(scene)
+    payload, handler = scene.payload, answering(scene.root, scene.endpoint.handler)
     if payload is None or handler is None or by_design(payload.body):
         return []
     large = payload.body.sent_bytes >= limits.large_bytes
     plain = _would_shrink(payload.body, limits)
     return [_finding(scene, payload, handler, large, plain, limits)] if large or plain else []
-
-
-def _answering(scene: Scene) -> Place | None:
-    """The handler's only `return` of something, else the handler."""
-    handler = scene.endpoint.handler
-    code_ = text(scene.root, handler) if handler else None
-    function = code_.function_at(handler.line) or code_.function_named(handler.function) if handler and code_ else None
-    if handler is None or function is None:
-        return handler
-    returns = [n for n in inside(function) if isinstance(n, ast.Return) and n.value is not None]
-    return handler.model_copy(update={"line": returns[0].lineno}) if len(returns) == 1 else handler
 
 
 def _would_shrink(payload: Payload, limits: Limits) -> bool:
@@ -74,7 +62,9 @@ def _finding(scene: Scene, payload: Seen[Payload], handler: Place, large: bool, 
     )
     share = Share(fraction=round(part, 4), of="bytes", basis=basis)
     case = Case(title, _level(body, large, limits), Site(handler, None), share, confidence, "")
+    again = kept(body)
     hypotheses = ([_compress(part, confidence)] if plain else []) + ([_smaller(confidence)] if large else [])
+    hypotheses += [conditional(ID, scene, again, 0.5)] if again and is_paid_each_time(again) else []
     return finding(ID, scene.endpoint.key, case, _prose(scene, payload, plain), [payload.evidence], hypotheses)
 
 
@@ -139,8 +129,7 @@ def _smaller(confidence: float) -> Hypothesis:
         "readers to say",
         kind="code",
         recipe="A smaller default page, a schema with the fields of the list view, "
-        "`response_model_exclude_unset=True`, and an `ETag` "
-        "so that an unchanged answer is not sent again.",
+        "`response_model_exclude_unset=True`.",
         scores=scores(0.5, confidence, effort=3, risk=2, reversibility=4),
         trade_offs="Clients that read the fields left out must ask for them.",
         rollback="Revert the commit.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -95,3 +96,13 @@ def caller(root: Path, stack: Sequence[Frame]) -> Place | None:
 def text(root: Path, at: Place) -> source.Source | None:
     """The source of the file that a place lies in."""
     return source.read(root / at.file)
+
+
+def answering(root: Path, handler: Place | None) -> Place | None:
+    """The handler's only `return` of something, else the handler."""
+    code = text(root, handler) if handler else None
+    function = code.function_at(handler.line) or code.function_named(handler.function) if handler and code else None
+    if handler is None or function is None:
+        return handler
+    returns = [n for n in source.inside(function) if isinstance(n, ast.Return) and n.value is not None]
+    return handler.model_copy(update={"line": returns[0].lineno}) if len(returns) == 1 else handler

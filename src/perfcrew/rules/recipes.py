@@ -205,18 +205,18 @@ page = items[:limit]
 
 POOL: dict[Flavour, str] = {
     "sqlalchemy": "One engine a process, made when it starts:\n\n"
-    + python("engine = create_async_engine(url, pool_size=10, max_overflow=5, pool_pre_ping=True)"),
+    + python("engine = create_async_engine(url, pool_size=SIZE, max_overflow=0, pool_pre_ping=True)"),
     "django": "Kept connections, or Django's own pool (psycopg, from 5.1 on):\n\n"
     + python(
         """
 DATABASES = {"default": {..., "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
-DATABASES = {"default": {..., "CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 2, "max_size": 10}}}}
+DATABASES = {"default": {..., "CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 1, "max_size": SIZE}}}}
 """
     ),
     "sql": "One pool a process, opened when it starts:\n\n"
     + python(
         """
-pool = psycopg_pool.ConnectionPool(url, min_size=2, max_size=10)      # asyncpg: await asyncpg.create_pool(url)
+pool = psycopg_pool.ConnectionPool(url, min_size=1, max_size=SIZE)      # asyncpg: await asyncpg.create_pool(url)
 
 with pool.connection() as connection:
     ...
@@ -224,6 +224,14 @@ with pool.connection() as connection:
     ),
 }
 
+
+def pool(known: Flavour, size: int | None) -> str:
+    """The recipe of a pool, of that size where one is known."""
+    example = "" if size else f"\n\n{_EXAMPLE} is an example: how many are needed is not known."
+    return POOL[known].replace("SIZE", str(size or _EXAMPLE)) + example
+
+
+_EXAMPLE = 10
 SHORT: dict[Flavour, str] = {
     "sqlalchemy": python(
         """

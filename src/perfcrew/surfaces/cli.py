@@ -172,6 +172,11 @@ def _compare(commands: Commands) -> None:
     )
     judging.add_argument("--seed", type=int, default=0, help="of the lot that draws the order (0)")
     judging.add_argument("--duet", action="store_true", help="both at once on a core each, where two are idle")
+    judging.add_argument(
+        "--answers-may-differ",
+        action="store_true",
+        help="judge sides that answer otherwise on purpose too; it is said beside the verdict",
+    )
     showing = sub.add_argument_group("showing")
     showing.add_argument("--json", action="store_true", help="the result as one JSON object; its verdict is `verdict`")
     showing.add_argument("--plot", metavar="FILE.svg", help="write a forest plot")

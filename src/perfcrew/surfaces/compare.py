@@ -87,6 +87,7 @@ def _wish(options: argparse.Namespace, root: Path) -> Wish:
         scenarios=tuple(options.scenario or ()),
         own_figures=options.metrics == "stdout",
         duet=options.duet,
+        answers_may_differ=options.answers_may_differ,
         timeout_s=options.timeout,
         python=options.python,
         app=options.app,

@@ -9,6 +9,7 @@ from rich.text import Text
 from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.report import GOES_ON, Report
 from perfcrew.graphs.run import Outcome
+from perfcrew.report.tallies import held
 
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -23,6 +24,11 @@ def summary(outcome: Outcome, console: Console | None = None) -> None:
     else:
         console.print("Nothing found.")
     console.print(_counted(report, outcome.seconds), style="dim")
+    if report.targets:
+        console.print(f"Targets: {held(report.targets)}.", style="dim")
+    if report.readiness:
+        said = f"For the expected peak: {report.readiness.outcome}. {report.readiness.said.text}"
+        console.print(Text(said), style="dim", soft_wrap=True)
     _models(report, console)
     _verdict(report, console)
     for name in ("report.html", "report.md", "report.json", "report.sarif"):

@@ -168,8 +168,13 @@ class Client:
     def carry(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> None:
         """Send these with each request from now on, instead of those before."""
         self._headers = {"User-Agent": "perfcrew", "Accept": "*/*", **headers}
+        self._carries = bool(headers or cookies)
         if cookies:
             self._headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+
+    def shows_credentials(self, request: Request) -> bool:
+        """Whether this request says who asks."""
+        return self._carries or not {name.lower() for name in request.headers}.isdisjoint(("authorization", "cookie"))
 
     async def __aenter__(self) -> Client:
         self._session = aiohttp.ClientSession(

@@ -56,6 +56,11 @@ class Template:
         return found if found and self._taken.get(DEFAULT) else None
 
     @property
+    def is_copied(self) -> bool:
+        """Whether its data are the user's own, rather than made by migrations and seeds."""
+        return self._taken.get(DEFAULT, False)
+
+    @property
     def seeds_sizes(self) -> bool:
         """Whether the project's own seed command takes a size."""
         return any("{rows}" in word for word in self.project.data.seed)

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
 from perfcrew.core.base import Noun
 from perfcrew.core.errors import UsageError
@@ -127,6 +127,21 @@ class Review(Noun):
         return self.model_dump(exclude_none=True)
 
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Limit = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+
+class FrameKeys(Noun):
+    """`[frame]`: what the effort is for. `context` and `constraints` are told in the report as the user's words."""
+
+    primary_metric: str | None = None
+    """The metric by which the effort is judged; one of those that are measured, or of the profile's targets."""
+    context: Words | None = None
+    """Who waits for what, what it costs, what changed lately."""
+    constraints: Annotated[tuple[Limit, ...], Field(max_length=20)] = ()
+    """What must hold: a budget, the hardware, a law, who is there to do it."""
+
+
 class Silence(Noun):
     """One `[[ignore]]` or `[[acknowledge]]`: findings of a rule, perhaps only in a file or at an endpoint."""
 
@@ -154,6 +169,7 @@ class Config(Noun):
     workload: Workload = Workload()
     data: DataPlan = DataPlan()
     review: Review = Review()
+    frame: FrameKeys = FrameKeys()
     models: ModelKeys = ModelKeys()
     rules: dict[str, dict[str, float]] = {}
     ignore: tuple[Silence, ...] = ()

@@ -27,6 +27,11 @@ _HEAD = """\
 # and {free_port} for a second port that it opens; in [target.environment] too.
 """
 _TAIL = """
+# [frame]
+# primary_metric = "latency"
+# context = "what it is for: who waits for what, and what changed lately"
+# constraints = ["no new service", "answers stay as they are"]
+
 # [[ignore]]
 # rule = "DB101"
 # file = "src/shop/legacy.py"
@@ -198,7 +203,7 @@ def _scenarios(project: Project) -> Iterable[str]:
 def _workload(project: Project) -> Iterable[str]:
     given = project.workload.model_dump(exclude_none=True)
     if project.workload == Workload():
-        yield "# [workload]\n# peak_rps = 50.0\n# concurrency = 4\n"
+        yield "# [workload]\n# users = 500\n# request_every_s = 10.0\n# peak_rps = 50.0\n# concurrency = 4\n"
     else:
         yield from _table("workload", given)
 

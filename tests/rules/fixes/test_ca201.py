@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perfcrew.core.evidence import TtlCurve
 from perfcrew.core.patches import Fix
+from perfcrew.core.project import Detected
+from perfcrew.core.scene import Seen
+from perfcrew.core.sql import shape
+from perfcrew.rules.fixes import propose
 
-from .cases import At
-from .database import asked, fixed, refused
+from ..build import lives
+from .cases import At, finding, hypothesis, write
+from .database import asked, fixed, refused, with_scene
 
 STATEMENT = "SELECT books.id, sum(lines.n) FROM books JOIN lines ON lines.book_id = books.id GROUP BY books.id"
 MODELS = """
@@ -105,17 +112,22 @@ class _Slow(OrderedDict[Any, Any]):
 
     clearing: Any
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[threading.Thread] = []
+
+    def _drop(self) -> None:
+        self.others.append(threading.Thread(target=self.clearing))
+        self.others[-1].start()
+        self.others[-1].join(0.2)
+
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        other = threading.Thread(target=self.clearing)
-        other.start()
-        other.join(0.2)
+        self._drop()
 
     def __len__(self) -> int:
         many = super().__len__()
-        other = threading.Thread(target=self.clearing)
-        other.start()
-        other.join(0.2)
+        self._drop()
         return many
 
 
@@ -124,9 +136,11 @@ def test_another_thread_may_drop_it_at_any_time(tmp_path: Path) -> None:
     module: dict[str, Any] = {"__name__": "shop.app"}
     exec(compile(text.replace("from shop.schemas import Ranked\n", ""), "app", "exec"), module)
     kept = module["_Kept"](seconds=30, at_most=0)
-    kept._entries = _Slow()
-    kept._entries.clearing = kept.clear
+    slow = kept._entries = _Slow()
+    slow.clearing = kept.clear
     kept.put(1, "one")
+    for other in slow.others:
+        other.join()  # one that comes late would drop what is put next
     kept.clear()
     kept._entries = OrderedDict()
     kept._at_most = 2
@@ -227,3 +241,62 @@ def test_seeds_and_tests_are_no_writers(tmp_path: Path) -> None:
     writer = "def fill(session):\n    session.add(Line())\n    session.commit()\n"
     answers = ask(tmp_path, TOP, {"shop/seed.py": writer, "tests/test_top.py": writer})
     assert [a.variant for a in answers if isinstance(a, Fix)] == ["kept in the process"]
+
+
+WRITER = "\n\nasync def sell(session: AsyncSession) -> None:\n    session.add(Line())\n    await session.commit()\n"
+
+
+def curve(ttl: float | None, of: str = "statement", group: str = shape(STATEMENT)) -> Seen[TtlCurve]:
+    """A model's table whose second point is the one that is advised."""
+    body = lives(group, of=of, advised=None if ttl is None else 1).body
+    points = (body.points[0], body.points[1].model_copy(update={"ttl_s": ttl or 30.0}), body.points[2])
+    return Seen("E-ttl", body.model_copy(update={"points": points}))
+
+
+def lasting(root: Path, seen: Seen[TtlCurve], source: str = TOP) -> list[Fix]:
+    """What is proposed where the model of a cache says that of the endpoint's reads."""
+    write(root, {"shop/models.py": MODELS, "shop/schemas.py": SCHEMA, "shop/app.py": source})
+    found = finding(root, "CA201", At("session.execute", "top"), None, shape(STATEMENT))
+    app = with_scene(root)
+    app = replace(app, scenes=tuple(replace(scene, ttl=(seen,)) for scene in app.scenes))
+    answers = propose(root, found.model_copy(update={"endpoint": "GET /page"}), app)
+    return [a for a in answers if isinstance(a, Fix)]
+
+
+LIVES = {
+    "as advised": (curve(45.0), TOP, 45),
+    "whole seconds, rather more": (curve(12.2), TOP, 13),
+    "at least one": (curve(0.2), TOP, 1),
+    "for long, where writes drop it": (curve(900.0), TOP + WRITER, 900),
+    "not for a day all the same": (curve(86_400.0), TOP + WRITER, 3600),
+    "not for long where no write drops it: an experiment waits until new data show": (curve(900.0), TOP, 60),
+    "no time meets the target": (curve(None), TOP, 30),
+    "a curve of another read": (curve(45.0, group="SELECT 1"), TOP, 30),
+    "a curve of a cache that is there": (curve(45.0, of="cache"), TOP, 30),
+}
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_it_is_kept_for_as_long_as_the_model_advises(name: str, tmp_path: Path) -> None:
+    seen, source, seconds = LIVES[name]
+    (fix,) = lasting(tmp_path, seen, source)
+    assert fix.ttl_s == seconds
+    assert f"for {seconds} s" in fix.title and f"up to {seconds} s old" in fix.trade_offs[0]
+    assert f"_Kept(seconds={seconds}, " in str(fix.files["shop/app.py"])
+    assert ("advises" in fix.trade_offs[0]) is (seconds != 30)
+
+
+def test_several_processes_of_its_deployment_prefer_the_shared_cache(tmp_path: Path) -> None:
+    """Measured is one process, whatever the deployment asks for."""
+    ranks = []
+    for why in ("Procfile starts uvicorn on main:app", "Procfile starts uvicorn on main:app; one worker instead of 4"):
+        write(tmp_path, {"shop/models.py": MODELS, "shop/schemas.py": SCHEMA, "shop/app.py": TOP})
+        app = with_scene(tmp_path)
+        start = Detected(key="start", value="uvicorn", source="Procfile:1", why=why)
+        app = replace(app, project=app.project.model_copy(update={"detected": (start,)}))
+        found = finding(
+            tmp_path, "CA201", At("session.execute", "top"), None, shape(STATEMENT), (hypothesis("CA201-keep"),)
+        )
+        ranks += [a.rank for a in propose(tmp_path, found, app) if isinstance(a, Fix)]
+    alone, several = ranks
+    assert several < alone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,12 +14,13 @@ import pytest
 import redis
 
 from perfcrew.core.patches import Fix
+from perfcrew.core.sql import shape
 from perfcrew.rules.fixes import propose
 from perfcrew.rules.fixes.shared_cache import several_processes
 
 from .cases import FILE, At, application, finding, write
-from .database import asked, fixed, refused
-from .test_ca201 import MODELS, STATEMENT
+from .database import asked, fixed, refused, with_scene
+from .test_ca201 import MODELS, STATEMENT, curve
 from .test_ca204 import socket  # noqa: F401 (a fixture)
 
 SCHEMA = "from pydantic import BaseModel\n\n\nclass Ranked(BaseModel):\n    id: int\n    copies: int\n"
@@ -267,3 +269,14 @@ def test_written_files_keep_their_form(tmp_path: Path) -> None:
     assert "from shop.cache import client\n" in text
     assert '_top_shared = _Shared("shop:top", 30, list[Ranked])\n' in text
     assert text.endswith("    await session.commit()\n    await _top_shared.forget(client)\n")
+
+
+def test_the_models_time_to_live_there_too(tmp_path: Path) -> None:
+    write(tmp_path, {**FILES, FILE: TOP + SELL})
+    found = finding(tmp_path, "CA201", At("session.execute", "top"), None, shape(STATEMENT))
+    app = with_scene(tmp_path)
+    app = replace(app, scenes=tuple(replace(scene, ttl=(curve(900.0),)) for scene in app.scenes))
+    answers = propose(tmp_path, found.model_copy(update={"endpoint": "GET /page"}), app)
+    (fix,) = [a for a in answers if isinstance(a, Fix) and a.variant == SHARED]
+    assert fix.ttl_s == 900 and '_Shared("shop:top", 900, list[Ranked])' in str(fix.files[FILE])
+    assert "advises 900 s" in fix.trade_offs[0]

@@ -207,6 +207,7 @@ async def test_a_scenario_a_har_file_and_a_log_come_first(project: Make, tmp_pat
     (tmp_path / "a.har").write_text(json.dumps({"log": {"entries": har}}))
     (tmp_path / "access.log").write_text(
         '1.1.1.1 - - [10/Oct/2025:13:55:36 +0000] "GET /orders/00000000-0000-0000-0000-000000000002 HTTP/1.1" 200 12\n'
+        '1.1.1.1 - - [10/Oct/2025:13:55:37 +0000] "GET /orders/00000000-0000-0000-0000-000000000002 HTTP/1.1" 200 12\n'
         '1.1.1.1 - - [10/Oct/2025:13:55:36 +0000] "GET /logout HTTP/1.1" 200 12 "-" "x"\n'
     )
     target = project(
@@ -233,6 +234,8 @@ async def test_a_scenario_a_har_file_and_a_log_come_first(project: Make, tmp_pat
     assert (recorded.origin, recorded.headers) == ("har", {"Accept": "text/html"})
     logged = found["GET /orders/{order_id}"].requests[0]
     assert (logged.origin, logged.target[-1]) == ("access-log", "2")
+    counts = {p.endpoint.key: p.logged_count for p in found.values() if p.logged_count}
+    assert counts == {"GET /orders/{order_id}": 2, "GET /logout": 1}, "a recorded session is no traffic"
     assert "logout" in found["GET /logout"].skipped
     assert [(r.target, r.expect) for r in found["GET /gone/{thing_id}"].requests] == [("/gone/7", 404)]
     assert targets(found["GET /sub/tags"]) == ["/sub/tags?x=1"]

@@ -8,7 +8,7 @@ from perfcrew.core.errors import Unmeasurable, UsageError
 from perfcrew.core.evidence import Evidence
 from perfcrew.core.web import Plan
 from perfcrew.graphs.context import Context
-from perfcrew.graphs.steps import cpu, memory, neighbour, payload, plans
+from perfcrew.graphs.steps import cpu, memory, neighbour, payload, plans, redis, vectors
 
 Run = Callable[[Context, Sequence[Plan]], Awaitable[None]]
 INSTRUMENTS: dict[str, tuple[str, Run]] = {
@@ -17,6 +17,8 @@ INSTRUMENTS: dict[str, tuple[str, Run]] = {
     "memory": ("memory", memory.memory),
     "neighbour": ("neighbour", neighbour.neighbour),
     "payload": ("payload", payload.payload),
+    "redis": ("cache server", redis.sample),
+    "vectors": ("vectors", vectors.vectors),
 }
 """By their names on the cards: the kind of evidence that each gives, and the step that runs it."""
 

@@ -24,6 +24,7 @@ from perfcrew.experiment.checks import check, judged
 from perfcrew.experiment.engine import Reading, Rules, compare
 from perfcrew.experiment.judging import Ruling
 from perfcrew.experiment.overlay import on_worktree
+from perfcrew.experiment.pooled import Pool
 from perfcrew.experiment.sameness import Wanted, compare_all
 from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
@@ -277,14 +278,24 @@ class Lab:
     async def against_base(
         self, aims: Mapping[str, tuple[str, ...]], settles: Mapping[str, int], rules: Rules
     ) -> list[Comparison]:
-        """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
+        """Everything that was kept against the base, all endpoints closely, and what the changes aimed at.
+
+        The tails are of all requests together, for the targets: a pair asks each endpoint but a few times.
+        """
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
-            keys = frozenset(p.endpoint.key for p in self.context.plans)
-            found = await self._compare(base, self.best, keys, aims, rules)
+            keys, pool = frozenset(p.endpoint.key for p in self.context.plans), Pool()
+            found = await self._compare(base, self.best, keys, aims, rules, pool)
+            found = counted.beside(found, pool.effects())
             return counted.beside(found, await self._grown(base, self.best, settles))
 
     async def _compare(
-        self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
+        self,
+        a: Tree,
+        b: Tree,
+        keys: frozenset[str],
+        aims: Mapping[str, tuple[str, ...]],
+        rules: Rules,
+        pool: Pool | None = None,
     ) -> list[Comparison]:
         context = self.context
         latency = {p.endpoint.key: context.baseline(p.endpoint.key) or 0.0 for p in context.plans}
@@ -303,20 +314,22 @@ class Lab:
             light=_light([ms for key, ms in latency.items() if key not in keys]),
             guarding=True,
             timeout_s=context.settings.measuring.request_timeout_s,
+            pool=pool,
         )
         sides = (Side(label="A", what="the best so far"), Side(label="B", what="the change"))
         progress = context.progress(STAGE)
         with context.measuring():
             found = await compare(sampler, *sides, rules, progress.note)
-        return counted.beside(found, await self._counted(a, b))
+        return counted.beside(found, await self._counted(a, b, aims))
 
-    async def _counted(self, a: Tree, b: Tree) -> dict[str, tuple[Effect, ...]]:
+    async def _counted(self, a: Tree, b: Tree, aims: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Effect, ...]]:
         """What each endpoint sends, with the probe in an instance of both."""
         self.context.progress(STAGE).note("counting what the endpoints send")
         read: list[dict[str, list[Reading]]] = []
         for name, tree in (("counted-a", a), ("counted-b", b)):
             async with self._started(name, tree, counted.PARTS) as instance:
-                read.append({p.endpoint.key: await counted.count(instance, p) for p in self.context.plans})
+                plans = {p.endpoint.key: p for p in self.context.plans}
+                read.append({key: await counted.count(instance, p, aims.get(key, ())) for key, p in plans.items()})
         return {key: counted.effects(read[0][key], read[1][key]) for key in read[0]}
 
     async def _grown(self, a: Tree, b: Tree, settles: Mapping[str, int]) -> dict[str, tuple[Effect, ...]]:

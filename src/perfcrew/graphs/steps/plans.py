@@ -25,6 +25,7 @@ from perfcrew.core.vector_sql import nearest
 from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
+from perfcrew.graphs.steps import connections
 from perfcrew.graphs.steps.each import out_of_time
 from perfcrew.instruments import index_advice, index_usage, rewrites
 from perfcrew.instruments import plans as instrument
@@ -86,6 +87,7 @@ async def plans(context: Context, asked: Sequence[Plan] | None = None) -> None:
                 found += await asyncio.to_thread(_explained, context, clone, scene.endpoint.key, text, cost)
         await asyncio.to_thread(_advised, context, clone, traced, found, progress.until)
         await asyncio.to_thread(_used, context, clone)
+        await asyncio.to_thread(connections.need, context, clone)
     if late:
         out_of_time(context, "plans", late, len(traced))
 

@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from perfcrew.core.cache import WRITES
 from perfcrew.core.cache_use import accesses
+from perfcrew.core.columns import GENERAL
 from perfcrew.core.errors import Unmeasurable
 from perfcrew.core.trace import Trace
 from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context, Instance
-from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
+from perfcrew.graphs.steps.capacity import peak
+from perfcrew.graphs.steps.each import each
 from perfcrew.instruments.combine import share
 from perfcrew.instruments.redis import MOST_KEYS, Counters, counters, forget, measure_redis
 from perfcrew.instruments.sealing import words
@@ -29,14 +31,16 @@ _FILLED_BY = ("traces", "workload")
 async def redis(context: Context) -> None:
     """The last of the instruments: a look of its own where no stage had one, then what times to live would give."""
     await _own_look(context)
-    application, project = scenes.application(context.ledger, context.run), context.project
-    rate = project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
+    application = scenes.application(context.ledger, context.run)
+    expected = peak(context)
+    rate = expected.expected_per_s if expected else 0.0
     target = next((t.bound for t in context.settings.profile.targets if t.metric == "cache.hit_ratio"), TARGET)
-    record = Record(project.workload.shares, rate, assumed=project.workload.peak_rps is None)
+    asked, assumed = context.project.workload, expected is None or expected.assumed
+    record = Record(context.shares, rate, assumed=assumed, synthetic=not (asked.access_log or asked.har))
     curves = ttl_curves(application.scenes, record, target, context.root)
     for number, (endpoint, body) in enumerate(curves):
         if not context.has(f"ttl/{number}"):
-            method = context.method("perfcrew cache model", rate_per_s=rate, shares=project.workload.shares)
+            method = context.method("perfcrew cache model", rate_per_s=rate, shares=context.shares)
             context.put(f"ttl/{number}", body, method, endpoint)
 
 
@@ -46,11 +50,28 @@ async def _own_look(context: Context) -> None:
         return
     async with context.started(NAME) as instance:
         if instance.running.redis.url is not None:
-            for _ in range(_ROUNDS):
-                for plan in context.plans:
-                    for request in plan.requests:
-                        await instance.client.send(request)
+            await _sent(instance, context.plans)
             await look(context, instance, NAME)
+
+
+async def _sent(instance: Instance, plans: Sequence[Plan]) -> None:
+    for _ in range(_ROUNDS):
+        for plan in plans:
+            for request in plan.requests:
+                await instance.client.send(request)
+
+
+async def sample(context: Context, asked: Sequence[Plan]) -> None:
+    """What each of those `asked` for alone leaves in a Redis that was empty before, sent three times."""
+
+    async def work(instance: Instance, plan: Plan) -> None:
+        if instance.running.redis.url is not None:
+            await _sent(instance, [plan])
+            await look(context, instance, plan.endpoint.key, plan.endpoint.key)
+
+    for plan in asked:
+        if not context.has(_slot(plan.endpoint.key)):
+            await each(context, NAME, [plan], work)
 
 
 def looking(context: Context, stage: str) -> Callable[[Instance], Awaitable[None]]:
@@ -58,7 +79,7 @@ def looking(context: Context, stage: str) -> Callable[[Instance], Awaitable[None
     return lambda instance: look(context, instance, stage)
 
 
-async def look(context: Context, instance: Instance, stage: str) -> None:
+async def look(context: Context, instance: Instance, stage: str, subject: str = GENERAL) -> None:
     """Keep what the instance's Redis tells, where it has one and the policy wants it."""
     url = instance.running.redis.url
     if url is None or NAME not in context.policy.instruments or context.has(_slot(stage)):
@@ -69,7 +90,7 @@ async def look(context: Context, instance: Instance, stage: str) -> None:
         context.failed(NAME, f"after {stage}", error)
         return
     method = context.method("Redis INFO, SCAN, SLOWLOG", body.version, after=stage, most_keys=MOST_KEYS)
-    context.put(_slot(stage), body, method)
+    context.put(_slot(stage), body, method, subject)
 
 
 async def counted(context: Context, instance: Instance) -> Counters:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from perfcrew.core.sql import is_read, shape
 from perfcrew.core.trace import Span
 from perfcrew.core.vector_sql import nearest
 from perfcrew.core.vectors import VectorSearch
+from perfcrew.core.web import Plan
 from perfcrew.graphs import scenes
 from perfcrew.graphs.context import Context
 from perfcrew.graphs.steps.each import out_of_time
@@ -27,6 +28,8 @@ from perfcrew.target.clones.instance import DEFAULT
 
 LONGEST_S = 240.0
 """Of one sweep, however much time there is."""
+ASKED_S = 60.0
+"""Of one that a specialist waits for."""
 MOST = 3
 """Searches swept for each endpoint, the costliest first."""
 
@@ -42,10 +45,14 @@ class _Search:
     total_ms: float = 0.0
 
 
-async def vectors(context: Context) -> None:
-    """Sweep each search once, whichever endpoints send it; what there was no time for is told."""
+async def vectors(context: Context, asked: Sequence[Plan] | None = None) -> None:
+    """Sweep each search once, whichever endpoints send it, or those of the endpoints `asked` for; what there was no
+    time for is told."""
     application = scenes.application(context.ledger, context.run)
-    found = [search for scene in application.scenes if scene.traced for search in _searches(scene)]
+    keys = None if asked is None else {plan.endpoint.key for plan in asked}
+    traced = (s for s in application.scenes if s.traced and (keys is None or s.endpoint.key in keys))
+    found = [s for scene in traced for s in _searches(scene) if not context.has(_slot(s))]
+    longest_s = LONGEST_S if asked is None else ASKED_S
     if not found:
         return
     clone, progress = await context.data.clone("vectors"), context.progress("vectors")
@@ -60,7 +67,7 @@ async def vectors(context: Context) -> None:
                 late.append(search.scene.plan)
                 continue
             progress.note(search.scene.endpoint.key, number, len(found))
-            await asyncio.to_thread(_swept, context, clone, search, min(left_s, LONGEST_S), done)
+            await asyncio.to_thread(_swept, context, clone, search, min(left_s, longest_s), done)
     if late:
         out_of_time(context, "vectors", late, len(found))
 
@@ -88,9 +95,7 @@ def _swept(
     context: Context, clone: Clone, search: _Search, budget_s: float, done: dict[str, VectorSearch | str]
 ) -> None:
     key = search.scene.endpoint.key
-    slot = f"vectors/{key}/{hashlib.sha256(search.text.encode()).hexdigest()[:12]}"
-    if context.has(slot):
-        return
+    slot = _slot(search)
     try:
         if search.text not in done:
             statement = str(search.example.attributes["db.query.text"])
@@ -104,6 +109,10 @@ def _swept(
         context.put(slot, body, context.method("pgvector sweep", budget_s=round(budget_s)), key)
     else:
         context.progress("vectors").note(f"{key}: {body}")
+
+
+def _slot(search: _Search) -> str:
+    return f"vectors/{search.scene.endpoint.key}/{hashlib.sha256(search.text.encode()).hexdigest()[:12]}"
 
 
 def _asked(context: Context, clone: Clone, search: _Search, budget_s: float) -> instrument.Asked:

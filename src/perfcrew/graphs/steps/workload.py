@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfcrew.graphs.context import Context, Instance
 from perfcrew.graphs.steps import redis
-from perfcrew.graphs.steps.capacity import ASSUMED_SHARE, capacity
+from perfcrew.graphs.steps.capacity import bearable, peak
 from perfcrew.instruments.load import Driver
 from perfcrew.instruments.redis import Counters
 from perfcrew.instruments.workload import WorkloadStep, combine_workload, measure_workload
@@ -15,15 +15,19 @@ async def workload(context: Context) -> None:
     if context.has("workload/0") or context.spent():
         return
     measuring, progress = context.settings.measuring, context.progress("workload")
-    peak = context.project.workload.peak_rps or ASSUMED_SHARE * capacity(context)
-    if not peak:
+    expected = peak(context)
+    if expected is None:
         return
-    steps = context.policy.load_steps or measuring.load_steps
+    wanted, rate = context.policy.load_steps or measuring.load_steps, expected.expected_per_s
+    steps = bearable(wanted, expected)
+    body = expected.model_copy(update={"left_out": tuple(s for s in wanted if s not in steps)})
+    if not context.has("peak"):
+        context.put("peak", body, context.method("perfcrew load", shares=context.shares))
     runs: list[list[WorkloadStep]] = []
     counted: list[Counters] = []
     async with Driver() as driver:
         for index in range(measuring.runs):
-            progress.note(f"the mix at {', '.join(f'{s:g}' for s in steps)} x {peak:.3g}/s", index, measuring.runs)
+            progress.note(f"the mix at {', '.join(f'{s:g}' for s in steps)} x {rate:.3g}/s", index, measuring.runs)
             async with context.started(f"workload-{index}") as instance:
                 since: list[Counters] = []
 
@@ -35,8 +39,8 @@ async def workload(context: Context) -> None:
                         instance.running,
                         context.plans,
                         instance.aim,
-                        shares=context.project.workload.shares,
-                        peak_rps=peak,
+                        shares=context.shares,
+                        peak_rps=rate,
                         steps=steps,
                         seconds=measuring.workload_seconds,
                         driver=driver,
@@ -49,6 +53,6 @@ async def workload(context: Context) -> None:
     progress.note("", measuring.runs, measuring.runs)
     redis.hit_ratio(context, counted)
     for number, one in enumerate(combine_workload(runs)):
-        method = context.method("perfcrew load", load=one.measurement.load, shares=context.project.workload.shares)
+        method = context.method("perfcrew load", load=one.measurement.load, shares=context.shares)
         blobs = {"histogram": one.histogram} if one.histogram is not None else {}
         context.put(f"workload/{number}", one.measurement, method, blobs=blobs)

@@ -11,15 +11,15 @@ from __future__ import annotations
 import ast
 
 from perfcrew.core.patches import Declined, Fix
-from perfcrew.rules.fixes import imports, keepable, models, shared_cache, sight
+from perfcrew.rules.fixes import imports, keepable, lifetime, models, shared_cache, sight
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
 from perfcrew.rules.fixes.keepable import Keepable, Writer
 from perfcrew.rules.fixes.outcomes import Draft, attempt
 from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.source import Function
+from perfcrew.target.workers import workers
 
-SECONDS = 30
 AT_MOST = 128
 _CLASS = '''
 class {name}:
@@ -48,13 +48,14 @@ class {name}:
 
 {kept} = {name}(seconds={seconds}, at_most={at_most})
 '''
-_OLD = f"Answers are up to {SECONDS} s old, in each process on its own; several may renew one at the same time."
+_OLD = "Answers are up to {seconds} s old, in each process on its own; several may renew one at the same time."
 _UNSEEN = "No write to {tables} was found in the application: what others write shows {seconds} s later at most."
 
 
 def fix(case: Case) -> list[Fix | Declined]:
     """In the process first where one serves, in the shared cache first where several do."""
-    several = shared_cache.several_processes(case.app.project.start)
+    deployed = workers(case.app.project)
+    several = shared_cache.several_processes(case.app.project.start) or (deployed is not None and deployed.count > 1)
     return attempt(
         case,
         "keep",
@@ -71,25 +72,27 @@ def kept(case: Case) -> Draft:
     known = models.read(case.root)
     what = keepable.keepable(case, spot, known)
     writers = keepable.writers(case, spot, known)
+    seconds = lifetime.seconds(case, told=bool(writers))
     edits = Edits(spot.text)
     scope = spot.text.tree
     name = sight.free_name(scope, f"_{spot.function.name.strip('_')}_kept")
-    _write(edits, spot, spot.function, what, name)
+    _write(edits, spot, spot.function, what, name, seconds)
     for writer in writers:
         edits.after(writer.commit, f"{name}.clear()")
     files = {spot.file: edits.result()}
-    title = f"Keep the answer of {spot.function.name} for {SECONDS} s"
-    return Draft("kept in the process", title, files, _risks(case, writers), ttl_s=SECONDS)
+    title = f"Keep the answer of {spot.function.name} for {seconds} s"
+    return Draft("kept in the process", title, files, _risks(case, writers, seconds), ttl_s=seconds)
 
 
-def _risks(case: Case, writers: list[Writer]) -> tuple[str, ...]:
+def _risks(case: Case, writers: list[Writer], seconds: int) -> tuple[str, ...]:
+    old = f"{_OLD.format(seconds=seconds)} {lifetime.said(case)}"
     if writers:
-        return (_OLD,)
+        return (old,)
     named = ", ".join(f"`{t}`" for t in sorted(keepable.tables_of(case)))
-    return (_OLD, _UNSEEN.format(tables=named, seconds=SECONDS))
+    return (old, _UNSEEN.format(tables=named, seconds=seconds))
 
 
-def _write(edits: Edits, spot: Spot, function: Function, what: Keepable, kept: str) -> None:
+def _write(edits: Edits, spot: Spot, function: Function, what: Keepable, kept: str, seconds: int) -> None:
     names = {
         "ordered": imports.bring(edits, "collections", "OrderedDict"),
         "hashable": imports.bring(edits, "collections.abc", "Hashable"),
@@ -98,7 +101,7 @@ def _write(edits: Edits, spot: Spot, function: Function, what: Keepable, kept: s
         "time": imports.bring(edits, "time"),
     }
     known = any(isinstance(s, ast.ClassDef) and s.name == "_Kept" for s in spot.text.tree.body)
-    code = _CLASS.format(name="_Kept", kept=kept, seconds=SECONDS, at_most=AT_MOST, **names)
+    code = _CLASS.format(name="_Kept", kept=kept, seconds=seconds, at_most=AT_MOST, **names)
     above = next(s for s in spot.text.tree.body if any(n is function for n in ast.walk(s)))
     edits.before(above, "\n" + (code.strip().splitlines()[-1] if known else code.rstrip()), apart=False)
     _look_up(edits, function, what, kept)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from perfcrew.rules.fixes import answered, imports, keepable, makers, models, project, sight
+from perfcrew.rules.fixes import answered, imports, keepable, lifetime, makers, models, project, sight
 from perfcrew.rules.fixes import keys as keyed
 from perfcrew.rules.fixes.case import Case
 from perfcrew.rules.fixes.edits import Edits, Unwritable
@@ -26,7 +26,6 @@ from perfcrew.rules.fixes.places import Spot, locate
 from perfcrew.rules.fixes.sight import last
 from perfcrew.rules.source import Function, dotted
 
-SECONDS = 30
 _PLAIN = frozenset({"int", "str", "float", "bool"})
 _IN_ITS_OWN_WAY = re.compile(
     r"alias|validator|serializer|computed_field|exclude|PrivateAttr|forbid|strict|\bAny\b|\bobject\b|orm_mode"
@@ -79,7 +78,7 @@ _INIT = {
         '        self._name = f"{{name}}:{{{hashlib}.sha256(shape).hexdigest()[:8]}}"\n'
     ),
 }
-_OLD = f"Answers are up to {SECONDS} s old, the same for all processes; several may renew one at the same time."
+_OLD = "Answers are up to {seconds} s old, the same for all processes; several may renew one at the same time."
 _TRIPS = "Each read pays two round trips to the cache, and what is kept takes its memory."
 _DOWN = "Where Django's cache does not answer, reading raises what its backend raises."
 _UNSEEN = "No write to {tables} was found in the application: what others write shows {seconds} s later at most."
@@ -111,21 +110,23 @@ def kept(case: Case) -> Draft:
     what = keepable.keepable(case, spot, known, shared=True)
     shape = _shape(case, spot.function)
     writers = keepable.writers(case, spot, known)
+    seconds = lifetime.seconds(case, told=bool(writers))
     edits = Edits(spot.text)
     if client is None:
-        _in_django(edits, spot, spot.function, what, writers, shape)
+        _in_django(edits, spot, spot.function, what, writers, shape, seconds)
     else:
-        _in_redis(case, edits, spot, spot.function, what, writers, client, shape)
-    title = f"Keep the answer of {spot.function.name} for {SECONDS} s in the cache that is shared"
+        _in_redis(case, edits, spot, spot.function, what, writers, client, shape, seconds)
+    title = f"Keep the answer of {spot.function.name} for {seconds} s in the cache that is shared"
     variant = "kept in Redis" if client else "kept in Django's cache"
-    files, risks = {spot.file: edits.result()}, _risks(case, writers, django)
-    return Draft(variant, title, files, risks, ttl_s=SECONDS, pays=("cache.round_trips",))
+    files, risks = {spot.file: edits.result()}, _risks(case, writers, django, seconds)
+    return Draft(variant, title, files, risks, ttl_s=seconds, pays=("cache.round_trips",))
 
 
-def _risks(case: Case, writers: list[Writer], django: bool) -> tuple[str, ...]:
+def _risks(case: Case, writers: list[Writer], django: bool, seconds: int) -> tuple[str, ...]:
     named = ", ".join(f"`{t}`" for t in sorted(keepable.tables_of(case)))
-    unseen = () if writers else (_UNSEEN.format(tables=named, seconds=SECONDS),)
-    return (_OLD, _TRIPS, *((_DOWN,) if django else ()), *unseen)
+    unseen = () if writers else (_UNSEEN.format(tables=named, seconds=seconds),)
+    old = f"{_OLD.format(seconds=seconds)} {lifetime.said(case)}"
+    return (old, _TRIPS, *((_DOWN,) if django else ()), *unseen)
 
 
 def _refuse_unseen(case: Case, known: models.Models) -> None:
@@ -222,11 +223,12 @@ def _in_redis(
     writers: list[Writer],
     client: Client,
     shape: str,
+    seconds: int,
 ) -> None:
     waits = "await " if client.is_async else ""
     name = sight.free_name(spot.text.tree, f"_{function.name.strip('_')}_shared")
     called = _named(case, edits, spot, function, client)
-    _define(edits, spot, function, client, name, shape, _prefix(case, function))
+    _define(edits, spot, function, client, name, shape, _prefix(case, function), seconds)
     key = ", ".join([called, *what.key])
     words = _words(function)
     _look_up(
@@ -264,7 +266,9 @@ def _prefix(case: Case, function: Function) -> str:
     return f"{re.sub(r'[^a-z0-9]+', '-', case.app.project.name.lower())}:{function.name}"
 
 
-def _define(edits: Edits, spot: Spot, function: Function, client: Client, kept: str, shape: str, prefix: str) -> None:
+def _define(
+    edits: Edits, spot: Spot, function: Function, client: Client, kept: str, shape: str, prefix: str, seconds: int
+) -> None:
     of_type = "Valkey" if client.package == "valkey" else "Redis"
     module = f"{client.package}.asyncio" if client.is_async and client.package != "aioredis" else client.package
     names = {
@@ -290,7 +294,7 @@ def _define(edits: Edits, spot: Spot, function: Function, client: Client, kept: 
     answer, of = (f", {said}", f", answer: {names['any']}") if shape == "model" else ("", "")
     def_, await_ = ("async def", "await ") if client.is_async else ("def", "")
     code = _CLASS.format(
-        name="_Shared", kept=kept, key=prefix, seconds=SECONDS, init=init, load=load, dump=dump, answer=answer, of=of,
+        name="_Shared", kept=kept, key=prefix, seconds=seconds, init=init, load=load, dump=dump, answer=answer, of=of,
         def_=def_, await_=await_, **names,
     )  # fmt: skip
     known = any(isinstance(s, ast.ClassDef) and s.name == "_Shared" for s in spot.text.tree.body)
@@ -331,7 +335,9 @@ def _look_up(edits: Edits, function: Function, what: Keepable, words: _Words, ke
     edits.replace(what.final, f"{words.answer} = {edits.code(what.final.value)}\n{put}\nreturn {words.answer}")
 
 
-def _in_django(edits: Edits, spot: Spot, function: Function, what: Keepable, writers: list[Writer], shape: str) -> None:
+def _in_django(
+    edits: Edits, spot: Spot, function: Function, what: Keepable, writers: list[Writer], shape: str, seconds: int
+) -> None:
     if isinstance(function, ast.AsyncFunctionDef) or shape != "plain":
         raise Unwritable("in Django only plain answers of sync functions are kept by rule")
     cache = imports.bring(edits, "django.core.cache", "cache")
@@ -344,7 +350,7 @@ def _in_django(edits: Edits, spot: Spot, function: Function, what: Keepable, wri
         edits, function, what, words,
         f'{words.key} = "{name}:v1:" + {digest}',
         f"{cache}.get({words.key})",
-        f"{cache}.set({words.key}, {words.answer}, {SECONDS})",
+        f"{cache}.set({words.key}, {words.answer}, {seconds})",
     )  # fmt: skip
     if not writers:
         return

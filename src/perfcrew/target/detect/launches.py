@@ -13,7 +13,7 @@ from perfcrew.target.detect import entry, placing, shell
 from perfcrew.target.detect.apps import App, Apps
 from perfcrew.target.detect.interpreter import Interpreter
 from perfcrew.target.detect.packaging import ConsoleScript, console_scripts
-from perfcrew.target.detect.servers import Runs, Serving, recognise
+from perfcrew.target.detect.servers import Runs, Serving, recognise, workers_note
 from perfcrew.target.detect.sources import Written
 from perfcrew.target.detect.tree import Tree
 
@@ -34,6 +34,7 @@ NEVER_PREPARES = {
     "celery",
     "rq",
 }
+WORKERS = ("WEB_CONCURRENCY", "UVICORN_WORKERS")
 WRITES_TREE = {"collectstatic", "makemigrations", "compilemessages", "compress", "makemessages", "build", "install"}
 
 
@@ -81,9 +82,9 @@ class Reader:
                 before, left_out = self.preparation(written.commands[:at], launch.workdir)
                 environment = {**written.environment, **command.environment, **launch.environment}
                 environment |= _search_path(written.paths, launch)
-                return replace(
-                    launch, environment=_kept(environment), prepare=before, left_out=left_out, health=written.health
-                )
+                why = launch.why + _said(launch, environment)
+                launch = replace(launch, why=why, environment=_kept(environment))
+                return replace(launch, prepare=before, left_out=left_out, health=written.health)
         return None
 
     def _serving(self, written: Written, command: shell.Command, found: Serving | Runs) -> Launch | None:
@@ -279,6 +280,12 @@ def _search_path(paths: Sequence[str], launch: Launch) -> dict[str, str]:
     ours = launch.environment.get("PYTHONPATH", "").split(os.pathsep)
     both = dict.fromkeys(p for p in (*folders, *ours) if p and os.path.isdir(p))
     return {"PYTHONPATH": os.pathsep.join(both)} if both else {}
+
+
+def _said(launch: Launch, environment: Mapping[str, str]) -> str:
+    """Of the variables that are left out, how many workers they ask for, where the command itself does not say it."""
+    asked = next((v for k in WORKERS if (v := environment.get(k, "")).isdigit()), "1")
+    return f"; {workers_note(asked)}" if asked != "1" and workers_note("") not in launch.why else ""
 
 
 def _kept(environment: Mapping[str, str]) -> dict[str, str]:

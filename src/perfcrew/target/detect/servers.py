@@ -233,12 +233,23 @@ def _value(words: Sequence[str], *options: str) -> str | None:
     return None
 
 
+def workers_note(asked: str) -> str:
+    """What a reader is told where several were asked for; `perfcrew.target.workers` reads it back."""
+    return f"one worker instead of {asked}"
+
+
+def workers_noted(why: str) -> str:
+    """That note out of the reasons for a start command, empty where it is not there."""
+    found = re.search(rf"; {workers_note('')}\S+", why)
+    return found[0] if found else ""
+
+
 def _notes(words: Sequence[str]) -> tuple[str, ...]:
     """What was changed that a reader of the measurements should know."""
     notes = []
     workers = _value(words, "--workers", "-w")
     if workers and workers != "1":
-        notes.append(f"one worker instead of {workers}")
+        notes.append(workers_note(workers))
     if any(w.partition("=")[0] in ("--reload", "--debug", "dev") for w in words):
         notes.append("without reloading or debugging")
     return tuple(notes)

@@ -17,7 +17,9 @@ from perfcrew.target.detect.tree import Tree
 
 ORDER = ("Dockerfile", "Procfile", "compose", "console script", "manage.py", "README")
 COMPOSE = r"(docker-)?compose([.-].+)?\.ya?ml"
-CARRIED = re.compile(r"DJANGO_|FLASK_|QUART_|APP_|SETTINGS|CONFIG|ENVIRONMENT$|ENV$|_MODULE$|DEBUG$")
+CARRIED = re.compile(
+    r"DJANGO_|FLASK_|QUART_|APP_|SETTINGS|CONFIG|ENVIRONMENT$|ENV$|_MODULE$|DEBUG$|WEB_CONCURRENCY$|UVICORN_WORKERS$"
+)
 NOT_CARRIED = re.compile(
     r"FLASK_ENV$|FLASK_DEBUG|FLASK_RUN_|QUART_DEBUG|PIP_|POETRY_|UV_|NODE_|VIRTUAL_ENV|.*_HOME$|.*DIR$|.*PATH$"
 )

@@ -18,6 +18,7 @@ from perfcrew.target.detect.chores import Chore
 from perfcrew.target.detect.entry import look_into
 from perfcrew.target.detect.interpreter import Installed, Interpreter
 from perfcrew.target.detect.launches import PREPARES, Launch, Reader
+from perfcrew.target.detect.servers import workers_noted
 from perfcrew.target.detect.sources import Written, written
 from perfcrew.target.detect.tree import Tree
 
@@ -126,9 +127,8 @@ class _Search:
         read = reader.launch(entry) if not port_told and start else None
         if read and read.words:
             merged = {**chosen.environment, **read.environment}
-            return replace(
-                chosen, kind="given", source="perfcrew.toml", why="given", words=read.words, environment=merged
-            )
+            why = f"given{workers_noted(read.why)}"
+            return replace(chosen, kind="given", source="perfcrew.toml", why=why, words=read.words, environment=merged)
         return replace(chosen, kind="given", source="perfcrew.toml", why="given", words=start)
 
     def _runnable(self, launch: Launch) -> Launch | None:

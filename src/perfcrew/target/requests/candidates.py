@@ -64,11 +64,15 @@ def of_recorded(endpoint: Endpoint, recorded: Recorded) -> Candidate:
 
 @dataclass(frozen=True)
 class Given:
-    """What scenarios and recordings hold, by endpoint key; `added` are endpoints that only they name."""
+    """What scenarios and recordings hold, by endpoint key; `added` are endpoints that only they name.
+
+    `logged` says how often the access log has an endpoint.
+    """
 
     scenarios: dict[str, list[Candidate]]
     recordings: dict[str, list[Candidate]]
     added: tuple[Endpoint, ...]
+    logged: dict[str, int] = field(default_factory=dict)
 
 
 def given(project: Project, endpoints: Iterable[Endpoint], recorded: Iterable[Recorded]) -> Given:
@@ -87,7 +91,9 @@ def given(project: Project, endpoints: Iterable[Endpoint], recorded: Iterable[Re
         endpoint = owner(known, one.method, one.path)
         if endpoint is not None:
             found.recordings.setdefault(endpoint.key, []).append(of_recorded(endpoint, one))
-    return Given(found.scenarios, found.recordings, tuple(added))
+            times = one.times if one.origin == "access-log" else 0
+            found.logged[endpoint.key] = found.logged.get(endpoint.key, 0) + times
+    return Given(found.scenarios, found.recordings, tuple(added), found.logged)
 
 
 def made(endpoint: Endpoint, harvest: Harvest) -> Iterator[Candidate]:

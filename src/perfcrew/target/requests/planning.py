@@ -34,6 +34,7 @@ class _State:
 
     endpoint: Endpoint
     refused: str = ""
+    logged_count: int = 0
     accepted: list[Tried] = field(default_factory=list)
     failed: list[tuple[Candidate, Tried]] = field(default_factory=list)
     asked: set[tuple[str, str | None]] = field(default_factory=set)
@@ -85,7 +86,7 @@ async def plan(
     recorded = _recordings(project)
     known = list(endpoints) or learned(recorded)
     wanted = given(project, known, recorded)
-    states = [_State(e, _refusal(project, e, wanted)) for e in [*known, *wanted.added]]
+    states = [_State(e, _refusal(project, e, wanted), wanted.logged.get(e.key, 0)) for e in [*known, *wanted.added]]
     work = _Work(client, Harvest(client.base_url, [s.endpoint for s in states]), wanted, limits, told, kept_up)
     asked = [s for s in states if limits.only is None or s.endpoint.key in limits.only]
     await (work.everything(asked) if len(asked) == len(states) else work.some(asked, states))
@@ -223,6 +224,7 @@ def _plan(state: _State) -> Plan:
         fingerprints=tuple(one.fingerprint for one in state.accepted),
         page_size_parameter=state.page_size,
         skipped=_skipped(state),
+        logged_count=state.logged_count,
         tried_ms=min((one.answer.elapsed_ms for one in state.accepted), default=None),
     )
 
