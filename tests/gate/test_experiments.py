@@ -212,6 +212,8 @@ AGAIN: dict[str, tuple[tuple[Effect, ...], dict[str, Any], str | None]] = {
     "missed even so": ((*GOOD, effect("latency.p95", 0.9, "improved", a=640.0)), {}, "missed"),
     "too few pairs bound it": ((*GOOD, effect("latency.p95", 0.125, "improved", a=640.0, pairs=5)), {},
                                "met without bound"),
+    "the p95 of all requests goes before the instances'": (
+        (*GOOD, TAIL, effect("latency.p95.pooled", 0.9, "equivalent", a=640.0)), {}, "missed"),
     "the median says nothing of p95": (GOOD, {}, "not measured"),
     "nothing was kept": ((*GOOD, TAIL), {"decision": "discard", "why": "a test fails"}, None),
 }  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from perfcrew.core.project import Scenario, ScenarioRequest
 from perfcrew.core.web import Endpoint, Plan, Request
-from perfcrew.instruments.workload import capacity_of, logged_shares, weights_of
+from perfcrew.instruments.workload import capacity_of, logged_shares, scenario_shares, weights_of
 
 
 def plan(key: str, logged: int = 0, asked: bool = True) -> Plan:
@@ -15,6 +16,10 @@ def plan(key: str, logged: int = 0, asked: bool = True) -> Plan:
     request = Request(endpoint=key, method=method, target=path)
     endpoint = Endpoint(method=method, path=path, source="openapi")
     return Plan(endpoint=endpoint, requests=(request,) * asked, logged_count=logged)
+
+
+def scenario(share: float | None, *paths: str) -> Scenario:
+    return Scenario(name="s", requests=tuple(ScenarioRequest(path=path) for path in paths), share=share)
 
 
 FAST_AND_SLOW = {"GET /fast": 1000.0, "GET /slow": 5.0}
@@ -36,6 +41,22 @@ def test_capacity(weights: dict[str, float], rates: Mapping[str, float], expecte
 def test_the_shares_that_are_given_decide_the_capacity() -> None:
     weights = weights_of([plan("GET /fast"), plan("GET /slow")], {"GET /slow": 0.01})
     assert capacity_of(weights, FAST_AND_SLOW) == pytest.approx(334.4, rel=1e-3)
+
+
+ASKED: dict[str, tuple[list[Scenario], dict[str, float]]] = {
+    "one endpoint": ([scenario(0.3, "/books?q=a")], {"GET /books": 0.3}),
+    "a flow over two": ([scenario(0.6, "/books", "/books/7", "/books/8")], {"GET /books": 0.2, "GET /books/{id}": 0.4}),
+    "two of one endpoint": ([scenario(0.3, "/books"), scenario(0.2, "/books")], {"GET /books": 0.5}),
+    "the fixed path goes before the template": ([scenario(0.1, "/books/best")], {"GET /books/best": 0.1}),
+    "none was given one": ([scenario(None, "/books")], {}),
+    "an endpoint that there is not": ([scenario(0.5, "/shops")], {}),
+}
+
+
+@pytest.mark.parametrize(("scenarios", "expected"), ASKED.values(), ids=ASKED)
+def test_shares_of_scenarios(scenarios: list[Scenario], expected: dict[str, float]) -> None:
+    plans = [plan("GET /books"), plan("GET /books/{id}"), plan("GET /books/best", asked=False)]
+    assert scenario_shares(scenarios, plans) == pytest.approx(expected)
 
 
 LOGGED: dict[str, tuple[list[Plan], dict[str, float]]] = {

@@ -125,6 +125,11 @@ class Comparison(Noun):
         return next((e for e in self.effects if e.metric == metric), None)
 
 
+def pooled(metric: str, statistic: str) -> str:
+    """The effect on a statistic of all requests of a side together."""
+    return f"{metric}.{statistic}.pooled"
+
+
 def paid(comparison: Comparison, effect: Effect, endpoint: str, pays: Sequence[str]) -> bool:
     """Whether it is a count that a change of this endpoint was said to pay with before it was measured."""
     return comparison.subject == endpoint and effect.exact and effect.metric in pays

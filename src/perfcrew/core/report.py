@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from perfcrew.core.base import Noun
 from perfcrew.core.charts import Charts
 from perfcrew.core.columns import GENERAL
-from perfcrew.core.comparison import Comparison
+from perfcrew.core.comparison import Comparison, pooled
 from perfcrew.core.errors import LedgerError
 from perfcrew.core.evidence import Environment, Evidence, Frame, Measurement, Startup, field, unit_of
 from perfcrew.core.findings import LEVELS, Finding
@@ -511,17 +511,22 @@ def _is_bounded(target: Target, body: Any, path: str) -> bool:
 
 def with_kept(compared: Iterable[Evidence], target: Target, subject: str) -> Ref | None:
     """The number of side B that answers a target, in the comparisons of all that was kept with the base."""
-    metric = _COMPARED.get(target.statistic, "-").format(target.metric)
-    for item in compared:
-        if isinstance(item.body, Comparison) and item.body.subject == subject and not item.body.refused:
-            for n, effect in enumerate(item.body.effects):
-                if (effect.metric, effect.unit) == (metric, target.unit) and effect.b is not None:
-                    return Ref(evidence=item.id, field=f"effects.{n}.b")
-    return None
+    found = {
+        effect.metric: Ref(evidence=item.id, field=f"effects.{n}.b")
+        for item in compared
+        if isinstance(item.body, Comparison) and item.body.subject == subject and not item.body.refused
+        for n, effect in enumerate(item.body.effects)
+        if effect.unit == target.unit and effect.b is not None
+    }
+    return next((found[name] for name in _compared_as(target) if name in found), None)
 
 
-_COMPARED = {"p50": "{}", "value": "{}", "p95": "{}.p95", "mean": "{}.mean"}
-"""What a comparison calls a statistic of a metric. It has neither p99 nor the largest."""
+def _compared_as(target: Target) -> tuple[str, ...]:
+    """What a comparison calls the figure of a target, the likest first. It has nothing for the largest."""
+    metric, statistic = target.metric, target.statistic
+    if statistic in ("p50", "value"):
+        return (metric,)
+    return (pooled(metric, statistic), f"{metric}.{statistic}") if statistic in SAMPLED else ()
 
 
 def end_towards_bound(target: Target, *, met: bool) -> Literal["low", "high"]:

@@ -62,6 +62,8 @@ class Asked:
     """A request, as the mean over all that were asked: rare dear ones count."""
     latency_ms: float | None = None
     mean_ms: float = 0.0
+    samples_ms: Sequence[float] = ()
+    """Of all requests that were answered in turn with the other's."""
     p95_ms: float | None = None
     """None where there were too few requests for it."""
     asked: int = 0
@@ -99,7 +101,7 @@ class Asked:
         self._count(result)
         self.asked, self.sent_bytes = result.asked_count, result.sent_bytes
         self.cpu_ms = cpu_ms / max(result.asked_count, 1)
-        self.latency_ms, self.restless = latency_ms, result.restless
+        self.latency_ms, self.restless, self.samples_ms = latency_ms, result.restless, result.samples_ms
         self.p95_ms = quantile(result.samples_ms, 0.95).value if len(result.samples_ms) >= fewest(0.95) else None
         self.mean_ms = statistics.mean(result.samples_ms) if result.samples_ms else 0.0
 

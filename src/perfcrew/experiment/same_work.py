@@ -127,7 +127,10 @@ async def compare_work(sides: Sides, plans: Sequence[Plan], workspace: Path, reg
     TargetFailed where a side does not start, or A no longer listens.
     """
     began, lab = time.monotonic(), _Lab(sides, workspace, registry)
-    apart = await _apart(sides) if sides.makes_own else ()
+    apart: tuple[str, ...] = ()
+    if sides.makes_own:
+        tell("comparing the data that both sides made")
+        apart = await _apart(sides)
     tell("learning from two instances of A what may differ in its answers")
     mask = await lab.learned(plans, is_made_twice=bool(apart))
     tell("comparing what A and B answer")

@@ -25,6 +25,7 @@ from perfcrew.core.project import Project
 from perfcrew.core.web import Plan
 from perfcrew.experiment.asked import CLOSELY, LIGHTLY, WAITS_LONGER, Asked, Effort, Started, ask
 from perfcrew.experiment.engine import Checks, Design, Goal, Pair, Reading, Watched
+from perfcrew.experiment.pooled import Pool
 from perfcrew.instruments.load import Aim, Driver
 from perfcrew.instruments.neighbour import measure_neighbour
 from perfcrew.target import auth, process
@@ -88,6 +89,8 @@ class Servers:
     guarding: bool = False
     """Whether it goes on until nothing else is proven to be worse."""
     timeout_s: float = 30.0
+    pool: Pool | None = None
+    """Where all requests of both sides are kept, if they are wanted."""
     design: Design = "instances"
     checks: Checks = "must agree"
     apart: bool = False
@@ -205,6 +208,10 @@ class Servers:
             self.seen(one, is_a=one.side is a)
         for side in sides if both.awaited else ():
             await self._aimed(side)
+        if self.pool is not None:
+            one, other = sides if sides[0].side is a else (sides[1], sides[0])
+            failed = bool(one.errors or other.errors)
+            self.pool.add(both.plan.endpoint.key, one.samples_ms, other.samples_ms, failed=failed)
         readings = {id(side.side): side.reading() for side in sides}
         return Pair(readings[id(a)], readings[id(b)])
 

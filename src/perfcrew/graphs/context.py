@@ -30,7 +30,7 @@ from perfcrew.graphs.data import Data
 from perfcrew.graphs.progress import Progress, Tell
 from perfcrew.instruments import control
 from perfcrew.instruments.load import Aim
-from perfcrew.instruments.workload import logged_shares
+from perfcrew.instruments.workload import logged_shares, scenario_shares
 from perfcrew.ledger import Ledger
 from perfcrew.probe import inject
 from perfcrew.settings import Settings
@@ -174,7 +174,8 @@ class Context:
     @property
     def shares(self) -> dict[str, float]:
         """The part of each endpoint in the mix: as the user says, else as the access log has it; empty: all alike."""
-        return self.project.workload.shares or logged_shares(self.plans)
+        given = scenario_shares(self.project.scenarios, self.survey.plans) | self.project.workload.shares
+        return given or logged_shares(self.plans)
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.tell, stage)

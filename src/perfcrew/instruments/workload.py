@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perfcrew.core.errors import Unmeasurable
+from perfcrew.core.project import Scenario
 from perfcrew.core.web import Fingerprint, Plan, Request
 from perfcrew.instruments.baseline import Started
 from perfcrew.instruments.combine import Combined, at_a_rate, share, values
 from perfcrew.instruments.load import Aim, Driver, LoadResult, closed_loop, open_loop
+from perfcrew.target.requests.template import owner
 
 STEPS = (0.5, 1.0, 2.0)
 CYCLE = 100
@@ -78,6 +80,17 @@ def weights_of(plans: Sequence[Plan], shares: Mapping[str, float]) -> dict[str, 
     if whole <= 0:
         raise Unmeasurable("no endpoint of the workload has a share", do="correct [workload] shares in perfcrew.toml")
     return {key: weight / whole for key, weight in weights.items() if weight > 0}
+
+
+def scenario_shares(scenarios: Iterable[Scenario], plans: Sequence[Plan]) -> dict[str, float]:
+    """Shares of the scenarios that were given one, in equal parts to the endpoints that their requests ask."""
+    endpoints, found = [p.endpoint for p in plans], dict[str, float]()
+    for scenario in scenarios:
+        for request in scenario.requests if scenario.share else ():
+            asked = owner(endpoints, request.method.upper(), request.path.partition("?")[0])
+            if asked is not None and scenario.share:
+                found[asked.key] = found.get(asked.key, 0.0) + scenario.share / len(scenario.requests)
+    return found
 
 
 READS = ("GET", "HEAD")

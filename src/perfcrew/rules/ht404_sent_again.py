@@ -24,7 +24,7 @@ from typing import Literal
 
 from perfcrew.core.evidence import Payload, Revisit
 from perfcrew.core.findings import Finding, Hypothesis, Level, Share
-from perfcrew.core.prose import Prose
+from perfcrew.core.prose import Cited, Prose
 from perfcrew.core.scene import Scene, Seen
 from perfcrew.core.web import Place
 from perfcrew.rules.costs import scores, share_cited
@@ -107,7 +107,7 @@ def _share(again: Revisit, fault: Fault) -> Share:
 
 
 def _prose(scene: Scene, payload: Seen[Payload], again: Revisit, fault: Fault) -> Prose:
-    values = {
+    values: dict[str, Cited | str | None] = {
         "endpoint": code(scene.endpoint.key),
         "sent": payload.cite("sent_bytes"),
         "answers": payload.cite("revisit.answers_count"),

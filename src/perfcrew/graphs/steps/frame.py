@@ -70,7 +70,7 @@ def _assumptions(project: Project, context: Context, metric: str) -> list[str]:
     """What nobody said, and was therefore taken for granted."""
     found = [f"{d.key}: {d.value} ({d.why}, from {d.source})" for d in project.detected if d.key not in _PLAIN]
     found += peak_assumptions(project.workload, context.settings.profile)
-    found += _shares(project.workload)
+    found += _shares(project)
     if context.config.frame.primary_metric is None:
         found.append(f"the primary metric is not given: it is {metric}, that of the profile's first target")
     found.append(f"the targets are those of the profile {context.settings.profile.name}")
@@ -90,10 +90,10 @@ def peak_assumptions(workload: Workload, profile: Profile) -> list[str]:
     return [f"{by}; where only a part of the endpoints is reviewed, {half}"]
 
 
-def _shares(workload: Workload) -> list[str]:
-    if workload.shares:
+def _shares(project: Project) -> list[str]:
+    if project.workload.shares or any(s.share for s in project.scenarios):
         return []
-    if workload.access_log:
+    if project.workload.access_log:
         return [
             "the shares of the endpoints are not given: they are as often asked as the access log has them, which has "
             "reads alone; where it has none of those measured, each counts the same"

@@ -24,6 +24,7 @@ from perfcrew.experiment.checks import check, judged
 from perfcrew.experiment.engine import Reading, Rules, compare
 from perfcrew.experiment.judging import Ruling
 from perfcrew.experiment.overlay import on_worktree
+from perfcrew.experiment.pooled import Pool
 from perfcrew.experiment.sameness import Wanted, compare_all
 from perfcrew.experiment.servers import EXTRA, Host, Servers
 from perfcrew.experiment.suite import Tested, run_suite
@@ -277,14 +278,24 @@ class Lab:
     async def against_base(
         self, aims: Mapping[str, tuple[str, ...]], settles: Mapping[str, int], rules: Rules
     ) -> list[Comparison]:
-        """Everything that was kept against the base, all endpoints closely, and what the changes aimed at."""
+        """Everything that was kept against the base, all endpoints closely, and what the changes aimed at.
+
+        The tails are of all requests together, for the targets: a pair asks each endpoint but a few times.
+        """
         async with _tree(self.context, self.settings, "base", self.base_commit) as base:
-            keys = frozenset(p.endpoint.key for p in self.context.plans)
-            found = await self._compare(base, self.best, keys, aims, rules)
+            keys, pool = frozenset(p.endpoint.key for p in self.context.plans), Pool()
+            found = await self._compare(base, self.best, keys, aims, rules, pool)
+            found = counted.beside(found, pool.effects())
             return counted.beside(found, await self._grown(base, self.best, settles))
 
     async def _compare(
-        self, a: Tree, b: Tree, keys: frozenset[str], aims: Mapping[str, tuple[str, ...]], rules: Rules
+        self,
+        a: Tree,
+        b: Tree,
+        keys: frozenset[str],
+        aims: Mapping[str, tuple[str, ...]],
+        rules: Rules,
+        pool: Pool | None = None,
     ) -> list[Comparison]:
         context = self.context
         latency = {p.endpoint.key: context.baseline(p.endpoint.key) or 0.0 for p in context.plans}
@@ -303,6 +314,7 @@ class Lab:
             light=_light([ms for key, ms in latency.items() if key not in keys]),
             guarding=True,
             timeout_s=context.settings.measuring.request_timeout_s,
+            pool=pool,
         )
         sides = (Side(label="A", what="the best so far"), Side(label="B", what="the change"))
         progress = context.progress(STAGE)
