@@ -50,6 +50,13 @@ def test_an_uninterrupted_run_leaves_nothing(reference: Reference) -> None:
     reference.place.assert_nothing_is_left()
 
 
+def test_rules_that_no_table_was_large_enough_for_are_told(reference: Reference) -> None:
+    """Of its 120 rows DB105 asks for fewer; the application searches no vectors."""
+    said = reference.ended.report.unjudged.text
+    assert "DB103 from 1,000 rows on" in said and "the largest one, `item`, has 120 rows" in said
+    assert not any(rule in said for rule in ("DB105", "DB109"))
+
+
 KILLS: dict[str, tuple[dict[str, Any], str, str]] = {
     "in the middle of the baseline": (
         {"stage": "baseline 2", "done": 1},
