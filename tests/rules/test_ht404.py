@@ -191,6 +191,13 @@ def test_a_payload_that_was_not_asked_again(app: App) -> None:
     assert run("HT404", app, scene(app, payload=Seen("payload-1", body), handler=one.endpoint.handler)) == []
 
 
+def test_what_nobody_counted_is_not_claimed(app: App) -> None:
+    """How many visits are further ones is not known: of two, the second is needless."""
+    for case in ("an ETag that is not honoured", "a large answer without a validator"):
+        (seen,) = run("HT404", app, FOUND[case].build(app))
+        assert seen.share is not None and (seen.share.fraction, seen.share.of) == (0.5, "bytes")
+
+
 def only(app: App, build: Silent) -> Finding:
     (seen,) = run("HT404", app, build(app))
     return seen

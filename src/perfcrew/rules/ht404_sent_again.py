@@ -40,6 +40,8 @@ Fault = Literal["not honoured", "moves", "thrown away", ""]
 _OLD_S = 2.0
 """`Last-Modified` tells seconds: what is younger may be the clock's, or change once more within its second."""
 _TURNS = 3
+_SECOND = 0.5
+"""How often who has the answer comes back, no instrument here can see; so one visit is held against one more."""
 _TITLES: dict[Fault, str] = {
     "not honoured": "A validator that is sent and not honoured",
     "moves": "An `ETag` that moves though the answer does not",
@@ -101,7 +103,7 @@ def _level(body: Payload, fault: Fault, limits: Limits) -> Level:
 
 def _share(again: Revisit, fault: Fault) -> Share:
     if fault != "thrown away":
-        return Share(fraction=1.0, of="bytes", basis="what a client is sent that has it, over the bytes sent")
+        return Share(fraction=_SECOND, of="bytes", basis="of a first visit and one more, what the second is sent again")
     part = min((again.conditional_ms or 0.0) / (again.full_ms or 1.0), 1.0)
     return Share(fraction=round(part, 4), of="latency", basis="time of the `304` over the time of the full answer")
 
@@ -134,8 +136,8 @@ _SAID: dict[Fault, str] = {
     "client that asks with the one it has is sent all {sent} again.",
     "thrown away": "{endpoint} answers `304` to a client that has the answer already, but in {spared}, {share} of the "
     "{full} that the full answer takes: it seems to be built and then thrown away.",
-    "": "{endpoint} sent the same {sent} each of {answers} times, and gives a client nothing to ask by: neither an "
-    "`ETag` nor a `Last-Modified`, nor a time for which the answer may be kept.",
+    "": "{endpoint} sent the same {sent} each of the {answers} times that it was asked, and gives a client nothing to "
+    "ask by: neither an `ETag` nor a `Last-Modified`, nor a time for which the answer may be kept.",
 }
 
 
