@@ -18,7 +18,7 @@ from perfcrew.core.units import read, show
 from perfcrew.report import html_charts as drawn
 from perfcrew.report import html_text as told
 from perfcrew.report.recipes import alert_rule, regression_test
-from perfcrew.report.tallies import counted, grouped, machine, outcomes, verdict_words, worst_first
+from perfcrew.report.tallies import counted, grouped, machine, outcomes, standing, verdict_words, worst_first
 
 _ASSETS = Path(__file__).parent / "assets"
 _GROWN = 18
@@ -128,6 +128,7 @@ def _section(report: Report, section: FindingSection) -> dict[str, Any]:
     rows = drawn.waterfall_rows(waterfall) if waterfall else []
     return {
         "told": section,
+        "standing": standing(report, section.finding),
         "test": regression_test(section),
         "alert": alert_rule(section),
         "waterfall": waterfall,

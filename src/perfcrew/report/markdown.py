@@ -67,7 +67,7 @@ def _head(report: Report) -> list[str]:
         *words_of(report.narrator, report.narrative),
         *[f"- {line}" for line in counted(report)],
         "",
-        *overview(report.findings),
+        *overview(report),
         *_state(report),
         *_targets(report.targets),
         *_workload(report),

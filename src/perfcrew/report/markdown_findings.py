@@ -7,27 +7,27 @@ from collections.abc import Sequence
 
 from perfcrew.core.columns import column
 from perfcrew.core.findings import Finding, Hypothesis
-from perfcrew.core.report import FindingSection, Reading
+from perfcrew.core.report import FindingSection, Reading, Report
 from perfcrew.report.marking import escape, fenced, inline, table, words_of
 from perfcrew.report.recipes import alert_rule, regression_test
+from perfcrew.report.tallies import standing
 from perfcrew.report.wording import where
 
 _RECIPE_LINES = 24
 
 
-def overview(findings: Sequence[FindingSection]) -> list[str]:
+def overview(report: Report) -> list[str]:
     """All findings in a table, the costliest first."""
-    rows = [_row(s, n) for n, s in enumerate(findings, 1)]
+    rows = [_row(s, n, standing(report, s.finding)) for n, s in enumerate(report.findings, 1)]
     heads = ["No.", "Finding", "Level", "Where", "Endpoint", "Confidence", "Status"]
     none = ["No rule found its pattern in what was measured.", ""]
     return ["## Findings", "", *(table(heads, rows, 60) if rows else none)]
 
 
-def _row(section: FindingSection, n: int) -> list[str]:
+def _row(section: FindingSection, n: int, status: str) -> list[str]:
     f = section.finding
     endpoint = f"`{section.endpoint}`" + (f" and {len(f.also)} more" if f.also else "")
-    status = f.status + (f": {escape(f.status_reason)}" if f.status_reason else "")
-    return [str(n), f"{f.rule} {escape(f.title)}", f.level, where(f), endpoint, f"{f.confidence:.2f}", status]
+    return [str(n), f"{f.rule} {escape(f.title)}", f.level, where(f), endpoint, f"{f.confidence:.2f}", escape(status)]
 
 
 def section_lines(section: FindingSection, n: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from perfcrew.core.findings import LEVELS
+from perfcrew.core.findings import LEVELS, Finding
 from perfcrew.core.report import EnvironmentRow, JudgedTarget, KeptTarget, Report
 from perfcrew.core.targets import Outcome
 
@@ -64,6 +64,15 @@ def outcomes(targets: Sequence[JudgedTarget | KeptTarget]) -> str:
     """`met 7, missed 1`: how many of each outcome there are."""
     counts = [(o, sum(t.outcome == o for t in targets)) for o in get_args(Outcome)]
     return ", ".join(f"{outcome} {n}" for outcome, n in counts if n)
+
+
+def standing(report: Report, finding: Finding) -> str:
+    """`open`, or why it is not; and what came of the changes that were tried for it."""
+    said = f"{finding.status}: {finding.status_reason}" if finding.status_reason else finding.status
+    decided = {e.decision for e in report.experiments if e.finding == finding.id}
+    if "keep" in decided:
+        return "fixed on the branch" if report.kept is not None and report.kept.branch else "a fix was kept"
+    return f"{said}, tried in vain" if decided else said
 
 
 def machine(row: EnvironmentRow) -> str:
