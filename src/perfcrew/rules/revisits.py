@@ -48,6 +48,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
 ]
 """
+DJANGO_VIEW = """
+from django.views.decorators.http import conditional_page
+
+@conditional_page
+def books(request): ...
+"""
 FLASK = """
 @app.after_request
 def conditional(response):
@@ -57,7 +63,12 @@ def conditional(response):
         response.make_conditional(request)
     return response
 """
-_RECIPES = {"django": DJANGO, "flask": FLASK, "starlette": ASGI}
+_ALONE = "On one view alone, where the others should not pay for it (under ASGI, a hop to another thread each):"
+_RECIPES = {
+    "django": f"{python(DJANGO)}\n\n{_ALONE}\n\n{python(DJANGO_VIEW)}",
+    "flask": python(FLASK),
+    "starlette": python(ASGI),
+}
 _IMPORT = re.compile(r"^\s*(?:from|import) (fastapi|starlette|django|flask)\b", re.MULTILINE)
 
 
@@ -104,7 +115,7 @@ def conditional(rule: str, scene: Scene, again: Revisit, confidence: float) -> H
         improvement=1.0,
         because="the answer stayed the same byte for byte, and a `304` has no body",
         kind="configuration",
-        recipe=python(recipe) if recipe else _EVERY,
+        recipe=recipe or _EVERY,
         scores=scores(0.5, confidence, effort=4, risk=4, reversibility=5),
         alternatives=(f"{lasting} where it may be old for a while: then nobody asks at all",),
         trade_offs=_TRADE_OFF + (_KEPT_APART if private else ""),
@@ -114,4 +125,5 @@ def conditional(rule: str, scene: Scene, again: Revisit, confidence: float) -> H
 
 _TRADE_OFF = "The answer is still built each time, and its digest costs processor time: only its bytes are spared."
 _KEPT_APART = " It depends on who asks: `Cache-Control: private` keeps it out of shared caches."
-_EVERY = f"Django:\n\n{python(DJANGO)}\n\nFlask:\n\n{python(FLASK)}\n\nFastAPI and Starlette:\n\n{python(ASGI)}"
+_NAMES = {"django": "Django", "flask": "Flask", "starlette": "FastAPI and Starlette"}
+_EVERY = "\n\n".join(f"{name}:\n\n{_RECIPES[key]}" for key, name in _NAMES.items())

@@ -14,7 +14,7 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from perfcrew.core.patches import Declined, Fix
 from perfcrew.rules.fixes import propose
-from perfcrew.rules.revisits import ASGI, DJANGO, FLASK
+from perfcrew.rules.revisits import ASGI, DJANGO, DJANGO_VIEW, FLASK
 
 from .cases import FILE, PYPROJECT, At, application, finding, hypothesis, reasons, same, variant, write
 
@@ -202,8 +202,11 @@ settings.configure(
     SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
 )
 BODY = b"The same again. " * 2000
+view = {"HttpResponse": HttpResponse, "BODY": BODY, "__name__": "view"}
+exec(open("view.py").read().replace("...", "return HttpResponse(BODY)"), view)
 urlpatterns = [
     path("plain", lambda request: HttpResponse(BODY)),
+    path("alone", view["books"]),
     path("secret", lambda request: HttpResponse(BODY, headers={"Cache-Control": "no-store"})),
     path("wrong", lambda request: HttpResponse(BODY, status=404)),
 ]
@@ -214,6 +217,11 @@ tag = client.get("/plain", headers=packed)["ETag"]
 for name in ("plain", "secret", "wrong"):
     answer = client.get("/" + name, headers={"If-None-Match": tag, **packed})
     told[name] = [answer.status_code, bool(answer.content), "ETag" in answer]
+settings.MIDDLEWARE = []
+alone = Client()
+tag = alone.get("/alone")["ETag"]
+told["alone"] = [alone.get("/alone", headers={"If-None-Match": known}).status_code for known in (tag, "other")]
+settings.MIDDLEWARE = own
 told["gzip"] = client.get("/plain", headers=packed).get("Content-Encoding", "")
 print(json.dumps(told))
 """
@@ -224,10 +232,15 @@ print(json.dumps(told))
 def test_django_honours_it(which: str, tmp_path: Path) -> None:
     """With compression in the recipe, whose random padding stands above the digest."""
     same(variant(validated(tmp_path, {"site/settings.py": BEFORE}), VARIANT), AFTER)
-    write(tmp_path, {"site/settings.py": AFTER, "recipe.py": DJANGO})
+    write(tmp_path, {"site/settings.py": AFTER, "recipe.py": DJANGO, "view.py": DJANGO_VIEW})
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, which], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    wanted = {"plain": [304, False, True], "secret": [200, True, False], "wrong": [404, True, True]}
+    wanted = {
+        "plain": [304, False, True],
+        "secret": [200, True, False],
+        "wrong": [404, True, True],
+        "alone": [304, 200],
+    }
     assert json.loads(done.stdout) == {**wanted, "gzip": "gzip" if which == "recipe" else ""}
