@@ -87,7 +87,7 @@ async def _first_answer(running: Running, until: float) -> None:
             grace_until = grace_until or min(until, now + _HEALTH_GRACE_S)
             if status < 500 or not running.project.health or now >= grace_until:
                 running.start_ms = (now - running.child.exec_at) * 1e3
-                running.start_waited_ms = process.main_thread_ms(running.pid)[1]
+                running.start_waited_ms = _waited_ms(running)
                 _note(running, path, status)
                 return await asyncio.to_thread(_see_owner, running)
         await asyncio.sleep(0.02 if status is None else 0.2)
@@ -98,6 +98,13 @@ async def _first_answer(running: Running, until: float) -> None:
         f"the target listens on port {running.port}, but {path} {said} within {running.project.start_timeout_s:g} s",
         do="set `target.health` in perfcrew.toml to a path that answers, or find out from its log what it waits for",
     )
+
+
+def _waited_ms(running: Running) -> float | None:
+    """For a core, since its program began. The kernel counts from the fork on: on a crowded machine that may be more
+    than the start took, which was no less than its work."""
+    worked_ms, waited_ms = process.main_thread_ms(running.pid)
+    return None if worked_ms is None or waited_ms is None else max(0.0, min(waited_ms, running.start_ms - worked_ms))
 
 
 def _note(running: Running, path: str, status: int) -> None:
