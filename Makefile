@@ -4,7 +4,7 @@
 BIN := .venv/bin
 
 help:
-	@echo "make demo    set up, review the bundled application, try two fixes on a copy (no key, no server, no question)"
+	@echo "make demo    set up, review the bundled application, try three fixes on a copy (no key, no server, no question)"
 	@echo "make demo-fix  set up, then try each fix alone and keep what is proven (an hour or more)"
 	@echo "make demo-llm  set up, then the whole path with a language model that is a script (ARGS=--dies-half-way: it dies)"
 	@echo "make test    set up, then run the tests, lint, types and the import contract"
