@@ -46,6 +46,13 @@ def first(ms: float) -> Comparison:
     return compared("GET /duty", effect("latency.cold", ms / 10.0, "regressed", a=10.0))
 
 
+def unbounded(comparison: Comparison) -> Comparison:
+    """Its pairs say that it is quicker, and not by how much at most."""
+    (own,) = comparison.effects
+    open_ = own.model_copy(update={"ratio": Ratio(value=0.6, low=2e-9, high=0.9, level=0.95)})
+    return comparison.model_copy(update={"effects": (open_,)})
+
+
 OPEN = effect("cpu", 0.1, "inconclusive")
 FASTER = effect("latency", -0.4, "improved")
 SAME = effect("cpu", 0.0, "equivalent")
@@ -136,6 +143,12 @@ def test_a_bound_that_is_not_there_yet_is_not_printed() -> None:
         ("moved from the start", [started(-0.4), first(700.0)], "", "the first request of GET /duty pays"),
         ("as exactly as it is told", [started(-0.4), first(815.0)], "", "the first request of GET /duty pays"),
         ("more than the start saved", [started(-0.4), first(850.0)], "a regression of latency.cold of GET /duty", ""),
+        (
+            "nobody knows how much the start saved",
+            [unbounded(started(-0.4)), first(100.0)],
+            "a regression of latency.cold of GET /duty",
+            "",
+        ),
         ("the start saved nothing", [started(0.0, "equivalent"), first(50.0)], "a regression of latency.cold", ""),
         ("not certain", [compared(BOOKS, FASTER, verdict="inconclusive")], "", "not certain within the time: GET /b"),
         ("no gain is left", [compared(BOOKS, SAME)], "nothing that was aimed at improved as a whole", ""),

@@ -142,4 +142,6 @@ def moved_from_start(found: Sequence[Comparison], effect: Effect) -> bool:
         return False
     if start.a is None or start.ratio is None or effect.a is None or effect.ratio is None:
         return False
+    if not start.ratio.bounded:  # what has no bound could have saved the whole start
+        return False
     return effect.a * (effect.ratio.low - 1) <= start.a * (1 - start.ratio.low)
