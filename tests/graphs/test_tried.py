@@ -14,13 +14,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from perfcrew.core.errors import TargetFailed
+from perfcrew.core.errors import LedgerError, TargetFailed
 from perfcrew.core.evidence import Run
 from perfcrew.core.experiments import Outcome, TrialStep
 from perfcrew.core.patches import Fix
 from perfcrew.experiment.judging import Ruling
 from perfcrew.graphs.run import _context
-from perfcrew.graphs.steps.experiments import left_s, vouched
+from perfcrew.graphs.steps.experiments import PATCH, experiments, left_s, vouched
 from perfcrew.graphs.steps.frame import UNTESTED as UNTESTED_NOTE
 from perfcrew.graphs.steps.frame import frame
 from perfcrew.graphs.steps.lab import NO_TEST, Lab, Tree, opened
@@ -282,3 +282,13 @@ async def test_a_run_that_goes_on_has_what_is_left_of_the_time(laboratory: Opene
             outcome = Outcome.model_validate({**body, "seconds": seconds})
             context.put(f"outcome/f/{number}", outcome, context.method("perfcrew experiment"))
             assert left_s(context, policy) == 600 - sum((250.5, 100.0, 300.0)[:number])
+
+
+async def test_the_patch_of_an_earlier_run_in_the_same_folder_is_not_applied_for_this_one(laboratory: Opened) -> None:
+    async with laboratory(PASSES, PYTEST) as lab:
+        patch = lab.context.out / PATCH
+        patch.parent.mkdir(parents=True, exist_ok=True)
+        patch.write_text("of yesterday")
+        with pytest.raises(LedgerError, match="frame"):  # nothing was measured in this run, so nothing is tried
+            await experiments(lab.context)
+    assert not patch.exists()

@@ -25,6 +25,7 @@ from perfcrew.rules import fixes
 
 _ENOUGH = 20
 """Pairs that a clear change, and a start that is no slower, take to be proven on a busy machine."""
+PATCH = "optimize.patch"
 
 
 async def experiments(context: Context) -> None:
@@ -32,6 +33,7 @@ async def experiments(context: Context) -> None:
     policy = context.policy.experiments
     if policy is None or context.has("kept"):
         return
+    (context.out / PATCH).unlink(missing_ok=True)  # a folder may hold that of an earlier run
     await write_patches(context, wanted(context), policy.allow)
     propose(context)
     if upcoming(context, policy) is None and not kept(context):
@@ -226,8 +228,7 @@ def _compared(context: Context, slot: str, comparison: Comparison) -> str:
 
 async def _together(context: Context, policy: Experiments, lab: Lab, until: float) -> None:
     """Gains don't add up: all that was kept is measured against the base once more, as a whole."""
-    stacked, file = kept(context), context.out / "optimize.patch"
-    file.unlink(missing_ok=True)  # a folder may hold that of an earlier run
+    stacked = kept(context)
     if not stacked:
         return
     context.progress(STAGE).note("everything that was kept, against the base")
@@ -243,7 +244,7 @@ async def _together(context: Context, policy: Experiments, lab: Lab, until: floa
     branch = "" if against else f"perfcrew/{context.run}"
     patch = diff(lab.best.worktree, lab.base_commit)
     if branch:  # what does not hold as a whole does not come to the user, neither as a branch nor as a file
-        save_patch(patch, file)
+        save_patch(patch, context.out / PATCH)
         publish(context.root, lab.best.worktree, branch, context.registry)
     outcomes = [e.id for e in context.ledger.find(context.run, "outcome") if _is_kept(e.body)]
     body = Kept(
